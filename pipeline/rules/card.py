@@ -1,0 +1,89 @@
+"""The model's card: what the served classifier says of itself, as JSON in the SavedModel and over the wire."""
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from typing import Any
+
+CONTRACT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """Where the verdicts part.
+
+    Attributes:
+        differs_below: the declared code's probability under which a declaration differs.
+        agrees_above: the declared code's probability from which on a declaration agrees.
+        unknown_above: normalised entropy (0 sure, 1 clueless) above which the pictures show unknown goods.
+        wrong_share: share of wrong declarations that the thresholds were drawn at.
+    """
+
+    differs_below: float
+    agrees_above: float
+    unknown_above: float
+    wrong_share: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not 0 <= value <= 1:
+                raise ValueError(f"{name} must be in [0, 1], got {value}")
+        if self.differs_below > self.agrees_above:
+            raise ValueError(f"differs_below ({self.differs_below}) must not exceed agrees_above ({self.agrees_above})")
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a client must know of a model beyond its outputs.
+
+    Attributes:
+        height, width: of the input, pixels.
+        resize_filter: the filter that training resized with, by its Pillow name.
+        draft_multiple: JPEGs are decoded at the smallest size not under this multiple of the input; 0 at full size.
+        hs_edition: the nomenclature of the classes.
+        temperature: what the logits are divided by inside the graph.
+        thresholds: where the verdicts part.
+        weights_digest: SHA-256 of the weights, `sha256:` and 64 hex digits.
+        contract_version: version of this contract.
+    """
+
+    height: int
+    width: int
+    resize_filter: str
+    draft_multiple: int
+    hs_edition: str
+    temperature: float
+    thresholds: Thresholds
+    weights_digest: str
+    contract_version: int = CONTRACT_VERSION
+
+    def __post_init__(self) -> None:
+        if self.contract_version != CONTRACT_VERSION:
+            raise ValueError(f"contract_version must be {CONTRACT_VERSION}, got {self.contract_version}")
+        if self.height < 1 or self.width < 1:
+            raise ValueError(f"the input must be at least 1 x 1 pixels, got {self.height} x {self.width}")
+
+    def to_json(self) -> str:
+        """This card as one line of JSON with sorted keys."""
+        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Card":
+        """Reads a card; keys that this version does not know are left out.
+
+        Raises:
+            ValueError: where the text is no card; the message says what is missing or wrong.
+        """
+        try:
+            written = json.loads(text)
+            thresholds = Thresholds(**_known_fields(Thresholds, written["thresholds"]))
+            return cls(**_known_fields(cls, written) | {"thresholds": thresholds})
+        except (json.JSONDecodeError, AttributeError, TypeError) as error:
+            raise ValueError(f"not a model card: {error}") from error
+        except KeyError as error:
+            raise ValueError(f"the model card has no {error}") from error
+
+
+def _known_fields(cls: type, written: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(cls)}
+    return {name: value for name, value in written.items() if name in names}

@@ -1,0 +1,211 @@
+"""From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from pipeline.rules.card import Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.declared_codes import ParsedCode
+from pipeline.rules.hs_codes import HSCode
+from pipeline.rules.nomenclature import exists
+
+
+class Verdict(StrEnum):
+    """What the audit says of a declaration."""
+
+    AGREES = "agrees"
+    DIFFERS = "differs"
+    UNSURE = "unsure"
+    CANNOT_JUDGE = "cannot_judge"
+
+
+class Reason(StrEnum):
+    """Why; the first that applies, in this order."""
+
+    NO_PICTURE = "no_picture"
+    UNREADABLE = "unreadable"
+    NOT_SCORED = "not_scored"
+    CODE_MALFORMED = "code_malformed"
+    CODE_UNKNOWN = "code_unknown"
+    OUTSIDE_SCOPE = "outside_scope"
+    UNKNOWN_GOODS = "unknown_goods"
+    PICTURES_DISAGREE = "pictures_disagree"
+    LOW_CONFIDENCE = "low_confidence"
+    DIFFERS = "differs"
+    AGREES = "agrees"
+
+
+VERDICT_OF = {
+    Reason.NO_PICTURE: Verdict.CANNOT_JUDGE,
+    Reason.UNREADABLE: Verdict.CANNOT_JUDGE,
+    Reason.NOT_SCORED: Verdict.CANNOT_JUDGE,
+    Reason.CODE_MALFORMED: Verdict.CANNOT_JUDGE,
+    Reason.CODE_UNKNOWN: Verdict.CANNOT_JUDGE,
+    Reason.OUTSIDE_SCOPE: Verdict.CANNOT_JUDGE,
+    Reason.UNKNOWN_GOODS: Verdict.CANNOT_JUDGE,
+    Reason.PICTURES_DISAGREE: Verdict.UNSURE,
+    Reason.LOW_CONFIDENCE: Verdict.UNSURE,
+    Reason.DIFFERS: Verdict.DIFFERS,
+    Reason.AGREES: Verdict.AGREES,
+}
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What became of a declaration's pictures.
+
+    Attributes:
+        images_total: pictures in the archive.
+        images_readable: pictures that could be decoded.
+        probabilities: float [k, C], one row per distinct picture that was classified.
+    """
+
+    images_total: int
+    images_readable: int
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A code that the pictures speak for."""
+
+    code: HSCode
+    probability: float
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The decision on one declaration.
+
+    Attributes:
+        reason: why; the verdict follows from it.
+        differs_at: the coarsest digit from which on the declaration differs; None unless it does.
+        declared_probabilities: level → summed probability of the declared code, for each level that was judged.
+        risk: probability that the declared code is wrong; None where nothing can be judged.
+        recommendations: the most probable codes, best first; empty where no picture was classified.
+    """
+
+    reason: Reason
+    differs_at: int | None
+    declared_probabilities: dict[int, float]
+    risk: float | None
+    recommendations: tuple[Recommendation, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict that the reason stands for."""
+        return VERDICT_OF[self.reason]
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The rules with their settings.
+
+    Attributes:
+        table: what the classifier's outputs stand for.
+        thresholds: where the verdicts part.
+        assumed_wrong_share: share of wrong declarations among all, for the risk.
+        top_k: how many codes to recommend at most.
+    """
+
+    table: ClassTable
+    thresholds: Thresholds
+    assumed_wrong_share: float = 0.05
+    top_k: int = 5
+
+    def __call__(self, declared: ParsedCode, evidence: Evidence) -> Judgement:
+        """Judges one declaration."""
+        if not len(evidence.probabilities):
+            return Judgement(_nothing_classified(evidence), None, {}, None, ())
+        combined = evidence.probabilities.mean(axis=0, dtype=np.float64)
+        recommendations = recommend(combined, self.table, self.top_k)
+        reason = _out_of_reach(declared, self.table)
+        if declared.code is None or reason:
+            return Judgement(reason or Reason.CODE_MALFORMED, None, {}, None, recommendations)
+        at_levels = declared_probabilities(combined, declared.code, self.table)
+        if normalised_entropy(combined) > self.thresholds.unknown_above:
+            return Judgement(Reason.UNKNOWN_GOODS, None, at_levels, None, recommendations)
+        finest = max(at_levels)
+        one_by_one = evidence.probabilities[:, self.table.columns(declared.code.digits[:finest])].sum(axis=1)
+        reason = self._compare(at_levels[finest], one_by_one)
+        return Judgement(
+            reason,
+            self._differs_at(at_levels) if reason is Reason.DIFFERS else None,
+            at_levels,
+            risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
+            recommendations,
+        )
+
+    def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
+        low, high = self.thresholds.differs_below, self.thresholds.agrees_above
+        if one_by_one.min() < low and one_by_one.max() >= high:
+            return Reason.PICTURES_DISAGREE
+        if low <= probability < high:
+            return Reason.LOW_CONFIDENCE
+        return Reason.DIFFERS if probability < low else Reason.AGREES
+
+    def _differs_at(self, at_levels: dict[int, float]) -> int:
+        return min(level for level, probability in at_levels.items() if probability < self.thresholds.differs_below)
+
+
+def declared_probabilities(probabilities: np.ndarray, declared: HSCode, table: ClassTable) -> dict[int, float]:
+    """Level → summed probability of the declared code, from 2 digits down as far as the classes and the code go."""
+    at_levels = {}
+    for prefix in declared.prefixes():
+        if not table.knows(prefix):
+            break
+        at_levels[len(prefix)] = table.probability(probabilities, prefix)
+    return at_levels
+
+
+def recommend(probabilities: np.ndarray, table: ClassTable, top_k: int) -> tuple[Recommendation, ...]:
+    """The `top_k` most probable codes, best first, equal ones in the order of the classes."""
+    per_code = table.recommendable(probabilities)
+    best = np.argsort(-per_code, kind="stable")[:top_k]
+    return tuple(Recommendation(table.codes[i], float(per_code[i])) for i in best)
+
+
+def normalised_entropy(probabilities: np.ndarray) -> float:
+    """Shannon entropy of float [C] over its maximum, log C: 0 when one class has all, 1 when all are alike.
+
+    >>> normalised_entropy(np.array([0.5, 0.5, 0.0, 0.0]))
+    0.5
+    """
+    present = probabilities[probabilities > 0]
+    entropy = -float((present * np.log(present)).sum())
+    return max(0.0, entropy) / math.log(max(len(probabilities), 2))
+
+
+def risk(probability: float, codes: int, assumed_wrong_share: float) -> float:
+    """Probability that the declared code is wrong, by Bayes' rule.
+
+    If it is wrong, any of the other codes may be true: odds w/(1-w) · ((1-p)/(C-1))/p.
+
+    >>> round(risk(0.5, 2, 0.05), 3), risk(0.0, 40, 0.05), risk(1.0, 40, 0.05)
+    (0.05, 1.0, 0.0)
+
+    Args:
+        probability: p, the summed probability of the declared code.
+        codes: C, how many codes the classifier tells apart at that level.
+        assumed_wrong_share: w, the share of wrong declarations among all.
+    """
+    for_wrong = assumed_wrong_share * (1 - probability) / max(codes - 1, 1)
+    for_right = (1 - assumed_wrong_share) * probability
+    return for_wrong / (for_wrong + for_right) if for_wrong + for_right else assumed_wrong_share
+
+
+def _nothing_classified(evidence: Evidence) -> Reason:
+    if not evidence.images_total:
+        return Reason.NO_PICTURE
+    return Reason.NOT_SCORED if evidence.images_readable else Reason.UNREADABLE
+
+
+def _out_of_reach(declared: ParsedCode, table: ClassTable) -> Reason | None:
+    if declared.code is None:
+        return Reason.CODE_MALFORMED
+    if not exists(declared.code):
+        return Reason.CODE_UNKNOWN
+    return None if table.knows(declared.code.prefixes()[0]) else Reason.OUTSIDE_SCOPE

@@ -1,0 +1,140 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.declared_codes import parse_declared_code
+from pipeline.rules.hs_codes import HSCode
+from pipeline.rules.verdicts import VERDICT_OF, Evidence, Judge, Reason, Verdict, normalised_entropy, risk
+
+TABLE = ClassTable(("870829", "870899", "392690", "732690"))
+JUDGE = Judge(TABLE, Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.8))
+
+BUMPER = (0.97, 0.01, 0.01, 0.01)
+PLASTIC = (0.01, 0.01, 0.97, 0.01)
+OTHER_PART = (0.02, 0.96, 0.01, 0.01)
+BETWEEN = (0.2, 0.02, 0.76, 0.02)
+CLUELESS = (0.25, 0.25, 0.25, 0.25)
+
+
+def judged(declared, *pictures, total=None, readable=None):
+    count = len(pictures)
+    rows = np.array(pictures, np.float32).reshape(count, len(TABLE))
+    evidence = Evidence(count if total is None else total, count if readable is None else readable, rows)
+    return JUDGE(parse_declared_code(declared), evidence)
+
+
+@pytest.mark.parametrize(
+    ("reason", "declared", "pictures", "total", "readable"),
+    [
+        ("no_picture", "870829", (), 0, 0),
+        ("no_picture", "n/a", (), 0, 0),
+        ("unreadable", "870829", (), 2, 0),
+        ("not_scored", "870829", (), 2, 1),
+        ("code_malformed", "n/a", (BUMPER,), None, None),
+        ("code_malformed", "8708.3", (BUMPER,), None, None),
+        ("code_unknown", "851712", (BUMPER,), None, None),
+        ("outside_scope", "610910", (BUMPER,), None, None),
+        ("unknown_goods", "870829", (CLUELESS,), None, None),
+        ("pictures_disagree", "870829", (BUMPER, PLASTIC), None, None),
+        ("low_confidence", "870829", (BETWEEN,), None, None),
+        ("differs", "870829", (PLASTIC,), None, None),
+        ("differs", "870829", (PLASTIC, PLASTIC), None, None),
+        ("agrees", "870829", (BUMPER,), None, None),
+        ("agrees", "8708.29-0000", (BUMPER,), None, None),
+    ],
+)
+def test_the_first_reason_that_applies_is_given(reason, declared, pictures, total, readable):
+    judgement = judged(declared, *pictures, total=total, readable=readable)
+
+    assert judgement.reason == reason
+    assert judgement.verdict is VERDICT_OF[Reason(reason)]
+
+
+@pytest.mark.parametrize(
+    ("declared", "picture", "differs_at"),
+    [
+        ("870829", PLASTIC, 2),
+        ("870829", OTHER_PART, 6),
+        ("392690", BUMPER, 2),
+        ("8708290000", OTHER_PART, 6),  # the classes go no deeper than 6 digits
+    ],
+)
+def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, picture, differs_at):
+    assert judged(declared, picture).differs_at == differs_at
+
+
+def test_only_levels_that_the_classifier_knows_are_judged():
+    same_heading, same_chapter = judged("870840", BUMPER), judged("8711", BUMPER)
+
+    assert list(same_heading.declared_probabilities) == [2, 4]
+    assert list(same_chapter.declared_probabilities) == [2]
+    assert same_heading.verdict is same_chapter.verdict is Verdict.AGREES
+
+
+def test_a_code_out_of_scope_still_gets_recommendations():
+    judgement = judged("610910", BUMPER)
+
+    assert judgement.risk is None
+    assert judgement.recommendations[0].code == HSCode("870829")
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_has_a_verdict(reason):
+    assert VERDICT_OF[reason] in Verdict
+
+
+@given(st.floats(0, 1), st.integers(2, 5000), st.floats(0.001, 0.999))
+def test_risk_is_a_probability_that_falls_as_the_declared_code_gains(probability, codes, share):
+    low, high = risk(probability, codes, share), risk(min(1, probability + 0.1), codes, share)
+
+    assert 0 <= high <= low <= 1
+
+
+def test_risk_of_a_declaration_about_which_the_pictures_say_nothing_is_the_assumed_share():
+    assert risk(1 / 43, 43, 0.05) == pytest.approx(0.05)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=50).filter(lambda weights: sum(weights) > 1e-6))
+def test_entropy_lies_between_sure_and_clueless(weights):
+    probabilities = np.array(weights) / sum(weights)
+
+    assert -1e-9 <= normalised_entropy(probabilities) <= 1 + 1e-9
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        ((-0.1, 0.5, 0.5), "differs_below must be in"),
+        ((0.1, 1.5, 0.5), "agrees_above must be in"),
+        ((0.6, 0.5, 0.5), "must not exceed"),
+    ],
+)
+def test_thresholds_out_of_range_or_order_are_refused(thresholds, message):
+    with pytest.raises(ValueError, match=message):
+        Thresholds(*thresholds)
+
+
+CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.3, JUDGE.thresholds, "sha256:00")
+
+
+def test_a_card_survives_its_journey():
+    assert Card.from_json(CARD.to_json()) == CARD
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a model card"),
+        ("[]", "not a model card"),
+        ("{}", "has no 'thresholds'"),
+        (CARD.to_json().replace('"contract_version": 1', '"contract_version": 9'), "contract_version must be 1"),
+        (CARD.to_json().replace('"height": 224, ', ""), "height"),
+        (CARD.to_json().replace('"height": 224', '"height": 0'), "at least 1 x 1"),
+    ],
+)
+def test_what_is_no_card_is_refused_with_a_reason(text, message):
+    with pytest.raises(ValueError, match=message):
+        Card.from_json(text)
