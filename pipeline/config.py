@@ -1,0 +1,253 @@
+"""The configuration of a run: YAML → checked values; every mistake is one sentence naming the key."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from pipeline.pictures import PictureLimits
+from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.errors import UsageError
+from serving.contract import ServedModel, Signature
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(gt=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnNames(_Section):
+    """Our names → the archive's. The first four are read, the others are only passed through."""
+
+    declaration_id: str = "declaration_id"
+    item_no: str | None = "item_no"
+    declared_hs_code: str = "declared_hs_code"
+    images: str = "images"
+    date: str | None = "declared_on"
+    office: str | None = "office"
+    importer: str | None = "importer_id"
+    origin: str | None = "origin"
+    value: str | None = "customs_value"
+    duty_rate: str | None = "duty_rate"
+
+
+class TlsFiles(_Section):
+    """PEM files of an encrypted connection."""
+
+    ca: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Server(_Section):
+    """The model server and how it is used."""
+
+    address: str | None = None
+    model: str = "hs"
+    version: Count | None = None
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+    deadline_s: Seconds = 30
+    outage_budget_s: Annotated[float, Field(ge=0)] = 900
+    connect_budget_s: Annotated[float, Field(ge=0)] = 30
+    tls: TlsFiles | None = None
+
+
+class Pictures(_Section):
+    """Which pictures are read."""
+
+    formats: Annotated[list[str], Field(min_length=1)] = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
+    max_bytes: Count = 20_000_000
+    max_pixels: Count = 50_000_000
+
+    @model_validator(mode="after")
+    def _known_formats(self) -> "Pictures":
+        self.limits()
+        return self
+
+    def limits(self) -> PictureLimits:
+        """The same, as the decoder takes it."""
+        return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels)
+
+
+class VerdictThresholds(_Section):
+    """Thresholds that win over the model's own."""
+
+    differs_below: Share
+    agrees_above: Share
+    unknown_above: Share
+
+    @model_validator(mode="after")
+    def _in_order(self) -> "VerdictThresholds":
+        Thresholds(self.differs_below, self.agrees_above, self.unknown_above)
+        return self
+
+
+class VerdictSettings(_Section):
+    """How declarations are judged."""
+
+    assumed_wrong_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    top_k: Annotated[int, Field(ge=1, le=100)] = 5
+    thresholds: VerdictThresholds | None = None
+
+
+class Limits(_Section):
+    """How much of a night may be missing: dead letters and unscored findings, of all rows."""
+
+    warn_unscored_share: Share = 0.05
+    max_unscored_share: Share = 0.20
+
+
+class Worklist(_Section):
+    """What the run itself puts into worklist.csv and report.html."""
+
+    budget: str = "5%"
+    report_findings: Annotated[int, Field(ge=0, le=2000)] = 100
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _readable(cls, budget: object) -> str:
+        budget_rows(str(budget), 100)
+        return str(budget)
+
+
+class ForeignModel(_Section):
+    """A SavedModel from elsewhere, without our `classes` signature."""
+
+    signature: str = "serving_default"
+    input: str
+    output: str
+    dtype: Literal["uint8", "float32"] = "uint8"
+    height: Count
+    width: Count
+    resize_filter: str = "bilinear"
+    classes: Path
+
+    def served(self, name: str, version: int, thresholds: VerdictThresholds) -> ServedModel:
+        """The model as the audit uses it.
+
+        Raises:
+            UsageError: if the class file is missing or has a line that is no class.
+        """
+        try:
+            labels = tuple(self.classes.read_text().split())
+            table = ClassTable(labels)
+        except OSError as error:
+            raise UsageError(f"foreign_model.classes: {self.classes} cannot be read: {error.strerror}") from error
+        except ValueError as error:
+            raise UsageError(f"foreign_model.classes: {self.classes}: {error}") from error
+        drawn = Thresholds(thresholds.differs_below, thresholds.agrees_above, thresholds.unknown_above)
+        card = Card(self.height, self.width, self.resize_filter, 2, "HS 2022", 1.0, drawn, "sha256:unknown")
+        return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
+
+
+class Config(_Section):
+    """Everything a run needs to know."""
+
+    input: str | None = None
+    output: Path | None = None
+    time_zone: str = "UTC"
+    columns: ColumnNames = ColumnNames()
+    keep: list[str] = []
+    server: Server = Server()
+    foreign_model: ForeignModel | None = None
+    pictures: Pictures = Pictures()
+    verdict: VerdictSettings = VerdictSettings()
+    limits: Limits = Limits()
+    worklist: Worklist = Worklist()
+    staging_days: Annotated[float, Field(ge=0)] = 7
+    full_digest: bool = False
+    log_format: Literal["text", "json"] = "text"
+    beam: dict[str, Any] = {"runner": "FnApiRunner"}
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, name: str) -> str:
+        try:
+            ZoneInfo(name)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"{name!r} is no time zone; write one such as Asia/Seoul") from None
+        return name
+
+    @model_validator(mode="after")
+    def _foreign_models_bring_no_thresholds(self) -> "Config":
+        if self.foreign_model and not self.verdict.thresholds:
+            raise ValueError("foreign_model has no card, so verdict.thresholds must be given")
+        return self
+
+    def yesterday(self) -> date:
+        """The run date where none is given: the day before today in the configured time zone."""
+        return datetime.now(ZoneInfo(self.time_zone)).date() - timedelta(days=1)
+
+
+def budget_rows(budget: str, rows: int) -> int:
+    """How many of `rows` a budget covers: `200`, or `5%`, rounded up.
+
+    >>> budget_rows("5%", 296), budget_rows("200", 296)
+    (15, 200)
+
+    Raises:
+        ValueError: if the budget is neither.
+    """
+    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%|([0-9]+)", budget.strip())
+    if not match or (match[1] and float(match[1]) > 100):
+        raise ValueError(f"a budget is a number of declarations such as 200, or a share such as 5%, got {budget!r}")
+    if match[2]:
+        return min(int(match[2]), rows)
+    return min(rows, -int(-float(match[1]) * rows // 100))
+
+
+def load_config(path: Path) -> Config:
+    """Reads a configuration file.
+
+    Raises:
+        UsageError: if it is missing, is no YAML, or has a wrong or unknown key.
+    """
+    try:
+        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(written, Mapping):
+        raise UsageError(f"the configuration {path} must be a mapping of keys, got {type(written).__name__}")
+    try:
+        return Config.model_validate(written)
+    except ValidationError as error:
+        raise UsageError(f"{path}: {_sentence(error)}") from error
+
+
+def _sentence(error: ValidationError) -> str:
+    """The first mistake of a configuration, the key first."""
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key}{_nearest(first['loc'])}"
+    message = first["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(first["input"], dict | BaseModel) or not key else f", got {first['input']!r}"
+    return f"{key}: {message}{got}" if key else message
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    """` (did you mean …?)` for an unknown key, from the keys that its section knows."""
+    section: Any = Config
+    for part in location[:-1]:
+        section = _section_of(section.model_fields[str(part)].annotation)
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _section_of(annotation: Any) -> Any:
+    choices = getattr(annotation, "__args__", (annotation,))
+    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, _Section))
