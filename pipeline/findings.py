@@ -1,0 +1,191 @@
+"""Findings: one for each declaration that could be read, in one explicit Arrow schema."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.archive import Declarations
+from pipeline.rules.declared_codes import parse_declared_code
+from pipeline.rules.hs_codes import LEVELS
+from pipeline.rules.nomenclature import description
+from pipeline.rules.verdicts import Evidence, Judge, Judgement, Verdict
+
+SCHEMA_VERSION = 1
+
+NOT_SCORED = "not_scored"
+
+_RECOMMENDATION = pa.struct(
+    [
+        pa.field("hs_code", pa.string(), nullable=False),
+        pa.field("probability", pa.float64(), nullable=False),
+        pa.field("description", pa.string()),
+    ]
+)
+_PICTURE = pa.struct(
+    [
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("status", pa.string(), nullable=False),
+        pa.field("detail", pa.string()),
+    ]
+)
+FIELDS = (
+    pa.field("run_id", pa.string(), nullable=False),
+    pa.field("run_date", pa.date32(), nullable=False),
+    pa.field("declaration_id", pa.string()),
+    pa.field("item_no", pa.int64()),
+    pa.field("source_file", pa.string(), nullable=False),
+    pa.field("source_row_group", pa.int32(), nullable=False),
+    pa.field("source_row", pa.int64(), nullable=False),  # counted from the start of the row group
+    pa.field("declared_hs_code", pa.string()),
+    pa.field("declared_hs_code_normalized", pa.string()),
+    pa.field("code_repair", pa.string()),
+    pa.field("verdict", pa.string(), nullable=False),
+    pa.field("reason", pa.string(), nullable=False),
+    pa.field("mismatch", pa.bool_(), nullable=False),
+    pa.field("differs_at", pa.int8()),
+    pa.field("recommendations", pa.list_(_RECOMMENDATION), nullable=False),
+    *(pa.field(f"declared_probability_{level}", pa.float64()) for level in LEVELS),
+    pa.field("risk", pa.float64()),
+    pa.field("images_total", pa.int32(), nullable=False),
+    pa.field("images_used", pa.int32(), nullable=False),
+    pa.field("pictures", pa.list_(_PICTURE), nullable=False),
+    pa.field("model_name", pa.string(), nullable=False),
+    pa.field("model_version", pa.int64(), nullable=False),
+)
+FIELD_NAMES = frozenset(field.name for field in FIELDS)
+
+
+@dataclass(frozen=True)
+class Classified:
+    """A batch of declarations whose pictures went through the decoder and the classifier.
+
+    Attributes:
+        declarations: as read; the pictures' bytes are gone.
+        digests: SHA-256 of each picture, hex.
+        statuses: of each picture: `ok`, why it could not be decoded, or `not_scored`.
+        details: of each picture, such as what a thing that is no picture is; or None.
+        probabilities: float32 [pictures, C]; rows without meaning where the status is not `ok`.
+    """
+
+    declarations: Declarations
+    digests: Sequence[str]
+    statuses: Sequence[str]
+    details: Sequence[str | None]
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class FindingsTable:
+    """Turns classified declarations into rows of findings.
+
+    Attributes:
+        run_id: digest of what the run is made of.
+        run_date: the night.
+        model_name, model_version: as pinned.
+        judge: the rules.
+        kept: our name and type of each column that is passed through.
+    """
+
+    run_id: str
+    run_date: date
+    model_name: str
+    model_version: int
+    judge: Judge
+    kept: tuple[tuple[str, pa.DataType], ...] = ()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The findings' schema: our fields, then the kept columns."""
+        kept = [pa.field(name, type_) for name, type_ in self.kept]
+        return pa.schema([*FIELDS, *kept], metadata={"schema_version": str(SCHEMA_VERSION)})
+
+    def findings(self, classified: Classified) -> pa.RecordBatch:
+        """One finding per declaration, in the same order."""
+        declarations = classified.declarations
+        ends = np.cumsum(declarations.picture_counts)
+        written = declarations.columns.column("declared_hs_code").to_pylist()
+        rows = []
+        for row, code in enumerate(written):
+            mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
+            parsed = parse_declared_code(code)
+            judgement = self.judge(parsed, evidence(classified, mine))
+            rows.append(
+                {
+                    "source_row": declarations.first_row + row,
+                    "declared_hs_code": _as_written(code),
+                    "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
+                    "code_repair": parsed.repair,
+                    **_judgement_fields(judgement),
+                    **_picture_fields(classified, mine),
+                }
+            )
+        return self._assemble(declarations, rows)
+
+    def _assemble(self, declarations: Declarations, rows: list[dict]) -> pa.RecordBatch:
+        count = len(rows)
+        constant = {
+            "run_id": self.run_id,
+            "run_date": self.run_date,
+            "source_file": declarations.source.file,
+            "source_row_group": declarations.source.index,
+            "model_name": self.model_name,
+            "model_version": self.model_version,
+        }
+        arrays = []
+        for field in self.schema:
+            if field.name in constant:
+                arrays.append(pa.repeat(pa.scalar(constant[field.name], field.type), count))
+            elif field.name in declarations.columns.schema.names and field.name != "declared_hs_code":
+                arrays.append(declarations.columns.column(field.name))
+            else:
+                arrays.append(pa.array([row[field.name] for row in rows], field.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def evidence(classified: Classified, mine: slice) -> Evidence:
+    """What a declaration's pictures say; the same picture twice counts once."""
+    statuses = classified.statuses[mine]
+    first_of = {}
+    for position, (digest, status) in enumerate(zip(classified.digests[mine], statuses, strict=True)):
+        if status == "ok":
+            first_of.setdefault(digest, mine.start + position)
+    readable = sum(status in ("ok", NOT_SCORED) for status in statuses)
+    return Evidence(len(statuses), readable, classified.probabilities[list(first_of.values())])
+
+
+def _judgement_fields(judgement: Judgement) -> dict:
+    return {
+        "verdict": judgement.verdict.value,
+        "reason": judgement.reason.value,
+        "mismatch": judgement.verdict is Verdict.DIFFERS,
+        "differs_at": judgement.differs_at,
+        "risk": judgement.risk,
+        "recommendations": [
+            {"hs_code": best.code.digits, "probability": best.probability, "description": description(best.code)}
+            for best in judgement.recommendations
+        ],
+        **{f"declared_probability_{level}": judgement.declared_probabilities.get(level) for level in LEVELS},
+    }
+
+
+def _picture_fields(classified: Classified, mine: slice) -> dict:
+    digests, statuses, details = classified.digests[mine], classified.statuses[mine], classified.details[mine]
+    return {
+        "images_total": len(statuses),
+        "images_used": sum(status == "ok" for status in statuses),
+        "pictures": [
+            {"sha256": digest, "status": str(status), "detail": detail}
+            for digest, status, detail in zip(digests, statuses, details, strict=True)
+        ],
+    }
+
+
+def _as_written(code: str | int | float | None) -> str | None:
+    if isinstance(code, float):
+        return repr(code) if math.isfinite(code) else str(code)
+    return None if code is None else str(code)

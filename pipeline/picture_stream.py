@@ -1,0 +1,148 @@
+"""Declarations in, the same declarations with their pictures classified out, in order; no Beam here.
+
+Decoding and the server work at the same time: threads decode (Pillow releases the interpreter while it does), requests
+fill up across declarations and files, and several are in flight while the next pictures are decoded.
+"""
+
+import hashlib
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import pyarrow as pa
+
+from pipeline.archive import Declarations
+from pipeline.findings import NOT_SCORED, Classified
+from pipeline.pictures import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from serving.client import Answer
+
+Submit = Callable[[np.ndarray], Future[Answer]]
+Await = Callable[[Future], object]
+
+
+@dataclass
+class _Batch:
+    """A batch of declarations on its way."""
+
+    declarations: Declarations
+    digests: list[str]
+    statuses: list[str]
+    details: list[str | None]
+    probabilities: np.ndarray
+    missing: int
+
+
+@dataclass
+class _Request:
+    """Pixels on their way, and whose they are."""
+
+    pixels: np.ndarray
+    owners: list[tuple[_Batch, int]] = field(default_factory=list)
+    answer: Future[Answer] | None = None
+
+
+class PictureStream:
+    """Decodes and classifies the pictures of declarations.
+
+    Args:
+        size: of the pixels that the model wants.
+        classes: C, how many outputs it has.
+        limits: which pictures are read.
+        decoders: threads to decode in.
+        submit: sends uint8 [N, H, W, 3] and returns the future answer.
+        batch_size: pictures in a request.
+        in_flight: requests that wait for their answers before decoding pauses.
+        wait: returns a future's result; may raise to end the stream when the run was stopped.
+    """
+
+    def __init__(
+        self,
+        size: PictureSize,
+        classes: int,
+        limits: PictureLimits,
+        decoders: Executor,
+        submit: Submit,
+        batch_size: int,
+        in_flight: int,
+        wait: Await = Future.result,
+    ) -> None:
+        self._size, self._classes, self._limits = size, classes, limits
+        self._decoders, self._submit, self._wait = decoders, submit, wait
+        self._batch_size, self._in_flight = batch_size, in_flight
+        self._batches: deque[_Batch] = deque()
+        self._decoding: deque[tuple[Future[tuple[str, Picture]], _Batch, int]] = deque()
+        self._requests: deque[_Request] = deque()
+        self._filling = self._empty_request()
+
+    def put(self, declarations: Declarations) -> Iterator[Classified]:
+        """Takes a batch; yields earlier ones that are complete."""
+        pictures = len(declarations.pictures)
+        batch = _Batch(
+            replace(declarations, pictures=declarations.pictures[:0]),
+            [""] * pictures,
+            [""] * pictures,
+            [None] * pictures,
+            np.full((pictures, self._classes), np.nan, np.float32),
+            pictures,
+        )
+        self._batches.append(batch)
+        for position, picture in enumerate(declarations.pictures):
+            self._decoding.append((self._decoders.submit(self._decode, picture), batch, position))
+            while len(self._decoding) > self._batch_size:
+                self._collect_picture()
+        yield from self._complete()
+
+    def drain(self) -> Iterator[Classified]:
+        """Ends the stream: yields all that is still on its way."""
+        while self._decoding:
+            self._collect_picture()
+        self._send()
+        while self._requests:
+            self._collect_answer()
+        yield from self._complete()
+
+    def _decode(self, picture: pa.Scalar) -> tuple[str, Picture]:
+        buffer = picture.as_buffer()
+        data = memoryview(buffer) if buffer is not None else memoryview(b"")
+        return hashlib.sha256(data).hexdigest(), decode(data, self._size, self._limits)
+
+    def _collect_picture(self) -> None:
+        decoding, batch, position = self._decoding.popleft()
+        digest, picture = self._wait(decoding)
+        batch.digests[position], batch.statuses[position] = digest, picture.status
+        batch.details[position] = picture.detail
+        if picture.status is not PictureStatus.OK:
+            batch.missing -= 1
+            return
+        self._filling.pixels[len(self._filling.owners)] = picture.pixels
+        self._filling.owners.append((batch, position))
+        if len(self._filling.owners) == self._batch_size:
+            self._send()
+
+    def _send(self) -> None:
+        while self._requests and (len(self._requests) >= self._in_flight or self._requests[0].answer.done()):
+            self._collect_answer()
+        request, self._filling = self._filling, self._empty_request()
+        if request.owners:
+            request.answer = self._submit(request.pixels[: len(request.owners)])
+            request.pixels = request.pixels[:0].copy()
+            self._requests.append(request)
+
+    def _collect_answer(self) -> None:
+        request = self._requests.popleft()
+        answer = self._wait(request.answer)
+        for (batch, position), probabilities in zip(request.owners, answer.probabilities, strict=True):
+            if np.isnan(probabilities[0]):
+                batch.statuses[position], batch.details[position] = NOT_SCORED, answer.fault
+            batch.probabilities[position] = probabilities
+            batch.missing -= 1
+
+    def _complete(self) -> Iterator[Classified]:
+        while self._batches and not self._batches[0].missing:
+            batch = self._batches.popleft()
+            yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, batch.probabilities)
+
+    def _empty_request(self) -> _Request:
+        return _Request(np.empty((self._batch_size, self._size.height, self._size.width, 3), np.uint8))

@@ -1,0 +1,39 @@
+"""A real classifier of colours, and a real server that answers for it, made once for all tests."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.rules.card import Card, Thresholds
+from serving.launch import bundled_server
+from tests.archives import COLOURS
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@pytest.fixture(scope="session")
+def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel that tells red, green and blue apart; what has no colour leaves it clueless."""
+    import keras
+    import numpy as np
+
+    from model.export import export, weights_digest
+
+    folder = tmp_path_factory.mktemp("models") / "colours"
+    images = keras.Input((32, 32, 3))
+    dense = keras.layers.Dense(3)
+    network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
+    dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
+    thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
+    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
+    export(network, tuple(COLOURS), card, {"backbone": "colours"}, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def colour_server(colour_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a bundled server in a process of its own; the model there is called `hs`."""
+    with bundled_server(colour_model, log=tmp_path_factory.mktemp("server") / "server.log") as address:
+        yield address

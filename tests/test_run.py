@@ -1,0 +1,330 @@
+"""`hs-audit run` from archive to published findings, against a real server."""
+
+import json
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.cli import main
+from pipeline.pictures import PictureLimits, decode
+from pipeline.rules.declared_codes import parse_declared_code
+from pipeline.rules.verdicts import Evidence, Judge
+from serving.client import Client, Connection
+from tests.archives import BLUE, GREEN, RED, findings_of, grey_picture, picture, row, write_archive
+
+RUN_DATE = "2026-11-21"
+
+ROWS = [
+    row("A1", "8708.29-0000", picture(RED)),
+    row("A2", " 392690 ", picture(GREEN), picture(GREEN, shade=20)),
+    row("A3", "870829", picture(BLUE)),
+    row("A4", "870829", picture(RED), picture(GREEN)),
+    row("A5", "870829"),
+    row("A6", "870829", b"", b"%PDF-1.4 hello"),
+    row("A7", "870829", picture(RED)[:60], picture(RED, image_format="JPEG")),
+    row("A8", "8708.3", picture(RED)),
+    row("A9", "999999", picture(RED)),
+    row("A10", "610910", picture(RED)),
+    row("A11", "870829", grey_picture()),
+    row(None, None, picture(BLUE), None),
+    row("A1", "808100000", picture(BLUE)),
+]
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    path = tmp_path / "config.yaml"
+    path.write_text("server: {model: hs, batch_size: 4, in_flight: 2}\nworklist: {budget: 3}\n")
+    return path
+
+
+@pytest.fixture
+def run(config: Path, colour_server: str, tmp_path: Path):
+    """Runs the audit of the archive in `tmp_path` and returns its exit code."""
+
+    def run(*flags: str, pattern: str = "archive/*.parquet") -> int:
+        return main(
+            ["run", f"--config={config}", f"--run-date={RUN_DATE}", f"--server={colour_server}",
+             f"--input={tmp_path / pattern}", f"--output={tmp_path / 'audits'}", *flags]
+        )  # fmt: skip
+
+    return run
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    return tmp_path / "audits" / f"run_date={RUN_DATE}"
+
+
+def test_every_declaration_gets_its_finding_with_a_reason(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS, row_group_size=5)
+
+    assert run() == 0
+
+    found = [(finding["declaration_id"], finding["reason"]) for finding in findings_of(published)]
+    assert found == [
+        ("A1", "agrees"),
+        ("A2", "agrees"),
+        ("A3", "differs"),
+        ("A4", "pictures_disagree"),
+        ("A5", "no_picture"),
+        ("A6", "unreadable"),
+        ("A7", "agrees"),
+        ("A8", "code_malformed"),
+        ("A9", "code_unknown"),
+        ("A10", "outside_scope"),
+        ("A11", "unknown_goods"),
+        (None, "code_malformed"),
+        ("A1", "outside_scope"),
+    ]
+
+
+def test_the_findings_are_those_of_a_plain_loop_over_the_same_rows(run, tmp_path, published, colour_server):
+    paths = [
+        write_archive(tmp_path / "archive" / "a.parquet", ROWS * 5, row_group_size=7),
+        write_archive(tmp_path / "archive" / "b.parquet", ROWS[::-1], row_group_size=100),
+    ]
+
+    assert run() == 0
+
+    expected = [finding for path in paths for finding in plain_loop(path, colour_server)]
+    for finding, plain in zip(findings_of(published), expected, strict=True):
+        risk = plain.pop("risk")
+        assert {name: finding[name] for name in plain} == plain
+        assert finding["risk"] == (None if risk is None else pytest.approx(risk, abs=1e-5))
+
+
+def plain_loop(path: Path, address: str) -> list[dict]:
+    """The audit of one file, one declaration and one picture at a time."""
+    client = Client(Connection(address))
+    model = client.resolve("hs")
+    judge = Judge(model.table, model.card.thresholds)
+    findings = []
+    for declared in pq.read_table(path).to_pylist():
+        decoded = [
+            decode(image["bytes"] or b"", model.picture_size, PictureLimits()) for image in declared["images"] or ()
+        ]
+        distinct = {p.pixels.tobytes(): p.pixels for p in decoded if p.pixels is not None}
+        answers = [client.classify(model, pixels[np.newaxis]).probabilities for pixels in distinct.values()]
+        rows = np.concatenate(answers) if answers else np.zeros((0, len(model.table)), np.float32)
+        parsed = parse_declared_code(declared["declared_hs_code"])
+        judgement = judge(parsed, Evidence(len(decoded), len(answers), rows))
+        findings.append(
+            {
+                "declaration_id": declared["declaration_id"],
+                "declared_hs_code": declared["declared_hs_code"],
+                "code_repair": parsed.repair,
+                "verdict": judgement.verdict.value,
+                "reason": judgement.reason.value,
+                "mismatch": judgement.verdict.value == "differs",
+                "differs_at": judgement.differs_at,
+                "risk": judgement.risk,
+                "images_total": len(decoded),
+            }
+        )
+    client.close()
+    return findings
+
+
+def test_the_same_night_again_gives_the_same_findings_and_replaces_the_run(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS, row_group_size=5)
+    run()
+    first, first_manifest = findings_of(published), json.loads((published / "manifest.json").read_text())
+
+    assert run() == 0
+
+    again = json.loads((published / "manifest.json").read_text())
+    assert findings_of(published) == first
+    assert again["run_id"] == first_manifest["run_id"]
+    assert again["attempt_id"] != first_manifest["attempt_id"]
+    assert sorted(path.name for path in published.parent.iterdir()) == ["_logs", "_staging", published.name]
+
+
+def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+
+    run()
+
+    manifest = json.loads((published / "manifest.json").read_text())
+    names = sorted(path.name for path in published.iterdir())
+    assert names == ["_SUCCESS", "dead_letters", "findings", "manifest.json", "report.html", "worklist.csv"]
+    assert manifest["rows"]["in_footers"] == manifest["rows"]["findings"] == sum(manifest["verdicts"].values()) == 13
+    assert sum(manifest["reasons"].values()) == 13
+    assert sum(manifest["pictures"].values()) == sum(len(declared["images"]) for declared in ROWS)
+    assert manifest["declaration_ids"] == {"repeated": 2, "missing": 1}
+    assert manifest["model"]["version"] == 1
+    assert manifest["thresholds"]["from"] == "model"
+
+
+def test_readers_use_the_findings_as_one_table(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+
+    run()
+
+    counted = duckdb.sql(
+        f"select verdict, count(*) from read_parquet('{published.parent}/run_date=*/findings/*.parquet') "
+        "group by verdict order by verdict"
+    ).fetchall()
+    assert counted == [("agrees", 3), ("cannot_judge", 8), ("differs", 1), ("unsure", 1)]
+
+
+def test_the_worklist_has_the_budget_and_the_riskiest_first(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+
+    run()
+
+    lines = (published / "worklist.csv").read_text().splitlines()
+    assert len(lines) == 1 + 3
+    assert lines[1].startswith("1,A3,")
+
+
+def test_one_bad_file_costs_that_files_unread_rows_only(run, tmp_path, published):
+    good = write_archive(tmp_path / "archive" / "a.parquet", ROWS * 8)
+    damaged = write_archive(tmp_path / "archive" / "b.parquet", ROWS, row_group_size=4)
+    overwrite_pictures(damaged, row_group=1)
+    (tmp_path / "archive" / "c.parquet").write_bytes(b"")
+    (tmp_path / "archive" / "d.parquet").write_bytes(good.read_bytes()[:-100])
+    (tmp_path / "archive" / "e.parquet").write_bytes(b"not a parquet file at all")
+
+    assert run("--run-date=2026-11-20") == 4
+    code = run_with_limit(run, tmp_path)
+
+    letters = pq.read_table(published / "dead_letters").to_pylist()
+    assert code == 3
+    assert [(Path(letter["file"]).name, letter["reason"], letter["rows"]) for letter in letters] == [
+        ("b.parquet", "bad_page", 4),
+        ("c.parquet", "empty_file", None),
+        ("d.parquet", "truncated", None),
+        ("e.parquet", "not_parquet", None),
+    ]
+    assert len(findings_of(published)) == 13 * 8 + 9
+
+
+def overwrite_pictures(path: Path, row_group: int) -> None:
+    """Overwrites bytes in the middle of a row group's pictures, as a bad disk would."""
+    metadata = pq.ParquetFile(path).metadata.row_group(row_group)
+    chunk = next(
+        metadata.column(i) for i in range(metadata.num_columns) if metadata.column(i).path_in_schema.endswith("bytes")
+    )
+    content = bytearray(path.read_bytes())
+    middle = chunk.data_page_offset + chunk.total_compressed_size // 2
+    content[middle : middle + 8] = b"\xff" * 8
+    path.write_bytes(content)
+
+
+def run_with_limit(run, tmp_path: Path) -> int:
+    lenient = tmp_path / "lenient.yaml"
+    lenient.write_text("limits: {max_unscored_share: 1.0}\n")
+    return run(f"--config={lenient}")
+
+
+def test_a_run_that_fails_leaves_the_earlier_one_untouched(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    run()
+    before = {path: path.read_bytes() for path in published.rglob("*") if path.is_file()}
+    (tmp_path / "archive" / "b.parquet").write_bytes(b"")
+
+    assert run() == 4
+
+    assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
+
+
+def test_columns_of_other_names_and_kept_ones_pass_through(config, run, tmp_path, published):
+    table = pa.table(
+        {
+            "id": ["x"],
+            "code": [8708290000],
+            "photo": pa.array([picture(RED)], pa.binary()),
+            "who": pa.array(["Acme"]).dictionary_encode(),
+            "kg": [2.5],
+        }
+    )
+    (tmp_path / "archive").mkdir()
+    pq.write_table(table, tmp_path / "archive" / "a.parquet")
+    config.write_text(
+        "columns: {declaration_id: id, declared_hs_code: code, images: photo, importer: who}\nkeep: [kg]\n"
+    )
+
+    assert run() == 0
+
+    (finding,) = findings_of(published)
+    assert (finding["declaration_id"], finding["item_no"], finding["declared_hs_code"]) == ("x", None, "8708290000")
+    assert (finding["importer"], finding["kg"], finding["reason"]) == ("Acme", 2.5, "agrees")
+
+
+@pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner"])
+def test_both_names_of_the_local_runner_work(run, tmp_path, published, runner):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+
+    assert run(f"--runner={runner}") == 0
+
+    assert len(findings_of(published)) == 13
+
+
+def test_a_night_without_rows_is_published_empty(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", [])
+
+    assert run() == 0
+
+    assert findings_of(published) == []
+
+
+def test_thresholds_of_the_configuration_win_over_the_models(config, run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    config.write_text("verdict: {thresholds: {differs_below: 0, agrees_above: 0, unknown_above: 1}}\n")
+
+    run()
+
+    manifest = json.loads((published / "manifest.json").read_text())
+    assert manifest["thresholds"]["from"] == "configuration"
+    assert "differs" not in manifest["verdicts"]
+
+
+MISTAKES = [
+    (2, ["--input={tmp}/archive/*.parquet", "--config={tmp}/none.yaml"], "none.yaml cannot be read"),
+    (2, ["--nonsense=3"], "neither hs-audit nor Beam knows the flag --nonsense=3"),
+    (2, ["--output=s3://bucket/audits"], "must be on a mounted file system"),
+    (5, ["--server=localhost:1", "--config={tmp}/impatient.yaml"], "no model server answers at localhost:1"),
+    (6, ["--version=9"], "no available version 9; available: [1]"),
+    (6, ["--config={tmp}/other_model.yaml"], "has no model 'cars'"),
+    (7, ["--input={tmp}/archive/*.csv"], "no file matches the input"),
+    (7, ["--input={tmp}/broken/*.parquet"], "can be read"),
+    (2, ["--input={tmp}/wrong/missing.parquet"], "no column 'images' for images; the file has"),
+    (2, ["--input={tmp}/wrong/float32.parquet"], "cannot hold the ten digits"),
+    (2, ["--input={tmp}/wrong/twice.parquet"], "stands more than once"),
+    (2, ["--config={tmp}/keep.yaml"], "'verdict' is already a column of the findings"),
+    (2, ["--config={tmp}/keep_missing.yaml"], "no input file has a column 'colour'"),
+]
+
+
+@pytest.mark.parametrize(("code", "flags", "sentence"), MISTAKES, ids=[sentence for _, _, sentence in MISTAKES])
+def test_a_mistake_is_one_sentence_and_its_exit_code(run, tmp_path, capsys, code, flags, sentence):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    write_mistakes(tmp_path)
+
+    assert run(*(flag.format(tmp=tmp_path) for flag in flags)) == code
+
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("hs-audit run: ")
+    assert sentence in said
+    assert not (tmp_path / "audits" / f"run_date={RUN_DATE}").exists()
+
+
+def write_mistakes(folder: Path) -> None:
+    (folder / "impatient.yaml").write_text("server: {connect_budget_s: 0.2}\n")
+    (folder / "other_model.yaml").write_text("server: {model: cars}\n")
+    (folder / "keep.yaml").write_text("keep: [verdict]\n")
+    (folder / "keep_missing.yaml").write_text("keep: [colour]\n")
+    (folder / "broken").mkdir()
+    (folder / "broken" / "a.parquet").write_bytes(b"")
+    (folder / "wrong").mkdir()
+    good = pq.read_table(folder / "archive" / "a.parquet")
+    float32 = pa.array([8708290000.0] * len(good), pa.float32())
+    position = good.schema.get_field_index("declared_hs_code")
+    pq.write_table(good.drop(["images"]), folder / "wrong" / "missing.parquet")
+    pq.write_table(good.set_column(position, "declared_hs_code", float32), folder / "wrong" / "float32.parquet")
+    pq.write_table(good.append_column("images", good["images"]), folder / "wrong" / "twice.parquet")
