@@ -29,6 +29,7 @@ def calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int =
     Args:
         probabilities: float [N, C].
         labels: int [N].
+        bins: how many.
     """
     confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -47,8 +48,8 @@ def draw_thresholds(
 ) -> Thresholds:
     """Draws the thresholds of the verdicts on held-out cases.
 
-    Every case stands for a right declaration under its own code, and for wrong ones under each of the other codes, these
-    weighted so that `wrong_share` of all declarations are wrong.
+    Every case stands for a right declaration under its own code, and for wrong ones under each of the other codes,
+    these weighted so that `wrong_share` of all declarations are wrong.
 
     Args:
         probabilities: float [N, C], calibrated.
@@ -73,5 +74,5 @@ def draw_thresholds(
 
 
 def calibrated(logits: np.ndarray, temperature: float) -> np.ndarray:
-    """float [N, C] logits → probabilities."""
+    """Logits float [N, C] → probabilities."""
     return softmax(logits / temperature, axis=1)

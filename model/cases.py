@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.pictures import PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.pictures import PictureLimits, PictureSize, decode
 from pipeline.rules.declared_codes import parse_declared_code
 from pipeline.rules.errors import UsageError
 
@@ -65,7 +65,9 @@ class CaseFile:
         except (OSError, pa.ArrowInvalid) as error:
             raise UsageError(f"{path} is not a readable Parquet file: {error}") from error
         if missing:
-            raise UsageError(f"{path} has no column {', '.join(sorted(missing))}; cases need case_id, hs_code and images")
+            raise UsageError(
+                f"{path} has no column {', '.join(sorted(missing))}; cases need case_id, hs_code and images"
+            )
         with open(path, "rb") as stream:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
         return cls(path, cases, f"sha256:{digest}")
@@ -85,7 +87,7 @@ class CaseFile:
             hs_code = _checked_code(case["hs_code"], self.path, row)
             for image in case["images"] or ():
                 picture = decode((image or {}).get("bytes") or b"", size, limits)
-                if picture.status is PictureStatus.OK:
+                if picture.pixels is not None:
                     yield CasePicture(row, hs_code, picture.pixels)
                 elif unreadable is not None:
                     unreadable[picture.status] += 1

@@ -177,7 +177,9 @@ def _check_enough(examples: Examples, classes: tuple[str, ...], folds: int) -> N
     for label in dict(zip(examples.groups, examples.labels, strict=True)).values():
         cases_of[classes[label]] += 1
     if few := [f"{code} ({count})" for code, count in cases_of.items() if count < folds]:
-        raise UsageError(f"each HS code needs at least {folds} cases with a readable picture; too few: {', '.join(few)}")
+        raise UsageError(
+            f"each HS code needs at least {folds} cases with a readable picture; too few: {', '.join(few)}"
+        )
 
 
 def _held_out_logits(

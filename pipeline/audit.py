@@ -138,9 +138,12 @@ def _server(night: Night) -> Iterator[Connection]:
     server = night.config.server
     log = night.place.log(night.attempt_id).with_suffix(".server.log")
     bundled = (
-        bundled_server(night.saved_model, server.version, log, STOP) if night.saved_model else nullcontext(server.address)
+        bundled_server(night.saved_model, server.version, log, STOP)
+        if night.saved_model
+        else nullcontext(server.address)
     )
     with bundled as address:
+        assert address is not None
         tls = Tls(server.tls.ca, server.tls.certificate, server.tls.key) if server.tls else None
         yield Connection(address, server.deadline_s, server.outage_budget_s, server.connect_budget_s, tls)
 
@@ -170,9 +173,7 @@ def _classify_and_judge(
     night: Night, inputs: Inputs, connection: Connection, model: ServedModel, attempt: Path
 ) -> tuple[FindingsTable, Outcome]:
     config = night.config
-    judge = Judge(
-        model.table, _thresholds(config, model), config.verdict.assumed_wrong_share, config.verdict.top_k
-    )
+    judge = Judge(model.table, _thresholds(config, model), config.verdict.assumed_wrong_share, config.verdict.top_k)
     table = FindingsTable(
         run_id(night.run_date, inputs, config, model),
         night.run_date,
@@ -211,9 +212,7 @@ def _verify_and_describe(
     with watch("writing the worklist"):
         budget = budget_rows(night.config.worklist.budget, ledger.findings.total())
         worklist = select(parts, budget)
-        (attempt / "worklist.csv").write_text(
-            to_csv(worklist, (name for name, _ in table.kept)), encoding="utf-8"
-        )
+        (attempt / "worklist.csv").write_text(to_csv(worklist, (name for name, _ in table.kept)), encoding="utf-8")
     described = manifest(
         run_id=table.run_id,
         attempt_id=night.attempt_id,
@@ -230,7 +229,11 @@ def _verify_and_describe(
     )
     with watch("writing the report"):
         write_report(
-            attempt / "report.html", described, worklist, night.config.columns.images, night.config.worklist.report_findings
+            attempt / "report.html",
+            described,
+            worklist,
+            night.config.columns.images,
+            night.config.worklist.report_findings,
         )
     (attempt / "manifest.json").write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (attempt / "outcome.json").unlink()
@@ -267,7 +270,9 @@ def _write_dead_letters(dead_letters: Sequence[DeadLetter], folder: Path) -> Non
     pq.write_table(pa.Table.from_pylist(rows, _DEAD_LETTER_SCHEMA), folder / "part-00000.parquet")
 
 
-def configured(config: Config, *, input: str | None, output: Path | None, server: str | None, version: int | None) -> Config:
+def configured(
+    config: Config, *, input: str | None, output: Path | None, server: str | None, version: int | None
+) -> Config:
     """The configuration with what the command line says in its place."""
     changes = {"input": input or config.input, "output": output or config.output}
     server_changes = {"address": server or config.server.address, "version": version or config.server.version}

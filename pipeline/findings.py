@@ -150,7 +150,7 @@ class FindingsTable:
 def evidence(classified: Classified, mine: slice) -> Evidence:
     """What a declaration's pictures say; the same picture twice counts once."""
     statuses = classified.statuses[mine]
-    first_of = {}
+    first_of: dict[str, int] = {}
     for position, (digest, status) in enumerate(zip(classified.digests[mine], statuses, strict=True)):
         if status == "ok":
             first_of.setdefault(digest, mine.start + position)

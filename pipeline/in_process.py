@@ -6,9 +6,11 @@ On a cluster each worker has its own copy, which nobody sets or reads; the launc
 import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
+from typing import TypeVar
 
 from pipeline.rules.errors import Interrupted
 
+T = TypeVar("T")
 STOP = threading.Event()
 
 
@@ -24,7 +26,7 @@ class Progress:
 PROGRESS = Progress()
 
 
-def wait_unless_stopped(future: Future) -> object:
+def wait_unless_stopped(future: Future[T]) -> T:
     """The result of a future.
 
     Raises:

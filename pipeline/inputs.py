@@ -98,7 +98,9 @@ def _layout(config: Config, files: Sequence[ArchiveFile]) -> Layout:
 def _kept_columns(names: ColumnNames, keep: Sequence[str]) -> dict[str, str]:
     """Our name → the archive's name, for every column that is passed through."""
     mapped = {
-        ours: theirs for ours, theirs in names.model_dump().items() if theirs is not None and ours not in _READ_ELSEWHERE
+        ours: theirs
+        for ours, theirs in names.model_dump().items()
+        if theirs is not None and ours not in _READ_ELSEWHERE
     }
     for name in keep:
         if name in FIELD_NAMES or name in mapped:

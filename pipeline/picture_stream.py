@@ -8,7 +8,8 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -18,8 +19,15 @@ from pipeline.findings import NOT_SCORED, Classified
 from pipeline.pictures import Picture, PictureLimits, PictureSize, PictureStatus, decode
 from serving.client import Answer
 
+T = TypeVar("T")
 Submit = Callable[[np.ndarray], Future[Answer]]
-Await = Callable[[Future], object]
+
+
+class Await(Protocol):
+    """Waits for a future; may raise to end the stream when the run was stopped."""
+
+    def __call__(self, future: Future[T], /) -> T:
+        """Returns the future's result."""
 
 
 @dataclass
@@ -34,13 +42,18 @@ class _Batch:
     missing: int
 
 
-@dataclass
-class _Request:
-    """Pixels on their way, and whose they are."""
+class _Picture(NamedTuple):
+    """Whose picture it is, and which of them."""
 
-    pixels: np.ndarray
-    owners: list[tuple[_Batch, int]] = field(default_factory=list)
-    answer: Future[Answer] | None = None
+    batch: _Batch
+    position: int
+
+
+class _Request(NamedTuple):
+    """Pictures whose answer is awaited."""
+
+    pictures: list[_Picture]
+    answer: Future[Answer]
 
 
 class PictureStream:
@@ -54,7 +67,7 @@ class PictureStream:
         submit: sends uint8 [N, H, W, 3] and returns the future answer.
         batch_size: pictures in a request.
         in_flight: requests that wait for their answers before decoding pauses.
-        wait: returns a future's result; may raise to end the stream when the run was stopped.
+        wait: how to wait for a future.
     """
 
     def __init__(
@@ -72,9 +85,10 @@ class PictureStream:
         self._decoders, self._submit, self._wait = decoders, submit, wait
         self._batch_size, self._in_flight = batch_size, in_flight
         self._batches: deque[_Batch] = deque()
-        self._decoding: deque[tuple[Future[tuple[str, Picture]], _Batch, int]] = deque()
+        self._decoding: deque[tuple[_Picture, Future[tuple[str, Picture]]]] = deque()
         self._requests: deque[_Request] = deque()
-        self._filling = self._empty_request()
+        self._filling: list[_Picture] = []
+        self._pixels = self._room()
 
     def put(self, declarations: Declarations) -> Iterator[Classified]:
         """Takes a batch; yields earlier ones that are complete."""
@@ -89,7 +103,7 @@ class PictureStream:
         )
         self._batches.append(batch)
         for position, picture in enumerate(declarations.pictures):
-            self._decoding.append((self._decoders.submit(self._decode, picture), batch, position))
+            self._decoding.append((_Picture(batch, position), self._decoders.submit(self._decode, picture)))
             while len(self._decoding) > self._batch_size:
                 self._collect_picture()
         yield from self._complete()
@@ -109,31 +123,29 @@ class PictureStream:
         return hashlib.sha256(data).hexdigest(), decode(data, self._size, self._limits)
 
     def _collect_picture(self) -> None:
-        decoding, batch, position = self._decoding.popleft()
-        digest, picture = self._wait(decoding)
-        batch.digests[position], batch.statuses[position] = digest, picture.status
-        batch.details[position] = picture.detail
-        if picture.status is not PictureStatus.OK:
+        mine, decoding = self._decoding.popleft()
+        batch, position = mine
+        batch.digests[position], decoded = self._wait(decoding)
+        batch.statuses[position], batch.details[position] = decoded.status, decoded.detail
+        if decoded.status is not PictureStatus.OK:
             batch.missing -= 1
             return
-        self._filling.pixels[len(self._filling.owners)] = picture.pixels
-        self._filling.owners.append((batch, position))
-        if len(self._filling.owners) == self._batch_size:
+        self._pixels[len(self._filling)] = decoded.pixels
+        self._filling.append(mine)
+        if len(self._filling) == self._batch_size:
             self._send()
 
     def _send(self) -> None:
         while self._requests and (len(self._requests) >= self._in_flight or self._requests[0].answer.done()):
             self._collect_answer()
-        request, self._filling = self._filling, self._empty_request()
-        if request.owners:
-            request.answer = self._submit(request.pixels[: len(request.owners)])
-            request.pixels = request.pixels[:0].copy()
-            self._requests.append(request)
+        if self._filling:
+            self._requests.append(_Request(self._filling, self._submit(self._pixels[: len(self._filling)])))
+            self._filling, self._pixels = [], self._room()
 
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
         answer = self._wait(request.answer)
-        for (batch, position), probabilities in zip(request.owners, answer.probabilities, strict=True):
+        for (batch, position), probabilities in zip(request.pictures, answer.probabilities, strict=True):
             if np.isnan(probabilities[0]):
                 batch.statuses[position], batch.details[position] = NOT_SCORED, answer.fault
             batch.probabilities[position] = probabilities
@@ -144,5 +156,5 @@ class PictureStream:
             batch = self._batches.popleft()
             yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, batch.probabilities)
 
-    def _empty_request(self) -> _Request:
-        return _Request(np.empty((self._batch_size, self._size.height, self._size.width, 3), np.uint8))
+    def _room(self) -> np.ndarray:
+        return np.empty((self._batch_size, self._size.height, self._size.width, 3), np.uint8)

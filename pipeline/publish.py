@@ -1,10 +1,10 @@
 """Staging and publishing: a run appears whole or not at all, and replaces the earlier one of its night.
 
-    audits/run_date=2026-11-21/                    published; readers use run_date=*/findings/*.parquet
-    audits/_staging/ATTEMPT/                       being written, verified there
-    audits/_staging/run_date=2026-11-21.replaced   the earlier run, between the two renames of a publication
-    audits/_staging/run_date=2026-11-21.lock       held by the run of that night
-    audits/_logs/run_date=2026-11-21.ATTEMPT.log
+audits/run_date=2026-11-21/                    published; readers use run_date=*/findings/*.parquet
+audits/_staging/ATTEMPT/                       being written, verified there
+audits/_staging/run_date=2026-11-21.replaced   the earlier run, between the two renames of a publication
+audits/_staging/run_date=2026-11-21.lock       held by the run of that night
+audits/_logs/run_date=2026-11-21.ATTEMPT.log
 """
 
 import fcntl
@@ -85,7 +85,9 @@ class Place:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise UsageError(f"another run of {self.run_date} is writing to {self.output}; it was left alone") from error
+                raise UsageError(
+                    f"another run of {self.run_date} is writing to {self.output}; it was left alone"
+                ) from error
             yield
 
     def restore(self) -> bool:
@@ -127,7 +129,9 @@ class Place:
         """
         needed, free = rows * _BYTES_PER_ROW + _BYTES_TO_SPARE, shutil.disk_usage(self.staging).free
         if free < needed:
-            raise UsageError(f"{self.output} has {free >> 20} MiB free; a run of {rows} declarations needs {needed >> 20}")
+            raise UsageError(
+                f"{self.output} has {free >> 20} MiB free; a run of {rows} declarations needs {needed >> 20}"
+            )
 
 
 def _sync(folder: Path) -> None:

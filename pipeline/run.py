@@ -36,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder of the runs, instead of the configured one")
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--server", metavar="HOST:PORT", help="model server, instead of the configured one")
-    model.add_argument("--saved-model", type=Path, metavar="MODEL", help="serve this model for the run, on this machine")
+    model.add_argument(
+        "--saved-model", type=Path, metavar="MODEL", help="serve this model for the run, on this machine"
+    )
     parser.add_argument("--version", type=int, help="version of the model (default: the newest, pinned for the run)")
 
 
@@ -72,7 +74,9 @@ def run(args: argparse.Namespace) -> int:
     _print_summary(published, seconds, console)
     share = published.ledger.unscored_share()
     if share > config.limits.warn_unscored_share or published.ledger.unknown_files:
-        console.print(f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json")
+        console.print(
+            f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
+        )
         return 3
     return 0
 
@@ -127,7 +131,13 @@ def _progress(console: Console) -> Iterator[None]:
 
 
 def _show_bar(console: Console, over: threading.Event) -> None:
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("declarations", total=None)
         while not over.wait(0.2):
@@ -143,7 +153,9 @@ def _log_lines(console: Console, over: threading.Event) -> None:
 def _logging(path: Path, log_format: str, console: Console) -> Iterator[None]:
     """Everything to the attempt's log file; our own lines also to stderr where it is no terminal."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    formatter = _JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    formatter = (
+        _JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
+    )
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_file.setFormatter(formatter)
     root, ours = logging.getLogger(), logging.getLogger("hs_audit")

@@ -62,12 +62,25 @@ def to_csv(worklist: pa.Table, kept: Iterable[str]) -> str:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(
-        ("rank", *_COLUMNS, "recommended_hs_code", "recommended_probability", "recommended_description", *kept, *_SOURCE)
+        (
+            "rank",
+            *_COLUMNS,
+            "recommended_hs_code",
+            "recommended_probability",
+            "recommended_description",
+            *kept,
+            *_SOURCE,
+        )
     )
     for rank, finding in enumerate(worklist.to_pylist(), start=1):
-        best = next(iter(finding["recommendations"]), {})
+        best: dict = next(iter(finding["recommendations"]), {})
         recommended = (best.get("hs_code"), best.get("probability"), best.get("description"))
-        cells = (rank, *(finding[name] for name in _COLUMNS), *recommended, *(finding[name] for name in (*kept, *_SOURCE)))
+        cells = (
+            rank,
+            *(finding[name] for name in _COLUMNS),
+            *recommended,
+            *(finding[name] for name in (*kept, *_SOURCE)),
+        )
         writer.writerow([neutralised(cell) for cell in cells])
     return out.getvalue()
 

@@ -148,7 +148,8 @@ class Client:
         if not available or version not in (None, *available):
             wanted = f"version {version}" if version is not None else "version"
             raise ContractBroken(
-                f"model {name!r} at {self.connection.address} has no available {wanted}; available: {available or 'none'}"
+                f"model {name!r} at {self.connection.address} has no available {wanted}; "
+                f"available: {available or 'none'}"
             )
         return available[-1] if version is None else version
 
@@ -162,14 +163,14 @@ class Client:
                 response = self._predict(request, timeout=self.connection.deadline_s)
                 self._away.over()
                 return Answer(read_probabilities(response, model, len(images)))
-            except BadAnswer as error:
-                self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {error}")
+            except BadAnswer as bad_answer:
+                self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
                 continue
-            except grpc.RpcError as rpc_error:
-                error, said = rpc_error, _said(rpc_error)
+            except grpc.RpcError as error:
+                said, action = _said(error), action_for(error.code(), error.details() or "")
             except ValueError:  # gRPC's way of saying that the channel was closed under us
                 return _not_scored(model, len(images), "stopped")
-            match action_for(error.code(), error.details() or ""):
+            match action:
                 case Action.WAIT:
                     self._wait_out(said)
                 case Action.POLL:

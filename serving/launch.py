@@ -54,6 +54,7 @@ def bundled_server(
             stderr=output,
             start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
         )
+    assert process.stdin is not None
     try:
         _wait_until_up(process, socket, model / str(version), log, stop or threading.Event())
         yield f"unix:{socket}"

@@ -1,8 +1,8 @@
 """The official TensorFlow Serving messages and stubs, loaded without TensorFlow.
 
-Importing `tensorflow_serving.apis` as it stands runs all of TensorFlow: seconds and half a gigabyte in every worker. The
-generated modules need only the folder `tensorflow` on their path, so a bare package of that name stands in while they
-load and is taken away again; a later `import tensorflow` gets the real one, with the same message classes.
+Importing `tensorflow_serving.apis` as it stands runs all of TensorFlow: seconds and half a gigabyte in every worker.
+The generated modules need only the folder `tensorflow` on their path, so a bare package of that name stands in while
+they load and is taken away again; a later `import tensorflow` gets the real one, with the same message classes.
 """
 
 import importlib.util
@@ -19,7 +19,9 @@ def _bare_tensorflow() -> Iterator[None]:
         return
     spec = importlib.util.find_spec("tensorflow")
     if spec is None or spec.submodule_search_locations is None:
-        raise ImportError("the package tensorflow is not installed; tensorflow-serving-api needs its message definitions")
+        raise ImportError(
+            "the package tensorflow is not installed; tensorflow-serving-api needs its message definitions"
+        )
     package = types.ModuleType("tensorflow")
     package.__path__ = list(spec.submodule_search_locations)
     sys.modules["tensorflow"] = package

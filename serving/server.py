@@ -83,9 +83,7 @@ class Servable:
         outputs = self._run(key, request)
         wanted = list(request.output_filter) or sorted(outputs)
         if missing := [name for name in wanted if name not in outputs]:
-            raise Refusal(
-                grpc.StatusCode.INVALID_ARGUMENT, f"output tensor alias not found in signature: {missing[0]}"
-            )
+            raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"output tensor alias not found in signature: {missing[0]}")
         response = PredictResponse()
         response.model_spec.CopyFrom(self._spec(key))
         for name in wanted:
@@ -102,6 +100,10 @@ class Servable:
                 f"input size does not match signature: {len(request.inputs)}!={len(expected)}. "
                 f"Sent extra: {{{extra}}}. Missing but required: {{{missing}}}.",
             )
+        for name, tensor in request.inputs.items():
+            if tensor.dtype != expected[name].dtype.as_datatype_enum:
+                sent, wanted = tf.as_dtype(tensor.dtype).name, expected[name].dtype.name
+                raise Refusal(grpc.StatusCode.INVALID_ARGUMENT, f"Expects arg[0] to be {wanted} but {sent} is provided")
         try:
             inputs = {name: tf.constant(tf.make_ndarray(tensor)) for name, tensor in request.inputs.items()}
             return self._loaded.signatures[key](**inputs)

@@ -6,7 +6,11 @@ import numpy as np
 
 from serving.messages import DT_FLOAT, DT_INT32, DT_STRING, DT_UINT8, TensorProto
 
-_NUMPY_OF = {DT_FLOAT: np.dtype(np.float32), DT_INT32: np.dtype(np.int32), DT_UINT8: np.dtype(np.uint8)}
+_NUMPY_OF: dict[int, np.dtype] = {
+    DT_FLOAT: np.dtype(np.float32),
+    DT_INT32: np.dtype(np.int32),
+    DT_UINT8: np.dtype(np.uint8),
+}
 _PROTO_OF = {dtype: proto for proto, dtype in _NUMPY_OF.items()}
 _TYPED_FIELD = {DT_FLOAT: "float_val", DT_INT32: "int_val", DT_UINT8: "int_val"}
 

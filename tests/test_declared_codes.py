@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -95,7 +97,7 @@ def test_each_level_is_a_prefix_of_the_next(code):
     prefixes = code.prefixes()
 
     assert [len(prefix) for prefix in prefixes] == [level for level in LEVELS if level <= code.level]
-    assert all(later.startswith(earlier) for earlier, later in zip(prefixes, prefixes[1:], strict=False))
+    assert all(later.startswith(earlier) for earlier, later in pairwise(prefixes))
     assert all(code.at(len(prefix)) == HSCode(prefix) for prefix in prefixes)
 
 
@@ -107,9 +109,19 @@ def test_only_2_4_6_8_or_10_digits_make_a_code(digits):
 
 @pytest.mark.parametrize(
     ("digits", "known"),
-    [("87", True), ("8708", True), ("870829", True), ("8708290000", True), ("99", False), ("9999", False), ("77", False),
-     ("999999", False), ("870800", False), ("851712", False)],
-)  # fmt: skip
+    [
+        ("87", True),
+        ("8708", True),
+        ("870829", True),
+        ("8708290000", True),
+        ("77", False),
+        ("99", False),
+        ("9999", False),
+        ("999999", False),
+        ("870800", False),
+        ("851712", False),
+    ],
+)
 def test_codes_exist_when_hs_2022_has_their_subheading(digits, known):
     assert exists(HSCode(digits)) is known
     assert (description(HSCode(digits)) is not None) is known

@@ -65,7 +65,7 @@ class ClassTable:
         return float(min(1.0, probabilities[self.columns(prefix)].sum()))
 
     def recommendable(self, probabilities: np.ndarray) -> np.ndarray:
-        """float [C] per output → float [len(codes)] per code, outputs with one code summed."""
+        """Probabilities float [C] per output → float [len(codes)] per code, outputs with one code summed."""
         sums = np.zeros(len(self.codes) + 1)
         np.add.at(sums, self._code_of_output, probabilities)
         return sums[:-1]

@@ -1,0 +1,241 @@
+"""The client against a real gRPC server that misbehaves on demand."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+import numpy as np
+import pytest
+from grpc import StatusCode
+
+from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.errors import ContractBroken, ServerUnreachable
+from serving.client import Client, Connection
+from serving.contract import ServedModel
+from serving.messages import (
+    GetModelStatusResponse,
+    ModelServiceServicer,
+    ModelVersionStatus,
+    PredictionServiceServicer,
+    PredictRequest,
+    PredictResponse,
+    add_ModelServiceServicer_to_server,
+    add_PredictionServiceServicer_to_server,
+)
+from serving.status_rules import Action, action_for
+from serving.tensors import from_tensor, to_tensor
+
+CARD = Card(8, 8, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9), "sha256:00")
+MODEL = ServedModel("hs", 1, ClassTable(("870829", "392690")), CARD)
+IMAGES = np.full((6, 8, 8, 3), 200, np.uint8)
+
+Fault = tuple[StatusCode, str] | np.ndarray
+
+
+class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
+    """Answers each picture with (its first pixel / 255, the rest), after the faults that a test asks for."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+        self.fault_for: Callable[[np.ndarray], Fault | None] = lambda images: None
+        self.batches: list[int] = []
+        self.versions = {1: ModelVersionStatus.AVAILABLE}
+        self._lock = threading.Lock()
+
+    def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
+        images = from_tensor(request.inputs["images"])
+        with self._lock:
+            self.batches.append(len(images))
+            fault = self.faults.pop(0) if self.faults else self.fault_for(images)
+        if isinstance(fault, tuple):
+            context.abort(*fault)
+        first = images[:, 0, 0, 0].astype(np.float32) / 255
+        answer = fault if fault is not None else np.stack([first, 1 - first], axis=1)
+        response = PredictResponse()
+        response.outputs["probabilities"].CopyFrom(to_tensor(answer))
+        return response
+
+    def GetModelStatus(self, request, context):
+        if request.model_spec.name != "hs":
+            context.abort(StatusCode.NOT_FOUND, "Could not find any versions of model")
+        statuses = [ModelVersionStatus(version=v, state=state) for v, state in self.versions.items()]
+        return GetModelStatusResponse(model_version_status=statuses)
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with ThreadPoolExecutor(4) as threads:
+        faulty = FaultyServer()
+        grpc_server = grpc.server(threads, options=[("grpc.max_receive_message_length", -1)])
+        add_PredictionServiceServicer_to_server(faulty, grpc_server)
+        add_ModelServiceServicer_to_server(faulty, grpc_server)
+        faulty.port = grpc_server.add_insecure_port("localhost:0")
+        grpc_server.start()
+        yield faulty
+        grpc_server.stop(None).wait()
+
+
+@pytest.fixture
+def client(server: FaultyServer) -> Iterator[Client]:
+    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=20, connect_budget_s=0.3))
+    yield client
+    client.close()
+
+
+def assert_scored(answer) -> None:
+    assert answer.fault is None
+    np.testing.assert_allclose(answer.probabilities, [[200 / 255, 55 / 255]] * 6, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("code", "details", "times"),
+    [
+        (StatusCode.UNAVAILABLE, "queue is full", 5),
+        (StatusCode.DEADLINE_EXCEEDED, "", 2),
+        (StatusCode.INTERNAL, "", 2),
+        (StatusCode.UNKNOWN, "", 2),
+        (StatusCode.ABORTED, "", 2),
+        (StatusCode.DATA_LOSS, "", 2),
+        (StatusCode.NOT_FOUND, "Servable not found for request: Specific(hs, 1)", 2),
+        (StatusCode.RESOURCE_EXHAUSTED, "thread pool is full", 3),
+    ],
+)
+def test_a_passing_fault_costs_nothing(server, client, code, details, times):
+    server.faults = [(code, details)] * times
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert_scored(answer)
+    assert server.batches == [6] * (times + 1)
+
+
+def test_a_fault_that_stays_leaves_the_pictures_unscored_with_its_name(server, client):
+    server.faults = [(StatusCode.INTERNAL, "boom")] * 3
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert np.isnan(answer.probabilities).all()
+    assert answer.fault == "INTERNAL: boom"
+    assert client.trouble is None
+
+
+def test_a_batch_too_large_for_the_gpu_is_halved(server, client):
+    server.fault_for = lambda images: (
+        (StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating") if len(images) > 2 else None
+    )
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert_scored(answer)
+    assert max(server.batches[1:]) <= 3
+
+
+def test_a_refused_batch_is_unscored_and_the_next_one_goes_on(server, client):
+    server.fault_for = lambda images: (StatusCode.INVALID_ARGUMENT, "bad row") if (images == 13).any() else None
+
+    refused = client.classify(MODEL, np.full_like(IMAGES, 13))
+    good = client.classify(MODEL, IMAGES)
+
+    assert refused.fault == "INVALID_ARGUMENT: bad row"
+    assert_scored(good)
+    assert client.trouble is None
+
+
+@pytest.mark.parametrize(
+    ("code", "details"),
+    [
+        (StatusCode.INVALID_ARGUMENT, "input size does not match signature"),
+        (StatusCode.FAILED_PRECONDITION, 'Serving signature key "x" not found.'),
+        (StatusCode.UNIMPLEMENTED, ""),
+        (StatusCode.PERMISSION_DENIED, ""),
+        (StatusCode.UNAUTHENTICATED, ""),
+        (StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (1153 vs. 1024)"),
+    ],
+)
+def test_what_no_patience_will_mend_ends_the_work_at_once(server, client, code, details):
+    server.fault_for = lambda images: (code, details)
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert np.isnan(answer.probabilities).all()
+    assert isinstance(client.trouble, ContractBroken)
+    assert code.name in str(client.trouble)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        (np.full((6, 3), 1 / 3, np.float32), "expected probabilities [6, 2], got [6, 3]"),
+        (np.full((5, 2), 0.5, np.float32), "expected probabilities [6, 2], got [5, 2]"),
+        (np.full((6, 2), np.nan, np.float32), "NaN"),
+        (np.full((6, 2), 0.7, np.float32), "do not sum to 1"),
+        (np.full((6, 2), 1, np.int32), "expected float32"),
+    ],
+)
+def test_an_answer_that_cannot_be_true_is_never_believed(server, client, wrong, sentence):
+    server.faults = [wrong]
+
+    client.classify(MODEL, IMAGES)
+
+    assert isinstance(client.trouble, ContractBroken)
+    assert sentence in str(client.trouble)
+
+
+def test_a_spent_outage_budget_ends_the_work_with_one_sentence(server):
+    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=0.3))
+    server.fault_for = lambda images: (StatusCode.UNAVAILABLE, "gone")
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert np.isnan(answer.probabilities).all()
+    assert isinstance(client.trouble, ServerUnreachable)
+    assert "stayed away for more than 0.3 s: UNAVAILABLE: gone" in str(client.trouble)
+    client.close()
+
+
+def test_requests_far_above_gRPCs_default_limit_go_through(server, client):
+    images = np.full((160, 224, 224, 3), 200, np.uint8)  # 24 MB
+
+    answer = client.classify(MODEL, images)
+
+    assert answer.probabilities.shape == (160, 2)
+
+
+def test_a_stopped_client_lets_go_at_once(server):
+    stop = threading.Event()
+    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=600), stop)
+    server.fault_for = lambda images: stop.set() or (StatusCode.UNAVAILABLE, "gone")
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert answer.fault == "stopped"
+    assert client.trouble is None
+    client.close()
+
+
+def test_the_newest_available_version_is_pinned(server, client):
+    server.versions = {1: ModelVersionStatus.AVAILABLE, 2: ModelVersionStatus.AVAILABLE, 3: ModelVersionStatus.LOADING}
+
+    assert client.available_version("hs") == 2
+    assert client.available_version("hs", 1) == 1
+
+
+@pytest.mark.parametrize(("name", "version"), [("hs", 3), ("hs", 9), ("cars", None)])
+def test_a_model_or_version_that_is_not_there_is_named(server, client, name, version):
+    with pytest.raises(ContractBroken, match=rf"{name}"):
+        client.available_version(name, version)
+
+
+def test_a_server_that_is_down_is_told_within_the_connect_budget():
+    client = Client(Connection("localhost:1", connect_budget_s=0.2))
+
+    with pytest.raises(ServerUnreachable, match="no model server answers at localhost:1"):
+        client.resolve("hs")
+    client.close()
+
+
+@pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
+def test_every_status_code_has_its_rule(code):
+    assert action_for(code, "") in Action

@@ -1,0 +1,80 @@
+"""Light modules stay light: each is imported in a fresh interpreter, and what came along is looked at."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("tensorflow", "keras", "apache_beam", "grpc", "pyarrow", "PIL", "pydantic", "rich", "jinja2", "matplotlib")
+
+ALLOWED = {
+    "pipeline.cli": (),
+    "pipeline.rules.hs_codes": (),
+    "pipeline.rules.nomenclature": (),
+    "pipeline.rules.declared_codes": (),
+    "pipeline.rules.class_table": (),
+    "pipeline.rules.card": (),
+    "pipeline.rules.verdicts": (),
+    "pipeline.rules.errors": (),
+    "pipeline.pictures": ("PIL",),
+    "serving.messages": ("grpc",),
+    "serving.status_rules": ("grpc",),
+    "serving.contract": ("grpc", "PIL"),
+    "serving.client": ("grpc", "PIL"),
+    "serving.launch": (),
+    "pipeline.config": ("grpc", "PIL", "pydantic"),
+    "pipeline.archive": ("grpc", "PIL", "pydantic", "pyarrow"),
+    "pipeline.picture_stream": ("grpc", "PIL", "pydantic", "pyarrow"),
+    "pipeline.classify": ("apache_beam", "grpc", "PIL", "pydantic", "pyarrow"),
+    "pipeline.job": ("apache_beam", "grpc", "PIL", "pydantic", "pyarrow"),
+    "model.calibration": (),
+}
+
+PROBE = """
+import importlib, json, sys, time
+def resident_mb():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmRSS")) / 1024
+before_mb, started = resident_mb(), time.process_time()
+importlib.import_module(sys.argv[1])
+cpu_s = time.process_time() - started
+running = "tensorflow.python" in sys.modules or "tensorflow._api" in sys.modules
+came = [name for name in sys.argv[2].split(",") if name in sys.modules]
+print(json.dumps({"cpu_s": cpu_s, "mb": resident_mb() - before_mb, "came": came, "tensorflow_runs": running}))
+"""
+
+
+def imported(module: str) -> dict:
+    probe = [sys.executable, "-c", PROBE, module, ",".join(HEAVY)]
+    return json.loads(subprocess.run(probe, capture_output=True, check=True, text=True).stdout)
+
+
+@pytest.mark.parametrize("module", ALLOWED)
+def test_a_module_brings_only_what_its_layer_may_use(module):
+    assert set(imported(module)["came"]) <= set(ALLOWED[module])
+
+
+def test_importing_the_client_takes_under_a_second_and_100_mb():
+    measured = imported("serving.client")
+
+    assert measured["cpu_s"] < 1
+    assert measured["mb"] < 100
+
+
+@pytest.mark.parametrize("module", ["pipeline.classify", "pipeline.job", "pipeline.audit", "pipeline.run"])
+def test_no_worker_runs_tensorflow(module):
+    assert not imported(module)["tensorflow_runs"]
+
+
+def test_tensorflow_can_still_be_imported_after_the_messages_and_shares_their_classes():
+    script = (
+        "from serving.messages import PredictRequest, TensorProto\n"
+        "import tensorflow as tf\n"
+        "from tensorflow_serving.apis.predict_pb2 import PredictRequest as Theirs\n"
+        "assert PredictRequest is Theirs\n"
+        "assert isinstance(tf.make_tensor_proto([1.0]), TensorProto)\n"
+    )
+
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,512 @@
+"""The page that officers open, from published runs with real archives."""
+
+import base64
+import dataclasses
+import hashlib
+import io
+import json
+import re
+from datetime import date
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import ExifTags, Image
+
+from pipeline.archive import DeadLetter, Declarations, read_row_group
+from pipeline.cli import main
+from pipeline.config import Config
+from pipeline.findings import Classified, FindingsTable
+from pipeline.inputs import find_inputs
+from pipeline.ledger import draw_up
+from pipeline.manifest import manifest
+from pipeline.pictures import PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.declared_codes import DECIMAL_DROPPED, DIGITS_LOST, LEADING_ZERO, TRAILING_ZERO_LOST
+from pipeline.rules.hs_codes import HSCode
+from pipeline.rules.nomenclature import description
+from pipeline.rules.reasons import VERDICTS, explain, picture_words, repair_words
+from pipeline.rules.verdicts import Judge, Reason, Verdict
+from serving.contract import ServedModel
+from tests.archives import BLUE, COLOURS, GREEN, RED, encoded, grey_picture, picture, row, write_archive
+
+RUN_DATE = date(2026, 11, 20)
+THRESHOLDS = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.75)
+CARD = Card(8, 8, "bilinear", 2, "HS 2022", 1.0, THRESHOLDS, "sha256:0123")
+TABLE = ClassTable((*COLOURS, "732620"))
+KEPT = {"office": pa.string(), "customs_value": pa.float64(), "net_mass_kg": pa.float64()}
+
+
+@dataclasses.dataclass
+class Page:
+    """A page, and what a browser makes of it.
+
+    Attributes:
+        html: as written.
+        elements: tag and attributes of each.
+        text: what can be read, with single spaces.
+    """
+
+    html: str
+
+    def __post_init__(self) -> None:
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        parser, pieces = HTMLParser(), []
+        parser.handle_starttag = lambda tag, attributes: self.elements.append((tag, dict(attributes)))
+        parser.handle_data = pieces.append
+        parser.feed(self.html.partition("</style>")[2])
+        self.text = re.sub(" (?=[.,;:])", "", " ".join(" ".join(pieces).split()))
+
+    @property
+    def shape(self) -> list[tuple[str, list[str]]]:
+        """The elements and the names of their attributes."""
+        return [(tag, sorted(attributes)) for tag, attributes in self.elements]
+
+    @property
+    def pictures(self) -> list[dict]:
+        """The attributes of the pictures."""
+        return [attributes for tag, attributes in self.elements if tag == "img"]
+
+    def marked(self, css_class: str) -> list[str]:
+        """What stands in the elements of a class, markup within included."""
+        found = re.findall(rf'<(\w+) class="{css_class}">(.*?)</\1>', self.html)
+        return [unescape(re.sub("</?bdi>", "", content)) for _, content in found]
+
+
+class Night:
+    """Audits `archive/*.parquet` of a folder with a classifier of colours, and has the page of the run written."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.published = folder, folder / f"run_date={RUN_DATE}"
+        self.archive = folder / "archive" / "a.parquet"
+
+    def audit(self, *rows: dict, not_scored: bool = False, **worklist) -> "Night":
+        """Writes the archive and publishes what the pictures say of it."""
+        write_archive(self.archive, rows, row_group_size=3, **KEPT)
+        config = Config(
+            input=str(self.archive.parent / "*.parquet"), keep=["net_mass_kg"], worklist={"budget": "100%"} | worklist
+        )
+        inputs = find_inputs(config, RUN_DATE)
+        model = ServedModel("hs", 3, TABLE, CARD)
+        table = FindingsTable("r1", RUN_DATE, "hs", 3, Judge(TABLE, THRESHOLDS), inputs.layout.kept_types)
+        read = [batch for pointer in inputs.pointers() for batch in read_row_group(pointer, inputs.layout)]
+        letters = [*inputs.dead_letters, *(letter for letter in read if isinstance(letter, DeadLetter))]
+        part = self.published / "findings" / "part-00000.parquet"
+        part.parent.mkdir(parents=True)
+        with pq.ParquetWriter(part, table.schema) as writer:
+            for batch in read:
+                if isinstance(batch, Declarations):
+                    writer.write_batch(table.findings(classified(batch, not_scored)))
+        described = manifest(
+            run_id="r1", attempt_id="a1", run_date=RUN_DATE, config=config, inputs=inputs, dead_letters=letters,
+            ledger=draw_up(inputs, letters, [part]), model=model, thresholds=THRESHOLDS, outputs=[part],
+            staged=self.published, timings_s={},
+        )  # fmt: skip
+        (self.published / "manifest.json").write_text(json.dumps(described), encoding="utf-8")
+        (self.published / "_SUCCESS").touch()
+        return self
+
+    def page(self) -> Page:
+        """What `hs-audit report` writes."""
+        assert main(["report", str(self.published), "--output", str(self.folder / "out")]) == 0
+        return Page((self.folder / "out" / "report.html").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def night(tmp_path: Path) -> Night:
+    return Night(tmp_path)
+
+
+def classified(declarations: Declarations, not_scored: bool) -> Classified:
+    """Red, green and blue speak for their codes; with `not_scored` no answer came."""
+    pictures = [data or b"" for data in declarations.pictures.to_pylist()]
+    decoded = [decode(data, PictureSize(8, 8), PictureLimits()) for data in pictures]
+    statuses = [picture.status.value for picture in decoded]
+    colours = [np.zeros(3) if one.pixels is None else one.pixels.mean(axis=(0, 1)) for one in decoded]
+    weights = np.exp(np.array(colours).reshape(-1, 3) / 20)
+    weights = np.hstack([weights, np.ones((len(weights), 1))])
+    return Classified(
+        dataclasses.replace(declarations, pictures=declarations.pictures[:0]),
+        [hashlib.sha256(data).hexdigest() for data in pictures],
+        ["not_scored" if not_scored and status == "ok" else status for status in statuses],
+        [picture.detail for picture in decoded],
+        (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),
+    )
+
+
+def test_a_finding_says_what_was_declared_what_the_pictures_speak_for_and_why(night):
+    night.audit(row("KR-1", "8708.29", picture(BLUE)))
+
+    text = night.page().text
+
+    assert "Night of 20 November 2026" in text
+    assert "1 KR-1 item 1 Risk 99.6% Recommend review" in text
+    assert "The pictures speak for another chapter (first 2 digits), such as 7326.90; recommend review." in text
+    assert f"Declared 8708.29 {description(HSCode(RED))}" in text
+    assert "87 chapter, differs <0.1%" in text
+    assert f"7326.90 {description(HSCode(BLUE))} >99.9%" in text
+    assert "a.parquet, row group 0, row 0" in text
+
+
+@pytest.mark.parametrize(
+    ("declared", "code", "written"),
+    [
+        ("8708.29.9000", "<mark>8708.29.9000</mark>", []),
+        ("7326.20-1000", "7326.<mark>20.1000</mark>", ["Written 7326.20-1000"]),
+        ("７３２６.20", "7326.<mark>20</mark>", ["Written ７３２６.20"]),
+        ("732690", "7326.90", ["Written 732690"]),
+        ("8708290000.0", "<mark>8708.29.0000</mark>", ["Written 8708290000.0: the decimals of a number were dropped"]),
+    ],
+)
+def test_a_declared_code_is_shown_as_read_with_its_differing_digits_and_as_written(night, declared, code, written):
+    night.audit(row("KR-1", declared, picture(BLUE)))
+
+    page = night.page()
+
+    assert page.marked("code") == [code]
+    assert page.marked("written") == written
+
+
+def test_the_passed_through_columns_are_shown_where_they_are_not_null(night):
+    night.audit(row("KR-1", RED, picture(BLUE), office="Busan", customs_value=15138.5, net_mass_kg=None))
+
+    text = night.page().text
+
+    assert "Office Busan Value 15,138.5 a.parquet" in text
+
+
+@pytest.mark.parametrize(
+    ("image_format", "orientation", "shown"),
+    [("PNG", 1, (224, 168)), ("JPEG", 1, (224, 168)), ("JPEG", 6, (168, 224)), ("TIFF", 6, (168, 224))],
+)
+def test_a_thumbnail_has_the_shape_of_its_picture_turned_upright(night, image_format, orientation, shown):
+    image = Image.new("RGB", (400, 300), COLOURS[BLUE])
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    out = io.BytesIO()
+    image.save(out, image_format, exif=exif)
+    night.audit(row("KR-1", RED, out.getvalue()))
+
+    (attributes,) = night.page().pictures
+
+    thumbnail = Image.open(io.BytesIO(base64.b64decode(attributes["src"].partition(",")[2])))
+    assert (thumbnail.format, thumbnail.size) == ("JPEG", shown)
+    assert (attributes["width"], attributes["height"]) == tuple(map(str, shown))
+    assert attributes["alt"] == "Picture 1 of 1 of declaration KR-1"
+
+
+def test_a_thumbnail_is_small_however_busy_the_picture(night):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 600, 3), np.uint8)
+    night.audit(row("KR-1", RED, picture(BLUE), encoded(Image.fromarray(noise), "JPEG")))
+
+    page = night.page()
+
+    assert all(len(attributes["src"]) < 40_000 for attributes in page.pictures)
+
+
+def test_each_finding_shows_its_own_pictures_and_at_most_four(night):
+    night.audit(
+        row("KR-0", RED, picture(RED)),
+        row("KR-1", RED, picture(BLUE)),
+        row("KR-2", RED, *(picture(GREEN, shade=shade) for shade in range(6))),
+        row("KR-3", RED, picture(GREEN), picture(GREEN, shade=9)),
+    )
+
+    page = night.page()
+
+    names = [attributes["alt"].split(" of declaration ")[1] for attributes in page.pictures]
+    assert sorted(names) == ["KR-0", "KR-1", "KR-2", "KR-2", "KR-2", "KR-2", "KR-3", "KR-3"]
+    assert "and 2 more pictures" in page.text
+
+
+def test_a_picture_that_could_not_be_read_says_why_beside_those_that_could(night):
+    night.audit(row("KR-1", RED, picture(BLUE), b"%PDF-1.4 invoice", b"", picture(BLUE)[:60]))
+
+    page = night.page()
+
+    assert len(page.pictures) == 1
+    assert "Not a picture (PDF) The picture has no bytes The picture is cut short (PNG)" in page.text
+
+
+def test_an_archive_file_that_is_gone_costs_the_pictures_not_the_page(night):
+    night.audit(row("KR-1", RED, picture(BLUE), b"%PDF-1.4"))
+    night.archive.unlink()
+
+    page = night.page()
+
+    assert not page.pictures
+    assert "The archive file is no longer there. Not a picture (PDF)" in page.text
+    assert "KR-1" in page.text
+
+
+def test_an_archive_file_that_was_written_again_shows_no_pictures_of_other_goods(night):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    write_archive(night.archive, [row("KR-1", RED, picture(GREEN)), row("KR-2", RED, picture(GREEN))])
+
+    page = night.page()
+
+    assert not page.pictures
+    assert "The archive file was changed after the run." in page.text
+
+
+def test_an_archive_file_with_overwritten_pages_says_so(night):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    content = night.archive.read_bytes()
+    start = content.index(b"\x89PNG")
+    night.archive.write_bytes(content[:start] + bytes(20) + content[start + 20 :])
+
+    page = night.page()
+
+    assert not page.pictures
+    assert "The archive file has broken pages." in page.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<script>alert(1)</script>",
+        '"><img src=x onerror=alert(1)>',
+        "'); background: url(https://example.com/x); ('",
+        "</style></title><iframe src=//example.com>",
+        "{{ 7 * 7 }}{% raw %}",
+        "&lt;b&gt;",
+        "K" * 10_000,
+        "٠٨\u202e0180\u2066\x00\x1b[31m",
+    ],
+)
+def test_text_from_the_archive_changes_nothing_but_the_text_of_the_page(night, text):
+    night.audit(row(text, f"8708.29 {text}", picture(BLUE), office=text), row(text, RED, picture(BLUE), office=text))
+    harmless = Night(night.folder / "harmless").audit(
+        row("KR-1", "8708.29 KR-1", picture(BLUE), office="Busan"), row("KR-1", RED, picture(BLUE), office="Busan")
+    )
+
+    page = night.page()
+
+    assert page.shape == harmless.page().shape
+    assert not re.search("[\x00-\x08\x1b\u202a-\u202e\u2066-\u2069]", page.html)
+    assert "K" * 300 not in page.html
+
+
+def test_characters_that_hide_are_shown(night):
+    night.audit(row("08\u202e0180\u200b", RED, picture(BLUE)))
+
+    assert "1 08[U+202E]0180[U+200B] item 1" in night.page().text
+
+
+@pytest.mark.parametrize("declaration_id", [None, "", " "])
+def test_a_declaration_without_an_id_says_so(night, declaration_id):
+    night.audit(row(declaration_id, RED, picture(BLUE)))
+
+    page = night.page()
+
+    assert "1 No declaration id item 1" in page.text
+    assert page.pictures[0]["alt"] == "Picture 1 of 1 of declaration without an id"
+
+
+def test_a_long_text_is_cut_and_says_how_long_it_was(night):
+    night.audit(row("K" * 10_000, RED, picture(BLUE)))
+
+    assert f"{'K' * 120}… (10,000 characters)" in night.page().text
+
+
+def test_the_page_loads_nothing_and_runs_nothing(night):
+    night.audit(*(row(f"KR-{number}", RED, picture(BLUE), b"") for number in range(5)))
+
+    page = night.page()
+
+    tags = {tag for tag, _ in page.elements}
+    attributes = {(name, value) for _, attributes in page.elements for name, value in attributes.items()}
+    assert not tags & {"script", "link", "iframe", "object", "embed", "form", "base", "svg", "video", "audio", "source"}
+    assert all(value.startswith("data:image/jpeg;base64,") for name, value in attributes if name == "src")
+    assert all(value.startswith("#") for name, value in attributes if name == "href")
+    assert not [name for name, _ in attributes if name.startswith("on") or name in ("srcset", "action", "background")]
+    assert not re.search(r"url\(|@import|https?:|src=[^\"]", page.html)
+    assert "default-src 'none'; img-src data:; style-src 'unsafe-inline'" in page.html
+
+
+def test_the_night_is_told_in_figures_with_their_reasons(night):
+    night.audit(
+        row("KR-1", RED, picture(BLUE)),
+        row("KR-2", RED, picture(RED)),
+        row("KR-3", RED),
+        row("KR-4", "8708.3", picture(RED), b"", budget="1"),
+    )
+
+    text = night.page().text
+
+    assert "Of 4 declarations, the pictures of 1 speak for another code than the declared one" in text
+    assert "Recommend review 1 25.0%" in text
+    assert "Unsure 0 0.0%" in text
+    assert "The declaration has no picture. no_picture 1 25.0%" in text
+    assert "The declared code cannot be read as an HS code without guessing. code_malformed 1 25.0%" in text
+    assert "Judged 50.0% 2 of 4 findings" in text
+    assert "Pictures 4 3 read and classified" in text
+    assert "Model hs version 3, 4 codes of HS 2022" in text
+    assert f"87 {description(HSCode('87'))} 3 66.7% 1" in text
+
+
+def test_the_page_says_what_it_does_not_know(night):
+    night.audit(row("KR-1", RED, picture(BLUE), b""), row(None, RED, grey_picture()), row("KR-1", RED, picture(RED)))
+
+    text = night.page().text
+
+    assert "What this page does not know Whether the codes of 1 declaration (33.3%) are right" in text
+    assert "What 1 picture showed that could not be read or classified" in text
+    assert "1 have no id, 2 share their id and item with another" in text
+    assert "Goods beyond the 4 codes that the classifier has learned" in text
+    assert "The risk assumes 5.0%" in text
+
+
+def test_files_and_rows_that_could_not_be_read_are_named(night):
+    damaged = write_archive(
+        night.archive.with_name("b.parquet"), [row(f"B{i}", RED, picture(BLUE)) for i in range(5)], row_group_size=3
+    )
+    content = damaged.read_bytes()
+    start = content.index(b"\x89PNG")
+    damaged.write_bytes(content[:start] + bytes(20) + content[start + 20 :])
+    night.archive.with_name("c.parquet").write_bytes(b"")
+    night.audit(row("KR-1", RED, picture(BLUE)))
+
+    text = night.page().text
+
+    assert "What stands in 3 rows that could not be read, of 2 files." in text
+    assert "b.parquet 3 of 5 rows not read" in text
+    assert "c.parquet has no bytes: an unknown number of rows not read" in text
+    assert "How many declarations 1 file held" in text
+
+
+def test_pictures_without_an_answer_leave_the_worklist_empty_and_say_so(night):
+    night.audit(row("KR-1", RED, picture(BLUE)), not_scored=True)
+
+    text = night.page().text
+
+    assert "the classifier gave no answer for them. not_scored 1 100.0%" in text
+    assert "The worklist is empty: no declaration of this night could be judged." in text
+
+
+def test_a_night_without_declarations_has_a_page_too(night):
+    page = night.audit().page()
+
+    assert "There was no declaration to judge." in page.text
+    assert "The worklist is empty: there is nothing to open." in page.text
+
+
+def test_the_page_shows_the_first_of_a_longer_worklist(night):
+    night.audit(*(row(f"KR-{number}", RED, picture(BLUE)) for number in range(5)), budget="4", report_findings=2)
+
+    page = night.page()
+
+    assert len(page.pictures) == 2
+    assert "The 4 findings to open first" in page.text
+    assert "The first 2 are shown here, all of them stand in worklist.csv." in page.text
+
+
+def test_a_page_set_to_show_no_findings_points_to_the_worklist(night):
+    night.audit(row("KR-1", RED, picture(BLUE)), report_findings=0)
+
+    page = night.page()
+
+    assert not page.pictures
+    assert "The worklist has 1 finding, which this page was set not to show; see worklist.csv" in page.text
+
+
+def test_the_same_run_gives_the_same_page(night):
+    night.audit(row("KR-1", RED, picture(BLUE)), row("KR-2", RED, picture(GREEN)))
+
+    assert night.page() == night.page()
+
+
+def test_a_published_run_is_never_written_to(night, capsys, monkeypatch):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    before = sorted(night.published.rglob("*"))
+    monkeypatch.chdir(night.published)
+
+    codes = [
+        main(["report", ".", *flags]) for flags in ([], ["--output", "findings"], ["--output", str(night.published)])
+    ]
+
+    assert codes == [2, 2, 2]
+    assert "nothing is written into a published run" in capsys.readouterr().err
+    assert sorted(night.published.rglob("*")) == before
+
+
+def test_a_folder_that_is_no_published_run_is_one_sentence(night, tmp_path, capsys):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    (night.published / "_SUCCESS").unlink()
+
+    assert main(["report", str(night.published)]) == 2
+    assert main(["report", str(tmp_path / "nowhere")]) == 2
+
+    assert capsys.readouterr().err.count("is no published run: it has no _SUCCESS") == 2
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"schema_version": 0}', "\x00"])
+def test_a_manifest_that_is_none_is_one_sentence(night, content, tmp_path, capsys):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    (night.published / "manifest.json").write_text(content)
+
+    assert main(["report", str(night.published), "--output", str(tmp_path / "out")]) == 2
+
+    assert "manifest.json" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_one_sentence(night, tmp_path, capsys):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    (tmp_path / "out").write_text("a file")
+
+    assert main(["report", str(night.published), "--output", str(tmp_path / "out")]) == 2
+
+    assert "report.html cannot be written" in capsys.readouterr().err
+
+
+def test_findings_that_cannot_be_read_are_one_sentence(night, tmp_path, capsys):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    (night.published / "findings" / "part-00000.parquet").write_bytes(b"PAR1")
+
+    assert main(["report", str(night.published), "--output", str(tmp_path / "out")]) == 2
+
+    assert "the findings in" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_has_a_sentence_that_accuses_nobody(reason):
+    sentence = explain(reason)
+
+    assert re.fullmatch(r"[A-Z][^{}]+\.", sentence)
+    assert not re.search("fraud|false|cheat|illegal|smuggl", sentence, re.IGNORECASE)
+
+
+@pytest.mark.parametrize("status", [*PictureStatus, "not_scored"])
+def test_every_picture_status_has_words(status):
+    assert picture_words(status)[0].isupper()
+
+
+@pytest.mark.parametrize("repair", [LEADING_ZERO, TRAILING_ZERO_LOST, DIGITS_LOST, DECIMAL_DROPPED])
+def test_every_repair_has_words(repair):
+    assert repair_words(repair) != repair.replace("_", " ")
+
+
+def test_every_verdict_has_words():
+    assert set(VERDICTS) == set(Verdict)
+
+
+@pytest.mark.parametrize(
+    ("declared", "differs_at", "recommended", "part"),
+    [
+        ("870829", 2, ["392690"], "chapter (first 2 digits), such as 3926.90;"),
+        ("870829", 4, ["870829", "870710"], "heading (first 4 digits), such as 8707.10;"),
+        ("8708290000", 6, ["8708", "870899"], "subheading (first 6 digits), such as 8708.99;"),
+        ("8708290000", 10, ["8708291000"], "national code (first 10 digits), such as 8708.29.1000;"),
+        ("870829", 6, ["8708"], "subheading (first 6 digits);"),
+        ("870829", 6, [], "subheading (first 6 digits);"),
+    ],
+)
+def test_a_difference_names_its_level_and_the_first_code_that_contradicts_it(declared, differs_at, recommended, part):
+    sentence = explain(Reason.DIFFERS, HSCode(declared), differs_at, [HSCode(digits) for digits in recommended])
+
+    assert sentence == f"The pictures speak for another {part} recommend review."
