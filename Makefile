@@ -1,0 +1,46 @@
+# make demo, make test: each makes the environment it needs. Only Python 3.11 with pip and venv is taken for granted.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+DEMO ?= demo
+
+.PHONY: help demo test test-slow format wheelhouse clean
+
+help:
+	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
+	@echo "make test        ruff, mypy, doctests and pytest"
+	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
+	@echo "make format      format the code"
+	@echo "make wheelhouse  gather all that a machine without internet needs, in wheelhouse/"
+	@echo "make clean       remove what these made"
+
+$(VENV)/installed: setup.py constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'hs-audit needs Python 3.11, this is ' + sys.version)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/installed
+	$(BIN)/hs-audit demo $(DEMO)
+
+test: $(VENV)/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/pytest
+
+test-slow: $(VENV)/installed
+	$(BIN)/pytest -m slow
+
+format: $(VENV)/installed
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+wheelhouse: $(VENV)/installed
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir wheelhouse .
+	cp constraints.txt wheelhouse/
+	@echo "Copy wheelhouse/ over, then: pip install --no-index --find-links wheelhouse -c wheelhouse/constraints.txt hs-audit"
+
+clean:
+	rm -rf $(VENV) $(DEMO) wheelhouse build *.egg-info
