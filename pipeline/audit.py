@@ -22,7 +22,7 @@ from pipeline.in_process import PROGRESS, STOP
 from pipeline.inputs import Inputs, find_inputs
 from pipeline.job import Outcome, run_job
 from pipeline.ledger import Ledger, draw_up
-from pipeline.manifest import manifest, run_id
+from pipeline.manifest import describe_outputs, manifest, run_id
 from pipeline.publish import Place
 from pipeline.report import write_report
 from pipeline.rules.card import Thresholds
@@ -223,20 +223,14 @@ def _verify_and_describe(
         ledger=ledger,
         model=model,
         thresholds=table.judge.thresholds,
-        outputs=sorted(path for path in attempt.rglob("*") if path.is_file()),
-        staged=attempt,
         timings_s=watch.timings_s,
     )
     with watch("writing the report"):
-        write_report(
-            attempt / "report.html",
-            described,
-            worklist,
-            night.config.columns.images,
-            night.config.worklist.report_findings,
-        )
-    (attempt / "manifest.json").write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        columns, shown = night.config.columns, night.config.worklist.report_findings
+        write_report(attempt / "report.html", described, worklist, columns.images, shown)
     (attempt / "outcome.json").unlink()
+    described["outputs"] = describe_outputs(attempt)
+    (attempt / "manifest.json").write_text(json.dumps(described, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (attempt / "_SUCCESS").touch()
     return Published(night.place.published, ledger, dead_letters, watch.timings_s, model)
 

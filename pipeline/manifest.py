@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -46,8 +46,6 @@ def manifest(
     ledger: Ledger,
     model: ServedModel,
     thresholds: Thresholds,
-    outputs: Iterable[Path],
-    staged: Path,
     timings_s: dict[str, float],
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values."""
@@ -70,10 +68,6 @@ def manifest(
         "declaration_ids": {"repeated": ledger.repeated_ids, "missing": ledger.missing_ids},
         "inputs": [_input(file, ledger, config.full_digest) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
-        "outputs": [
-            {"path": str(path.relative_to(staged)), "bytes": path.stat().st_size, "sha256": sha256(path)}
-            for path in outputs
-        ],
         "model": {
             "name": model.name,
             "version": model.version,
@@ -90,6 +84,15 @@ def manifest(
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},
         "timings_s": {name: round(seconds, 3) for name, seconds in timings_s.items()},
     }
+
+
+def describe_outputs(folder: Path) -> list[dict[str, Any]]:
+    """Name, size and SHA-256 of every file of a run."""
+    return [
+        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
 
 
 def sha256(path: Path) -> str:

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import ExifTags, Image
 
-from pipeline.archive import DeadLetter, Declarations, read_row_group
+from pipeline.archive import DeadLetter, Declarations, inspect, read_row_group
 from pipeline.cli import main
 from pipeline.config import Config
 from pipeline.findings import Classified, FindingsTable
@@ -252,6 +252,19 @@ def test_an_archive_file_that_was_written_again_shows_no_pictures_of_other_goods
 
     assert not page.pictures
     assert "The archive file was changed after the run." in page.text
+
+
+def test_a_picture_that_is_not_the_audited_one_is_not_shown(night):
+    night.audit(row("KR-1", RED, picture(BLUE)))
+    write_archive(night.archive, [row("KR-1", RED, picture(GREEN))], row_group_size=3)
+    described = json.loads((night.published / "manifest.json").read_text())
+    described["inputs"][0]["footer_sha256"] = inspect(night.archive, Config().columns).footer_digest
+    (night.published / "manifest.json").write_text(json.dumps(described))
+
+    page = night.page()
+
+    assert not page.pictures
+    assert "The picture was changed after the run." in page.text
 
 
 def test_an_archive_file_with_overwritten_pages_says_so(night):

@@ -1,5 +1,6 @@
 """`hs-audit run` from archive to published findings, against a real server."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -158,6 +159,14 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
     assert manifest["declaration_ids"] == {"repeated": 2, "missing": 1}
     assert manifest["model"]["version"] == 1
     assert manifest["thresholds"]["from"] == "model"
+    digests = {path["path"]: path["sha256"] for path in manifest["outputs"]}
+    assert sorted(digests) == [
+        "dead_letters/part-00000.parquet",
+        "findings/part-00000.parquet",
+        "report.html",
+        "worklist.csv",
+    ]
+    assert digests["worklist.csv"] == hashlib.sha256((published / "worklist.csv").read_bytes()).hexdigest()
 
 
 def test_readers_use_the_findings_as_one_table(run, tmp_path, published):
