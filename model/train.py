@@ -3,10 +3,12 @@
 import argparse
 import os
 import time
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from model.quiet import quiet_import
 from pipeline.rules.card import Card
 from pipeline.rules.nomenclature import HS_EDITION
 
@@ -23,26 +25,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains and exports."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from model.backbones import load_backbone
-    from model.cases import CaseFile
-    from model.export import export, weights_digest
-    from model.training import Recipe, train
-    from pipeline.pictures import PictureSize
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_import():
+        from model.backbones import load_backbone
+        from model.cases import CaseFile
+        from model.export import export, weights_digest
+        from model.training import HEAD, WHOLE, train
+        from pipeline.pictures import PictureSize
 
     console = Console(stderr=True)
     started = time.monotonic()
     cases = CaseFile.open(args.cases)
     backbone = load_backbone(args.backbone)
     size = PictureSize(*backbone.height_width)
-    defaults = Recipe(15, variants=4) if backbone.pretrained else Recipe(20, 2e-3, variants=1, folds=3)
-    recipe = Recipe(
-        args.epochs or defaults.epochs,
-        defaults.learning_rate,
-        defaults.variants if args.variants is None else args.variants,
-        defaults.folds,
-        args.seed,
-    )
+    recipe = HEAD if backbone.pretrained else WHOLE
+    given = {"epochs": args.epochs, "variants": args.variants, "seed": args.seed}
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
     trained = train(cases, backbone, size, recipe, lambda sentence: console.print(sentence, style="dim"))
     card = Card(
         size.height,
@@ -58,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
         "backbone": backbone.name,
         "cases_digest": cases.digest,
         "metrics": trained.metrics,
-        "recipe": vars(recipe),
+        "recipe": asdict(recipe),
         "unreadable": dict(trained.unreadable),
     }
     version, path = export(trained.network, trained.classes, card, about, args.output)

@@ -111,13 +111,13 @@ def audit(night: Night) -> Published:
         AuditError: one of its kinds, when nothing was published; an earlier run of that night then stands untouched.
     """
     place, watch = night.place, _Stopwatch()
-    with watch("inspecting the inputs"):
-        inputs = find_inputs(night.config, night.run_date)
-        PROGRESS.total = inputs.rows
     place.prepare()
     with place.locked():
         if place.restore():
             _log.warning("an earlier publication was interrupted; the run before it stands again")
+        with watch("inspecting the inputs"):
+            inputs = find_inputs(night.config, night.run_date)
+            PROGRESS.total = inputs.rows
         place.sweep(night.config.staging_days)
         place.check_space(inputs.rows)
         with _server(night) as connection:
