@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from pipeline.config import ColumnNames
 
 _BUFFER_BYTES = 1 << 20
-_BATCH_BYTES = 8 << 20
+_BATCH_BYTES = 4 << 20
 _BATCH_ROWS = 64
 _MAGIC = b"PAR1"
 _ENCRYPTED_MAGIC = b"PARE"
@@ -304,7 +304,7 @@ def _is_bytes(type_: pa.DataType) -> bool:
 
 
 def _rows_per_batch(file: pq.ParquetFile, row_group: int, images: str) -> int:
-    """Rows that hold about 8 MiB of pictures, at most 64, from the sizes in the footer."""
+    """Rows that hold about 4 MiB of pictures, at most 64, from the sizes in the footer."""
     group = file.metadata.row_group(row_group)
     chunks = (group.column(i) for i in range(group.num_columns))
     picture_bytes = sum(

@@ -11,6 +11,7 @@ from apache_beam.transforms.window import GlobalWindows
 from pipeline.archive import Declarations
 from pipeline.findings import Classified
 from pipeline.in_process import STOP, wait_unless_stopped
+from pipeline.memory import give_back_freed_memory
 from pipeline.picture_stream import PictureStream
 from pipeline.pictures import PictureLimits
 from serving.client import Classifier, Client, Connection
@@ -18,6 +19,8 @@ from serving.contract import ServedModel
 
 CLASSIFIED = "classified"
 TROUBLE = "trouble"
+
+_PICTURES_AHEAD = 4  # per core
 
 
 @dataclasses.dataclass
@@ -48,10 +51,12 @@ class _Classify(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
+        give_back_freed_memory()
         settings = self._settings
         self._client = Client(settings.connection, STOP)
         self._classifier = Classifier(self._client, settings.model, settings.in_flight)
-        self._decoders = ThreadPoolExecutor(len(os.sched_getaffinity(0)), thread_name_prefix="decode")
+        self._cores = len(os.sched_getaffinity(0))
+        self._decoders = ThreadPoolExecutor(self._cores, thread_name_prefix="decode")
 
     def start_bundle(self) -> None:
         settings = self._settings
@@ -61,6 +66,7 @@ class _Classify(beam.DoFn):
             settings.limits,
             self._decoders,
             self._classifier.submit,
+            _PICTURES_AHEAD * self._cores,
             settings.batch_size,
             settings.in_flight,
             wait_unless_stopped,

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.archive import Declarations
 from pipeline.findings import NOT_SCORED, Classified
-from pipeline.pictures import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.pictures import Picture, PictureLimits, PictureSize, decode
 from serving.client import Answer
 
 T = TypeVar("T")
@@ -64,7 +64,8 @@ class PictureStream:
         classes: C, how many outputs it has.
         limits: which pictures are read.
         decoders: threads to decode in.
-        submit: sends uint8 [N, H, W, 3] and returns the future answer.
+        submit: sends uint8 [N, H, W, 3] and returns the future answer; the array is filled anew afterwards.
+        lookahead: pictures that are being decoded or wait for their place in a request.
         batch_size: pictures in a request.
         in_flight: requests that wait for their answers before decoding pauses.
         wait: how to wait for a future.
@@ -77,24 +78,25 @@ class PictureStream:
         limits: PictureLimits,
         decoders: Executor,
         submit: Submit,
+        lookahead: int,
         batch_size: int,
         in_flight: int,
         wait: Await = Future.result,
     ) -> None:
         self._size, self._classes, self._limits = size, classes, limits
         self._decoders, self._submit, self._wait = decoders, submit, wait
-        self._batch_size, self._in_flight = batch_size, in_flight
+        self._lookahead, self._batch_size, self._in_flight = lookahead, batch_size, in_flight
         self._batches: deque[_Batch] = deque()
         self._decoding: deque[tuple[_Picture, Future[tuple[str, Picture]]]] = deque()
         self._requests: deque[_Request] = deque()
         self._filling: list[_Picture] = []
-        self._pixels = self._room()
+        self._pixels = np.empty((batch_size, size.height, size.width, 3), np.uint8)
 
     def put(self, declarations: Declarations) -> Iterator[Classified]:
         """Takes a batch; yields earlier ones that are complete."""
         pictures = len(declarations.pictures)
         batch = _Batch(
-            replace(declarations, pictures=declarations.pictures[:0]),
+            replace(declarations, pictures=pa.array([], pa.binary())),  # a slice would keep all bytes alive
             [""] * pictures,
             [""] * pictures,
             [None] * pictures,
@@ -104,7 +106,7 @@ class PictureStream:
         self._batches.append(batch)
         for position, picture in enumerate(declarations.pictures):
             self._decoding.append((_Picture(batch, position), self._decoders.submit(self._decode, picture)))
-            while len(self._decoding) > self._batch_size:
+            while len(self._decoding) > self._lookahead:
                 self._collect_picture()
         yield from self._complete()
 
@@ -127,7 +129,7 @@ class PictureStream:
         batch, position = mine
         batch.digests[position], decoded = self._wait(decoding)
         batch.statuses[position], batch.details[position] = decoded.status, decoded.detail
-        if decoded.status is not PictureStatus.OK:
+        if decoded.pixels is None:
             batch.missing -= 1
             return
         self._pixels[len(self._filling)] = decoded.pixels
@@ -140,7 +142,7 @@ class PictureStream:
             self._collect_answer()
         if self._filling:
             self._requests.append(_Request(self._filling, self._submit(self._pixels[: len(self._filling)])))
-            self._filling, self._pixels = [], self._room()
+            self._filling = []
 
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
@@ -155,6 +157,3 @@ class PictureStream:
         while self._batches and not self._batches[0].missing:
             batch = self._batches.popleft()
             yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, batch.probabilities)
-
-    def _room(self) -> np.ndarray:
-        return np.empty((self._batch_size, self._size.height, self._size.width, 3), np.uint8)

@@ -16,7 +16,7 @@ from apache_beam.transforms.window import GlobalWindows
 from pipeline.findings import Classified, FindingsTable
 from pipeline.in_process import PROGRESS
 
-_ROW_GROUP_ROWS = 8192
+_ROW_GROUP_ROWS = 2048
 
 
 @dataclasses.dataclass

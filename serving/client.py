@@ -19,9 +19,10 @@ import numpy as np
 from pipeline.rules.errors import AuditError, ContractBroken, ServerUnreachable
 from serving.contract import (
     BadAnswer,
+    EncodedRequest,
     ServedModel,
     classes_request,
-    predict_request,
+    encode_request,
     read_classes,
     read_probabilities,
 )
@@ -29,8 +30,6 @@ from serving.messages import (
     GetModelStatusRequest,
     ModelServiceStub,
     ModelVersionStatus,
-    PredictionServiceStub,
-    PredictRequest,
     PredictResponse,
 )
 from serving.status_rules import Action, action_for
@@ -105,7 +104,9 @@ class Client:
         self.trouble: AuditError | None = None
         self._stop = stop or threading.Event()
         self._channel = _open_channel(connection)
-        self._predict: Callable[..., PredictResponse] = PredictionServiceStub(self._channel).Predict
+        self._predict: Callable[..., PredictResponse] = self._channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
+        )
         self._status = ModelServiceStub(self._channel).GetModelStatus
         self._away = _Outage(connection.outage_budget_s)
 
@@ -122,7 +123,7 @@ class Client:
         """
         pinned = self.available_version(name, version)
         try:
-            response = self._at_start(self._predict, classes_request(name, pinned))
+            response = self._at_start(self._predict, classes_request(name, pinned).SerializeToString())
         except grpc.RpcError as error:
             raise ContractBroken(
                 f"model {name!r} version {pinned} has no class table: its `classes` signature answers {_said(error)}"
@@ -155,21 +156,25 @@ class Client:
 
     def classify(self, model: ServedModel, images: np.ndarray) -> Answer:
         """Sends uint8 [N, H, W, 3] and waits for the answer, by the rules of `status_rules`."""
-        request = predict_request(model, images)
+        return self.send(model, encode_request(model, images))
+
+    def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
+        """Sends an encoded request and waits for the answer, by the rules of `status_rules`."""
+        rows = request.shape[0]
         tries = 0
         missing_since: float | None = None
         while not (self.trouble or self._stop.is_set()):
             try:
-                response = self._predict(request, timeout=self.connection.deadline_s)
+                response = self._predict(request.message, timeout=self.connection.deadline_s)
                 self._away.over()
-                return Answer(read_probabilities(response, model, len(images)))
+                return Answer(read_probabilities(response, model, rows))
             except BadAnswer as bad_answer:
                 self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
                 continue
             except grpc.RpcError as error:
                 said, action = _said(error), action_for(error.code(), error.details() or "")
             except ValueError:  # gRPC's way of saying that the channel was closed under us
-                return _not_scored(model, len(images), "stopped")
+                return _not_scored(model, rows, "stopped")
             match action:
                 case Action.WAIT:
                     self._wait_out(said)
@@ -178,20 +183,20 @@ class Client:
                     if time.monotonic() - missing_since > _VERSION_WAIT_S:
                         self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
                     self._pause(1.0)
-                case Action.HALVE if len(images) > 1:
-                    return self._in_halves(model, images)
-                case Action.PROBE if len(images) > 1 or images.any():
-                    return self._refused(model, len(images), said)
+                case Action.HALVE if rows > 1:
+                    return self._in_halves(model, request.images)
+                case Action.PROBE if rows > 1 or request.images.any():
+                    return self._refused(model, rows, said)
                 case Action.GIVE_UP:
                     self.trouble = ContractBroken(f"the server at {self.connection.address} refuses: {said}")
                 case Action.CANCELLED:
-                    return _not_scored(model, len(images), "stopped")
+                    return _not_scored(model, rows, "stopped")
                 case _:
                     tries += 1
                     if tries > _TRIES_AFTER_FAULT:
-                        return _not_scored(model, len(images), said)
+                        return _not_scored(model, rows, said)
                     self._pause(0.1 * 2**tries)
-        return _not_scored(model, len(images), str(self.trouble or "stopped"))
+        return _not_scored(model, rows, str(self.trouble or "stopped"))
 
     def _in_halves(self, model: ServedModel, images: np.ndarray) -> Answer:
         middle = len(images) // 2
@@ -215,7 +220,7 @@ class Client:
         else:
             self._pause(wait_s)
 
-    def _at_start(self, call: Callable, request: PredictRequest | GetModelStatusRequest):
+    def _at_start(self, call: Callable, request: bytes | GetModelStatusRequest):
         """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else."""
         away = _Outage(self.connection.connect_budget_s)
         while True:
@@ -249,8 +254,8 @@ class Classifier:
         self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="request")
 
     def submit(self, images: np.ndarray) -> Future[Answer]:
-        """Sends uint8 [N, H, W, 3], which must not change until the answer is there."""
-        return self._threads.submit(self.client.classify, self.model, images)
+        """Sends uint8 [N, H, W, 3]; the array may be filled anew at once."""
+        return self._threads.submit(self.client.send, self.model, encode_request(self.model, images))
 
     def close(self) -> None:
         """Ends the threads; answers that nobody waits for are dropped."""

@@ -6,6 +6,7 @@
 A model from elsewhere has no `classes`; the configuration names its signature, its classes and its card instead.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ from pipeline.pictures import PictureSize
 from pipeline.rules.card import Card
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.errors import ContractBroken
-from serving.messages import ModelSpec, PredictRequest, PredictResponse
+from serving.messages import ModelSpec, PredictRequest, PredictResponse, TensorProto
 from serving.tensors import from_tensor, to_tensor
 
 CLASSES_SIGNATURE = "classes"
@@ -57,16 +58,47 @@ class BadAnswer(Exception):
     """An answer that cannot be what it should be: a wrong shape or type, a NaN, rows that do not sum to 1."""
 
 
-def predict_request(model: ServedModel, images: np.ndarray) -> PredictRequest:
-    """The request for the probabilities of uint8 [N, H, W, 3]."""
+@dataclass(frozen=True)
+class EncodedRequest:
+    """A PredictRequest for pictures as it goes over the wire, the pixels last.
+
+    Attributes:
+        message: the serialized PredictRequest.
+        shape: of the pictures, [N, H, W, 3].
+        dtype: of the pictures.
+    """
+
+    message: bytes
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    @property
+    def images(self) -> np.ndarray:
+        """The pictures again, without a copy."""
+        count = math.prod(self.shape)
+        offset = len(self.message) - count * self.dtype.itemsize
+        return np.frombuffer(self.message, self.dtype, count, offset).reshape(self.shape)
+
+
+def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
+    """The request for the probabilities of uint8 [N, H, W, 3], serialized with a single copy of the pixels.
+
+    A protobuf message of them would hold one copy, its serialization another, for as long as the request is in flight.
+    The bytes are those of the official messages: a length-delimited field may stand last, its content after its length.
+    """
+    pixels = np.ascontiguousarray(images, model.signature.dtype)
     request = _request(model.name, model.version, model.signature.name)
-    request.inputs[model.signature.input].CopyFrom(to_tensor(images.astype(model.signature.dtype, copy=False)))
     request.output_filter.append(model.signature.output)
-    return request
+    tensor = to_tensor(pixels[:0])
+    tensor.tensor_shape.dim[0].size = len(pixels)
+    head = tensor.SerializeToString() + _field(TensorProto, "tensor_content", pixels.nbytes)
+    entry = _map_entry(model.signature.input.encode(), head, pixels.nbytes)
+    prefix = request.SerializeToString() + _field(PredictRequest, "inputs", len(entry) + pixels.nbytes) + entry
+    return EncodedRequest(b"".join((prefix, pixels.data)), pixels.shape, pixels.dtype)
 
 
 def read_probabilities(response: PredictResponse, model: ServedModel, rows: int) -> np.ndarray:
-    """The answer to `predict_request`, float32 [rows, C].
+    """The answer to `encode_request`, float32 [rows, C].
 
     Raises:
         BadAnswer: if what came back cannot be the probabilities of these pictures.
@@ -105,6 +137,23 @@ def read_classes(response: PredictResponse, name: str, version: int) -> ServedMo
         return ServedModel(name, version, table, Card.from_json(card[0].decode()))
     except (BadAnswer, ValueError, AttributeError) as error:
         raise ContractBroken(f"model {name!r} version {version} breaks the contract: {error}") from error
+
+
+def _map_entry(key: bytes, value_head: bytes, value_tail_bytes: int) -> bytes:
+    """A map entry up to where the tail of its value begins: key is field 1, value field 2, by the protobuf encoding."""
+    value_bytes = len(value_head) + value_tail_bytes
+    return b"\x0a" + _varint(len(key)) + key + b"\x12" + _varint(value_bytes) + value_head
+
+
+def _field(message: type, name: str, content_bytes: int) -> bytes:
+    """Tag and length of a length-delimited field."""
+    number = message.DESCRIPTOR.fields_by_name[name].number  # type: ignore[attr-defined]
+    return _varint(number << 3 | 2) + _varint(content_bytes)
+
+
+def _varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
 
 
 def _request(name: str, version: int, signature: str) -> PredictRequest:

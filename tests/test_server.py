@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.rules.errors import ContractBroken
 from serving.client import Client, Connection
-from serving.contract import predict_request, read_probabilities
+from serving.contract import encode_request, read_probabilities
 from serving.launch import bundled_server
 from serving.messages import (
     GetModelMetadataRequest,
@@ -54,7 +54,8 @@ def test_pictures_become_probabilities(colour_server, channel):
     client = Client(Connection(colour_server))
     model = client.resolve("hs")
 
-    response = PredictionServiceStub(channel).Predict(predict_request(model, RED_GREEN))
+    message = PredictRequest.FromString(encode_request(model, RED_GREEN).message)
+    response = PredictionServiceStub(channel).Predict(message)
 
     probabilities = read_probabilities(response, model, rows=2)
     assert probabilities.argmax(axis=1).tolist() == [0, 1]

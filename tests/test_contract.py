@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.errors import ContractBroken
+from serving.contract import ServedModel, Signature, classes_request, encode_request, read_classes
+from serving.messages import PredictRequest, PredictResponse
+from serving.tensors import from_tensor, to_tensor
+
+CARD = Card(4, 5, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9), "sha256:00")
+MODEL = ServedModel("hs", 12, ClassTable(("870829", "392690")), CARD)
+
+
+def official(model: ServedModel, images: np.ndarray) -> PredictRequest:
+    request = PredictRequest()
+    request.model_spec.name = model.name
+    request.model_spec.version.value = model.version
+    request.model_spec.signature_name = model.signature.name
+    request.output_filter.append(model.signature.output)
+    request.inputs[model.signature.input].CopyFrom(to_tensor(images))
+    return request
+
+
+@pytest.mark.parametrize("rows", [1, 2, 64, 700])
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_an_encoded_request_reads_as_the_official_message(rows, dtype):
+    model = ServedModel("hs", 12, MODEL.table, CARD, Signature("predict", "pixels", "scores", dtype))
+    images = np.random.default_rng(rows).integers(0, 256, (rows, 4, 5, 3), np.uint8)
+
+    encoded = encode_request(model, images)
+
+    assert PredictRequest.FromString(encoded.message) == official(model, images.astype(dtype))
+    np.testing.assert_array_equal(encoded.images, images)
+
+
+def described(hs_codes: list[list[bytes]], card: list[bytes]) -> PredictResponse:
+    response = PredictResponse()
+    for name, values in (("hs_codes", hs_codes), ("card", card)):
+        array = np.array(values, dtype=object)
+        tensor = response.outputs[name]
+        tensor.dtype = 7
+        tensor.string_val.extend(array.ravel().tolist())
+        for size in array.shape:
+            tensor.tensor_shape.dim.add(size=size)
+    return response
+
+
+def test_the_class_table_and_the_card_are_read_from_the_answer():
+    response = described([[b"870829", b"392690"]], [CARD.to_json().encode()])
+
+    assert read_classes(response, "hs", 12) == MODEL
+
+
+def test_the_class_table_is_asked_for_with_one_ping():
+    request = classes_request("hs", 12)
+
+    assert request.model_spec.signature_name == "classes"
+    assert from_tensor(request.inputs["ping"]).shape == (1,)
+
+
+@pytest.mark.parametrize(
+    ("response", "sentence"),
+    [
+        (PredictResponse(), "has no output 'hs_codes'"),
+        (described([[b"cat"]], [CARD.to_json().encode()]), "got 'cat'"),
+        (described([[b"870829"]], [b"{}"]), "the model card has no 'thresholds'"),
+        (described([[b"870829"], [b"870829"]], [b"{}"] * 2), r"got \[2, 1\] and \[2\]"),
+    ],
+)
+def test_an_answer_that_breaks_the_contract_is_named(response, sentence):
+    with pytest.raises(ContractBroken, match=sentence):
+        read_classes(response, "hs", 12)
