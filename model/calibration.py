@@ -44,6 +44,7 @@ def draw_thresholds(
     wrong_share: float = 0.05,
     precision: float = 0.9,
     wrong_among_agreeing: float = 0.005,
+    agrees_at_least: float = 0.5,
     unknown_share: float = 0.02,
 ) -> Thresholds:
     """Draws the thresholds of the verdicts on held-out cases.
@@ -57,6 +58,7 @@ def draw_thresholds(
         wrong_share: assumed share of wrong declarations.
         precision: share of truly wrong ones wanted among those that differ.
         wrong_among_agreeing: share of wrong ones allowed among those that agree.
+        agrees_at_least: probability that a declared code needs to agree, whatever the shares: more likely than not.
         unknown_share: share of known goods that may be taken for unknown.
     """
     right = probabilities[np.arange(len(labels)), labels]
@@ -68,7 +70,7 @@ def draw_thresholds(
     differs_below = float(candidates[precise].max(initial=0.0))
     wrong_above, right_above = wrong_share - wrong_below, (1 - wrong_share) - right_below
     safe = wrong_above <= wrong_among_agreeing * (wrong_above + right_above)
-    agrees_above = max(float(candidates[safe].min(initial=1.0)), differs_below)
+    agrees_above = max(float(candidates[safe].min(initial=1.0)), differs_below, agrees_at_least)
     entropy = [normalised_entropy(row) for row in probabilities]
     return Thresholds(differs_below, agrees_above, float(np.quantile(entropy, 1 - unknown_share)), wrong_share)
 

@@ -18,8 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cases", type=Path, required=True, help="Parquet file of cases: case_id, hs_code, images")
     parser.add_argument("--backbone", default="compact", help="compact, or a .keras file (default: %(default)s)")
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="folder of the numbered versions")
-    parser.add_argument("--epochs", type=int, help="passes over the pictures (default: 15; compact: 20)")
-    parser.add_argument("--variants", type=int, help="random variants added to each picture (default: 4; compact: 1)")
+    parser.add_argument("--epochs", type=int, help="passes over the pictures (default: 15; compact: 10)")
+    parser.add_argument("--variants", type=int, help="random variants added to each picture (default: 4; compact: 2)")
     parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
 
 

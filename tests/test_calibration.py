@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from model.calibration import calibrated, calibration_error, draw_thresholds, fit_temperature
+from model.training import held_out_folds
+
+
+def predictions(count: int = 4000, classes: int = 10, sharpness: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, C] whose softmax is calibrated, and labels [N] drawn from it."""
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(count, classes)) * sharpness
+    labels = np.array([random.choice(classes, p=row) for row in softmax(logits, axis=1)])
+    return logits, labels
+
+
+@pytest.mark.parametrize("too_sure", [0.5, 1.0, 3.0])
+def test_the_temperature_undoes_how_much_too_sure_a_network_is(too_sure):
+    logits, labels = predictions()
+
+    temperature = fit_temperature(logits * too_sure, labels)
+
+    assert temperature == pytest.approx(too_sure, rel=0.05)
+    assert calibration_error(calibrated(logits * too_sure, temperature), labels) < 0.02
+
+
+@pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
+def test_the_flag_has_the_stated_precision_on_a_night_drawn_from_the_same_predictions(precision):
+    logits, labels = predictions(20_000)
+    probabilities = calibrated(logits, 1.0)
+    thresholds = draw_thresholds(probabilities[:10_000], labels[:10_000], precision=precision)
+
+    flagged_right, flagged_wrong = simulated_night(probabilities[10_000:], labels[10_000:], thresholds.differs_below)
+
+    assert flagged_wrong / (flagged_wrong + flagged_right) == pytest.approx(precision, abs=0.04)
+
+
+def simulated_night(probabilities: np.ndarray, labels: np.ndarray, differs_below: float) -> tuple[float, float]:
+    """How many right and wrong declarations are flagged if 5 % are declared under another code at random."""
+    random = np.random.default_rng(1)
+    others = (labels + random.integers(1, probabilities.shape[1], len(labels))) % probabilities.shape[1]
+    rows = np.arange(len(labels))
+    right = (probabilities[rows, labels] < differs_below).sum() * 0.95
+    return right, (probabilities[rows, others] < differs_below).sum() * 0.05
+
+
+def test_a_declaration_agrees_only_if_its_code_is_more_likely_than_not():
+    logits, labels = predictions()
+
+    assert draw_thresholds(calibrated(logits, 1.0), labels).agrees_above >= 0.5
+
+
+def test_a_classifier_that_knows_nothing_flags_nothing():
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 10, 1000)
+
+    thresholds = draw_thresholds(np.full((1000, 10), 0.1), labels)
+
+    assert thresholds.differs_below <= 0.1
+
+
+def test_cases_are_held_out_whole_and_in_blocks_of_neighbours():
+    labels = np.repeat([0, 1], 12)
+    cases = np.repeat(np.arange(12), 2)
+
+    folds = held_out_folds(labels, cases, 3)
+
+    assert folds.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [0] * 4 + [1] * 4 + [2] * 4
