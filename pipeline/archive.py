@@ -140,7 +140,7 @@ def inspect(path: Path, names: ColumnNames) -> ArchiveFile | DeadLetter:
             stat = path.stat()
             rows = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
     except (pa.ArrowException, OSError) as error:
-        return DeadLetter(full, None, None, None, *_reason_of(error))
+        return DeadLetter(full, None, None, None, *_reason_of(error, "bad_footer"))
     if problem := check_columns(schema, names):
         return DeadLetter(full, None, None, sum(rows), *problem)
     digest = hashlib.sha256(footer).hexdigest()
@@ -186,7 +186,7 @@ def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | 
                 yield _declarations(source, first_row, batch, layout)
                 first_row += batch.num_rows
     except (pa.ArrowException, OSError) as error:
-        yield _unread(source, first_row, *_reason_of(error))
+        yield _unread(source, first_row, *_reason_of(error, "bad_page"))
         return
     if first_row != source.rows:
         yield _unread(source, first_row, "bad_page", f"the row group ends after {first_row} of {source.rows} rows")
@@ -217,6 +217,8 @@ def flat_pictures(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
     if _is_list(column.type):
         counts = pc.fill_null(pc.list_value_length(column), 0)
         return counts.to_numpy(zero_copy_only=False).astype(np.int64), _bytes_of(column.flatten())
+    if pa.types.is_binary_view(column.type):
+        column = column.cast(pa.binary())  # Arrow cannot filter views
     valid = column.is_valid()
     return valid.to_numpy(zero_copy_only=False).astype(np.int64), _bytes_of(column.filter(valid))
 
@@ -251,7 +253,7 @@ def _read_footer(path: Path) -> tuple[bytes, tuple[str, str] | None]:
         return stream.read(length), None
 
 
-def _reason_of(error: Exception) -> tuple[str, str]:
+def _reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     detail = " ".join(str(error).split())[:300]
     if isinstance(error, FileNotFoundError):
         return "file_missing", "the file is gone"
@@ -259,7 +261,7 @@ def _reason_of(error: Exception) -> tuple[str, str]:
         return "not_permitted", detail
     if "encrypt" in detail.lower() or "decrypt" in detail.lower():
         return "encrypted", detail
-    return ("bad_footer" if "footer" in detail.lower() or "metadata" in detail.lower() else "bad_page"), detail
+    return otherwise, detail
 
 
 def _wrong_type(ours: str, type_: pa.DataType) -> str | None:

@@ -1,0 +1,123 @@
+"""Every layout of pictures, and everything that a file can be instead of an archive."""
+
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.archive import ArchiveFile, DeadLetter, Layout, RowGroup, inspect, read_pictures, read_row_group
+from pipeline.config import ColumnNames
+from tests.archives import IMAGES, RED, picture, row, write_archive
+
+NAMES = ColumnNames()
+LAYOUT = Layout(NAMES, (), ())
+STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
+LAYOUTS = {
+    "binary": (pa.array([b"a", None, b""], pa.binary()), [[b"a"], [], [b""]]),
+    "large_binary": (pa.array([b"a", None, b"b"], pa.large_binary()), [[b"a"], [], [b"b"]]),
+    "binary_view": (pa.array([b"a", None, b"b"], pa.binary_view()), [[b"a"], [], [b"b"]]),
+    "dictionary": (pa.array([b"a", None, b"a"]).dictionary_encode(), [[b"a"], [], [b"a"]]),
+    "list<binary>": (pa.array([[b"a", b"b"], None, []], pa.list_(pa.binary())), [[b"a", b"b"], [], []]),
+    "large_list<binary>": (pa.array([[b"a", None], None, []], pa.large_list(pa.binary())), [[b"a", b""], [], []]),
+    "struct": (pa.array([{"bytes": b"a", "path": "x"}, None, {"bytes": None, "path": "/etc/passwd"}], STRUCT),
+               [[b"a"], [], [b""]]),
+    "list<struct>": (pa.array([[{"bytes": b"a", "path": None}, None], [], None], IMAGES), [[b"a", b""], [], []]),
+}  # fmt: skip
+
+
+def read(path, layout=LAYOUT, rows=None):
+    file = inspect(path, layout.names)
+    assert isinstance(file, ArchiveFile), file
+    return [batch for pointer in file.pointers() for batch in read_row_group(pointer, layout)]
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_pictures_are_found_in_every_layout(tmp_path, name):
+    images, expected = LAYOUTS[name]
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"declaration_id": ["1", "2", "3"], "declared_hs_code": ["87"] * 3, "images": images}), path
+    )
+
+    (batch,) = read(path)
+
+    assert batch.picture_counts.tolist() == [len(pictures) for pictures in expected]
+    assert [data or b"" for data in batch.pictures.to_pylist()] == [data for row in expected for data in row]
+    shown = dict(read_pictures(batch.source, {0, 2}, "images"))
+    assert shown == {0: expected[0], 2: expected[2]}
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "expected"),
+    [
+        ("declared_hs_code", pa.array(["8708.29"]).dictionary_encode(), "8708.29"),
+        ("declared_hs_code", pa.array(["8708.29"], pa.large_string()), "8708.29"),
+        ("declared_hs_code", pa.array([8708290000], pa.int64()), 8708290000),
+        ("declared_hs_code", pa.array([8708.29], pa.float64()), 8708.29),
+        ("declared_hs_code", pa.nulls(1), None),
+        ("declaration_id", pa.array([17], pa.int32()), "17"),
+        ("declaration_id", pa.array([b"caf\xe9"], pa.binary()).view(pa.string()), "caf\ufffd"),
+        ("item_no", pa.array([3], pa.uint8()), 3),
+    ],
+)
+def test_columns_of_any_fitting_type_are_read(tmp_path, column, values, expected):
+    path = tmp_path / "a.parquet"
+    columns = {"declaration_id": ["1"], "declared_hs_code": ["87"], "images": pa.array([b"a"])} | {column: values}
+    pq.write_table(pa.table(columns), path)
+
+    (batch,) = read(path)
+
+    assert batch.columns.column(column).to_pylist() == [expected]
+
+
+def test_batches_are_cut_by_bytes_and_know_their_rows(tmp_path):
+    rows = [row(str(n), "87", random.Random(n).randbytes(300_000)) for n in range(100)]
+    path = write_archive(tmp_path / "a.parquet", rows, row_group_size=60)
+
+    batches = read(path)
+
+    assert max(batch.rows for batch in batches) <= 14
+    assert [(batch.source.index, batch.first_row) for batch in batches][:2] == [(0, 0), (0, batches[0].rows)]
+    assert sum(batch.rows for batch in batches) == 100
+
+
+def good(folder):
+    return write_archive(folder / "good.parquet", [row("1", "87", picture(RED))] * 50, row_group_size=10).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("reason", "damage"),
+    [
+        ("empty_file", lambda data: b""),
+        ("not_parquet", lambda data: b"id,code\n1,2\n"),
+        ("not_parquet", lambda data: b"XXXX" + data[4:]),
+        ("truncated", lambda data: data[: len(data) // 2]),
+        ("truncated", lambda data: data[:4]),
+        ("encrypted", lambda data: data[:-4] + b"PARE"),
+        ("bad_footer", lambda data: data[:-8] + b"\xff\xff\xff\x7fPAR1"),
+        ("bad_footer", lambda data: data[:-200] + bytes(192) + data[-8:]),
+    ],
+)
+def test_a_file_that_is_no_archive_is_a_dead_letter_with_its_reason(tmp_path, reason, damage):
+    path = tmp_path / "a.parquet"
+    path.write_bytes(damage(good(tmp_path)))
+
+    letter = inspect(path, NAMES)
+
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, letter.rows) == (reason, None)
+
+
+def test_a_file_that_vanishes_or_changes_during_the_run_is_a_dead_letter(tmp_path):
+    path = write_archive(tmp_path / "a.parquet", [row("1", "87")] * 5)
+    before = RowGroup(str(path), 0, 5)
+    write_archive(path, [row("1", "87")] * 3)
+
+    (changed,) = read_row_group(before, LAYOUT)
+    path.unlink()
+    (gone,) = read_row_group(before, LAYOUT)
+
+    assert (changed.reason, changed.first_row, changed.rows) == ("changed", 0, 5)
+    assert (gone.reason, gone.first_row, gone.rows) == ("file_missing", 0, 5)

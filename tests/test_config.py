@@ -1,0 +1,85 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.config import budget_rows, load_config
+from pipeline.rules.errors import UsageError
+
+CONFIGS = Path(__file__).parent.parent / "configs"
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in CONFIGS.glob("*.yaml")))
+def test_the_configurations_to_start_from_are_valid_and_printed(name, capsys):
+    load_config(CONFIGS / f"{name}.yaml")
+
+    assert main(["config", name]) == 0
+    assert capsys.readouterr().out == (CONFIGS / f"{name}.yaml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("ouput: audits", "unknown key ouput; did you mean output?"),
+        ("server: {adress: x}", "unknown key server.adress; did you mean address?"),
+        ("server: {batch_size: 0}", "server.batch_size: Input should be greater than or equal to 1, got 0"),
+        ("server: {batch_size: many}", "server.batch_size: Input should be a valid integer"),
+        ("time_zone: Asia/Soul", "time_zone: 'Asia/Soul' is no time zone"),
+        ("pictures: {formats: [GIFF]}", "formats must be some of"),
+        ("verdict: {thresholds: {differs_below: 0.9, agrees_above: 0.1, unknown_above: 1}}", "must not exceed"),
+        ("verdict: {thresholds: {differs_below: 0.9}}", "verdict.thresholds.agrees_above: Field required"),
+        ("worklist: {budget: a lot}", "a budget is a number of declarations such as 200"),
+        (
+            "foreign_model: {input: x, output: y, height: 2, width: 2, classes: c.txt}",
+            "verdict.thresholds must be given",
+        ),
+        ("[1, 2]", "must be a mapping"),
+        ("a: [", "is not YAML"),
+    ],
+)
+def test_a_mistake_is_one_sentence_that_names_the_key(tmp_path, written, sentence):
+    path = tmp_path / "config.yaml"
+    path.write_text(written)
+
+    with pytest.raises(UsageError) as refused:
+        load_config(path)
+
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_configuration_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(UsageError, match=r"none\.yaml cannot be read: No such file"):
+        load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize(
+    ("budget", "rows", "expected"),
+    [
+        ("5%", 296, 15),
+        ("5%", 300, 15),
+        ("100%", 7, 7),
+        ("0.5%", 1000, 5),
+        ("200", 1000, 200),
+        ("200", 10, 10),
+        ("0", 9, 0),
+    ],
+)
+def test_a_budget_is_a_number_or_a_share_rounded_up(budget, rows, expected):
+    assert budget_rows(budget, rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 0, "usage: hs-audit COMMAND"),
+        (["--help"], 0, "usage: hs-audit COMMAND"),
+        (["audit"], 2, "there is no command 'audit'"),
+        (["config", "weekly"], 2, "there is no configuration 'weekly'; there are local, nightly"),
+    ],
+)
+def test_the_command_line_says_what_there_is(capsys, arguments, code, said):
+    assert main(arguments) == code
+
+    printed = capsys.readouterr()
+    assert said in printed.out + printed.err
