@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
+WHEELHOUSE ?= wheelhouse
 
 .PHONY: help demo test test-slow format wheelhouse clean
 
@@ -12,7 +13,7 @@ help:
 	@echo "make test        ruff, mypy, doctests and pytest"
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
 	@echo "make format      format the code"
-	@echo "make wheelhouse  gather all that a machine without internet needs, in wheelhouse/"
+	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
 	@echo "make clean       remove what these made"
 
 $(VENV)/installed: setup.py constraints.txt
@@ -38,9 +39,9 @@ format: $(VENV)/installed
 	$(BIN)/ruff format
 
 wheelhouse: $(VENV)/installed
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir wheelhouse .
-	cp constraints.txt wheelhouse/
-	@echo "Copy wheelhouse/ over, then: pip install --no-index --find-links wheelhouse -c wheelhouse/constraints.txt hs-audit"
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WHEELHOUSE) .
+	cp constraints.txt $(WHEELHOUSE)/
+	@echo "Copy $(WHEELHOUSE)/ over; docs/operations.md tells how to install from it."
 
 clean:
-	rm -rf $(VENV) $(DEMO) wheelhouse build *.egg-info
+	rm -rf $(VENV) $(DEMO) $(WHEELHOUSE) build *.egg-info
