@@ -104,8 +104,8 @@ class Night:
                     writer.write_batch(table.findings(classified(batch, not_scored)))
         described = manifest(
             run_id="r1", attempt_id="a1", run_date=RUN_DATE, config=config, inputs=inputs, dead_letters=letters,
-            ledger=draw_up(inputs, letters, [part]), model=model, thresholds=THRESHOLDS, outputs=[part],
-            staged=self.published, timings_s={},
+            ledger=draw_up(inputs, letters, [part]), model=model, thresholds=THRESHOLDS,
+            timings_s={},
         )  # fmt: skip
         (self.published / "manifest.json").write_text(json.dumps(described), encoding="utf-8")
         (self.published / "_SUCCESS").touch()
