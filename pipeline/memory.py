@@ -5,7 +5,7 @@ import ctypes
 import pyarrow as pa
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
-_LARGE_BYTES = 1 << 20
+_LARGE_BYTES = 1 << 17
 
 
 def give_back_freed_memory() -> None:
@@ -18,4 +18,4 @@ def give_back_freed_memory() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:  # other C libraries do without
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
-        mallopt(_M_ARENA_MAX, 2)
+        mallopt(_M_ARENA_MAX, 1)

@@ -19,6 +19,7 @@ from serving.launch import bundled_server
 from tests.archives import COLOURS, IMAGES
 
 ARCHIVE_BYTES = 500_000_000
+LOCAL = Path(__file__).parent.parent / "configs" / "local.yaml"
 
 PROBE = """
 import json, sys
@@ -74,6 +75,7 @@ def one_large_row_group(path: Path, pictures: list[bytes], write_batch_size: int
             "declaration_id": [str(n) for n in range(count)],
             "declared_hs_code": ["870829"] * count,
             "images": pa.array(images, IMAGES),
+            "net_mass_kg": [1.0] * count,
         }
     )
     pq.write_table(
@@ -88,11 +90,8 @@ def test_peak_memory_follows_the_largest_page(tmp_path, large_input_server, side
     archive = tmp_path / "archive.parquet"
     one_large_row_group(archive, photos(side, picture_bytes), write_batch_size)
     page = largest_data_page(str(archive), "images")
-    config = tmp_path / "config.yaml"
-    config.write_text("server: {batch_size: 64, in_flight: 4}\n")
-
     done = subprocess.run(
-        [sys.executable, "-c", PROBE, "run", f"--config={config}", f"--server={large_input_server}",
+        [sys.executable, "-c", PROBE, "run", f"--config={LOCAL}", f"--server={large_input_server}",
          f"--input={archive}", f"--output={tmp_path / 'audits'}"],
         capture_output=True, text=True,
     )  # fmt: skip
