@@ -23,6 +23,7 @@ from pipeline.inputs import Inputs, find_inputs
 from pipeline.pages import PageHeaderError, PageSize, largest_data_page
 from pipeline.rules.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST, parse_declared_code
 from pipeline.rules.nomenclature import HS_EDITION, exists
+from pipeline.terminal import printable
 
 LARGE_PAGE_BYTES = 32_000_000
 
@@ -523,11 +524,6 @@ def _quoted(value: object) -> str:
     return text if not isinstance(value, str) or len(value) <= _SHOWN else f"{text}…"
 
 
-def _harmless(text: str) -> str:
-    """Names and messages may hold control characters that a terminal would obey."""
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
-
-
 def _patience(what: str) -> AbstractContextManager:
     """A moving line on a terminal, nothing elsewhere."""
     return Console(stderr=True).status(what)
@@ -547,7 +543,7 @@ def _print(section: Section, console: Console) -> None:
 def _grid(*lines: tuple[str, ...]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for line in lines:
-        grid.add_row(*map(_harmless, line))
+        grid.add_row(*map(printable, line))
     return grid
 
 

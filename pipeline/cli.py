@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.rules.errors import AuditError, Interrupted
+from pipeline.terminal import printable
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def _run(name: str, arguments: list[str]) -> int:
     try:
         return module.run(parsed)
     except AuditError as error:
-        print(f"hs-audit {name}: {error}", file=sys.stderr)
+        print(f"hs-audit {name}: {printable(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print(f"hs-audit {name}: interrupted", file=sys.stderr)

@@ -323,6 +323,15 @@ def test_a_mistake_is_one_sentence_and_its_exit_code(run, tmp_path, capsys, code
     assert not (tmp_path / "audits" / f"run_date={RUN_DATE}").exists()
 
 
+def test_names_from_the_archive_cannot_command_the_terminal(run, tmp_path, capsys):
+    (tmp_path / "archive").mkdir()
+    pq.write_table(pa.table({"\x1b[2J": [1]}), tmp_path / "archive" / "a.parquet")
+
+    assert run() == 2
+
+    assert "\x1b" not in capsys.readouterr().err
+
+
 def write_mistakes(folder: Path) -> None:
     (folder / "impatient.yaml").write_text("server: {connect_budget_s: 0.2}\n")
     (folder / "other_model.yaml").write_text("server: {model: cars}\n")
