@@ -214,7 +214,7 @@ def flat_pictures(column: pa.Array) -> tuple[np.ndarray, pa.Array]:
 
     A null in a list, or a struct without bytes, is a picture without bytes; a null cell is no picture.
     """
-    if _is_list(column.type):
+    if is_list(column.type):
         counts = pc.fill_null(pc.list_value_length(column), 0)
         return counts.to_numpy(zero_copy_only=False).astype(np.int64), _bytes_of(column.flatten())
     if pa.types.is_binary_view(column.type):
@@ -286,12 +286,13 @@ def _is_text(type_: pa.DataType) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
 
 
-def _is_list(type_: pa.DataType) -> bool:
+def is_list(type_: pa.DataType) -> bool:
+    """Tells whether a column of this type holds any number of pictures a row."""
     return pa.types.is_list(type_) or pa.types.is_large_list(type_) or pa.types.is_fixed_size_list(type_)
 
 
 def _is_images(type_: pa.DataType) -> bool:
-    if _is_list(type_):
+    if is_list(type_):
         type_ = type_.value_type
     if pa.types.is_struct(type_):
         position = type_.get_field_index("bytes")

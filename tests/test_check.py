@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.check import Outcome, outcome_of_code
 from pipeline.cli import main
+from pipeline.survey import Outcome, outcome_of_code
 from tests.archives import row, write_archive
 
 PICTURE = b"\xff\xd8 a picture " * 100
