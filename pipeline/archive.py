@@ -364,7 +364,7 @@ def _cast(values: pa.Array, type_: pa.DataType) -> pa.Array:
     if values.type == type_:
         return values
     try:
-        return values.cast(type_)
+        return values.cast(type_, safe=not pa.types.is_timestamp(type_))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pa.nulls(len(values), type_)
 

@@ -113,6 +113,8 @@ def _plain_type(type_: pa.DataType) -> pa.DataType:
         type_ = type_.value_type
     if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) or pa.types.is_null(type_):
         return pa.string()
+    if pa.types.is_timestamp(type_) and type_.unit == "ns":
+        return pa.timestamp("us", type_.tz)  # Python has no nanoseconds, and people do not need them
     return type_
 
 

@@ -265,6 +265,36 @@ def test_columns_of_other_names_and_kept_ones_pass_through(config, run, tmp_path
     assert (finding["importer"], finding["kg"], finding["reason"]) == ("Acme", 2.5, "agrees")
 
 
+def test_times_to_the_nanosecond_pass_through_to_the_microsecond(config, run, tmp_path, published):
+    nanoseconds = pa.array([1_700_000_000_000_000_123], pa.timestamp("ns"))
+    table = pa.table(
+        {"declaration_id": ["x"], "declared_hs_code": ["8708"], "images": [picture(BLUE)], "at": nanoseconds}
+    )
+    (tmp_path / "archive").mkdir()
+    pq.write_table(table, tmp_path / "archive" / "a.parquet")
+    config.write_text("keep: [at]\n")
+
+    assert run() == 0
+
+    (finding,) = findings_of(published)
+    assert finding["at"].isoformat() == "2023-11-14T22:13:20"
+
+
+def test_a_model_from_elsewhere_works_when_the_configuration_describes_it(config, run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    (tmp_path / "codes.txt").write_text("870829\n392690\n73*\n")
+    config.write_text(
+        "foreign_model: {input: images, output: probabilities, height: 32, width: 32, "
+        f"classes: {tmp_path / 'codes.txt'}}}\n"
+        "verdict: {thresholds: {differs_below: 0.05, agrees_above: 0.4, unknown_above: 0.9}}\n"
+    )
+
+    assert run() == 0
+
+    found = {finding["declaration_id"]: finding["reason"] for finding in findings_of(published)}
+    assert (found["A2"], found["A3"], found["A11"]) == ("agrees", "differs", "unknown_goods")
+
+
 @pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner"])
 def test_both_names_of_the_local_runner_work(run, tmp_path, published, runner):
     write_archive(tmp_path / "archive" / "a.parquet", ROWS)
