@@ -97,20 +97,24 @@ def _stoppable() -> Iterator[None]:
     STOP.clear()
 
     def end() -> None:
-        print("hs-audit run: interrupted; nothing was published", file=sys.stderr, flush=True)
+        publishing = PROGRESS.step == "publishing"
+        what = "while publishing; run this night again" if publishing else "nothing was published"
+        print(f"hs-audit run: interrupted; {what}", file=sys.stderr, flush=True)
         os._exit(130)
+
+    timer = threading.Timer(_SECONDS_TO_STOP, end)
+    timer.daemon = True
 
     def stop(number: int, frame: object) -> None:
         if not STOP.is_set():
             STOP.set()
-            timer = threading.Timer(_SECONDS_TO_STOP, end)
-            timer.daemon = True
             timer.start()
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
+        timer.cancel()
         for number, handler in before.items():
             signal.signal(number, handler)
 

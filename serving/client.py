@@ -16,7 +16,7 @@ from pathlib import Path
 import grpc
 import numpy as np
 
-from pipeline.rules.errors import AuditError, ContractBroken, ServerUnreachable
+from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
 from serving.contract import (
     BadAnswer,
     EncodedRequest,
@@ -119,6 +119,7 @@ class Client:
 
         Raises:
             ServerUnreachable: if the server does not answer within the connect budget.
+            Interrupted: if `stop` was set while waiting for it.
             ContractBroken: if the model or version is absent or breaks the contract.
         """
         pinned = self.available_version(name, version)
@@ -135,6 +136,7 @@ class Client:
 
         Raises:
             ServerUnreachable: if the server does not answer within the connect budget.
+            Interrupted: if `stop` was set while waiting for it.
             ContractBroken: if the server has no such model or version.
         """
         request = GetModelStatusRequest()
@@ -229,8 +231,10 @@ class Client:
             except grpc.RpcError as error:
                 if action_for(error.code(), error.details() or "") not in (Action.WAIT, Action.AGAIN):
                     raise
+                if self._stop.is_set():
+                    raise Interrupted("interrupted while waiting for the model server") from error
                 wait_s = away.next_wait_s()
-                if wait_s is None or self._stop.is_set():
+                if wait_s is None:
                     raise ServerUnreachable(
                         f"no model server answers at {self.connection.address}: {_said(error)}"
                     ) from error

@@ -11,7 +11,7 @@ from grpc import StatusCode
 
 from pipeline.rules.card import Card, Thresholds
 from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import ContractBroken, ServerUnreachable
+from pipeline.rules.errors import ContractBroken, Interrupted, ServerUnreachable
 from serving.client import Client, Connection
 from serving.contract import ServedModel
 from serving.messages import (
@@ -232,6 +232,16 @@ def test_a_server_that_is_down_is_told_within_the_connect_budget():
     client = Client(Connection("localhost:1", connect_budget_s=0.2))
 
     with pytest.raises(ServerUnreachable, match="no model server answers at localhost:1"):
+        client.resolve("hs")
+    client.close()
+
+
+def test_a_client_that_is_stopped_while_it_waits_for_the_server_says_so():
+    stop = threading.Event()
+    stop.set()
+    client = Client(Connection("localhost:1", connect_budget_s=600), stop)
+
+    with pytest.raises(Interrupted, match="while waiting for the model server"):
         client.resolve("hs")
     client.close()
 
