@@ -331,7 +331,7 @@ def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layou
     columns = {
         "declaration_id": _text(column(names.declaration_id)),
         "item_no": _cast(column(names.item_no), pa.int64()),
-        "declared_hs_code": _plain(column(names.declared_hs_code)),
+        "declared_hs_code": plain(column(names.declared_hs_code)),
     }
     for ours, theirs in layout.kept:
         columns[ours] = _cast(column(theirs), layout.type_of[ours])
@@ -339,7 +339,7 @@ def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layou
     return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures)
 
 
-def _plain(values: pa.Array) -> pa.Array:
+def plain(values: pa.Array) -> pa.Array:
     """Dictionaries resolved, all kinds of text as one, invalid UTF-8 replaced."""
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
@@ -355,12 +355,12 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _text(values: pa.Array) -> pa.Array:
-    return _plain(values).cast(pa.string())
+    return plain(values).cast(pa.string())
 
 
 def _cast(values: pa.Array, type_: pa.DataType) -> pa.Array:
     """Casts a kept column; what does not fit the type of the first file becomes null."""
-    values = _plain(values)
+    values = plain(values)
     if values.type == type_:
         return values
     try:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.archive import ArchiveFile, RowGroup, is_list, open_parquet, read_pictures
+from pipeline.archive import ArchiveFile, RowGroup, is_list, open_parquet, plain, read_pictures
 from pipeline.config import ColumnNames
 from pipeline.rules.declared_codes import parse_declared_code
 from pipeline.rules.nomenclature import HS_EDITION, exists
@@ -122,9 +122,9 @@ def _leaf_beside_bytes(schema: pq.ParquetSchema, images: str) -> str:
 
 
 def _survey_batch(batch: pa.RecordBatch, place: str, names: ColumnNames, rows: Rows) -> None:
-    for written in _values(batch.column(names.declared_hs_code)):
+    for written in plain(batch.column(names.declared_hs_code)).to_pylist():
         rows.codes.add(outcome_of_code(written), written)
-    ids = _values(batch.column(names.declaration_id))
+    ids = plain(batch.column(names.declaration_id)).to_pylist()
     items = batch.column(names.item_no).to_pylist() if names.item_no in batch.schema.names else [None] * len(ids)
     for declaration_id, item in zip(ids, items, strict=True):
         _survey_id(declaration_id, item, place, rows)
@@ -177,16 +177,6 @@ def _list_lengths(column: pa.Array) -> np.ndarray:
     """Pictures per row of a column that has lost its bytes, int [rows]; a null is none."""
     lengths = pc.fill_null(pc.list_value_length(column), 0) if is_list(column.type) else column.is_valid()
     return lengths.to_numpy(zero_copy_only=False).astype(np.int64)
-
-
-def _values(column: pa.Array) -> list:
-    """The values of a column as Python has them, invalid UTF-8 replaced."""
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if pa.types.is_primitive(column.type) or pa.types.is_null(column.type):
-        return column.to_pylist()
-    raw = column.cast(pa.string()).cast(pa.binary()).to_pylist()
-    return [value if value is None else value.decode(errors="replace") for value in raw]
 
 
 def _has_more_than_bytes(type_: pa.DataType) -> bool:
