@@ -8,12 +8,16 @@ setup(
     description="Nightly audit of declared HS codes from the pictures of the goods",
     python_requires=">=3.11,<3.14",
     packages=["model", "pipeline", "pipeline.demo", "pipeline.rules", "serving"],
-    package_data={"pipeline": ["configs/*.yaml", "templates/*"]},  # pipeline/configs is a link to configs
+    package_data={
+        "model": ["templates/*"],
+        "pipeline": ["configs/*.yaml", "templates/*"],
+    },  # pipeline/configs is a link to configs
     install_requires=[
         "apache-beam>=2.77,<3",
         "grpcio>=1.80,<2",
         "jinja2>=3.1,<4",
         "keras>=3.12,<4",
+        "matplotlib>=3.9,<4",
         "numpy>=2,<3",
         "pillow>=12,<13",
         "pyarrow>=23,<26",

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from tensorflow_serving.apis.model_pb2 import ModelSpec
 from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
+from model.golden import golden_pictures
 from pipeline.rules.card import Card
+from pipeline.rules.errors import UsageError
 
+ABOUT = "hs_audit.json"
+GOLDEN = "golden.npz"
 _WARM_UP_BATCHES = (1, 8)
 
 
@@ -43,16 +48,13 @@ class _Classifier(tf.Module):
         self.describe = tf.function(describe, input_signature=[ping])
 
 
-def weights_digest(network: keras.Model) -> str:
-    """SHA-256 over all weights of a network in order, `sha256:` and 64 hex digits."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(np.ascontiguousarray(weight).tobytes())
-    return f"sha256:{digest.hexdigest()}"
-
-
 def export(
-    network: keras.Model, classes: tuple[str, ...], card: Card, about: dict[str, Any], folder: Path
+    network: keras.Model,
+    classes: tuple[str, ...],
+    card: Card,
+    about: dict[str, Any],
+    folder: Path,
+    attachments: dict[str, str] | None = None,
 ) -> tuple[int, Path]:
     """Writes the next version of a model; it appears under its number only when it is whole.
 
@@ -62,10 +64,15 @@ def export(
         card: what the model says of itself.
         about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.
         folder: of the numbered versions; made if missing.
+        attachments: further text files for `assets.extra`, by name.
 
     Returns:
         The new version and its folder.
+
+    Raises:
+        UsageError: if it cannot be written, for example because the disk is full; nothing is left behind then.
     """
+    attachments = attachments or {}
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
@@ -75,14 +82,30 @@ def export(
         )
         extra = unfinished / "assets.extra"
         extra.mkdir()
-        facts = dataclasses.asdict(card) | {"classes": classes} | about
-        (extra / "hs_audit.json").write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
         _write_warm_up(extra / "tf_serving_warmup_requests", card)
+        pictures = golden_pictures(card.height, card.width)
+        said = module.classify(tf.constant(pictures))["probabilities"].numpy()
+        np.savez_compressed(extra / GOLDEN, images=pictures, probabilities=said)
+        for name, text in attachments.items():
+            (extra / name).write_text(text, encoding="utf-8")
+        facts = dataclasses.asdict(card) | {"classes": classes} | about | {"files": digests(unfinished)}
+        (extra / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
         version = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=0)
         os.rename(unfinished, folder / str(version))
+    except (OSError, tf.errors.ResourceExhaustedError) as error:
+        raise UsageError(f"the model cannot be written to {folder}: {error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
     return version, folder / str(version)
+
+
+def digests(version: Path) -> dict[str, str]:
+    """SHA-256 in hex of every file of a version but the one that lists them, by its path there."""
+    found = {}
+    for file in sorted(path for path in version.rglob("*") if path.is_file() and path.name != ABOUT):
+        with open(file, "rb") as stream:
+            found[str(file.relative_to(version))] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
 
 
 def _write_warm_up(path: Path, card: Card) -> None:
@@ -92,3 +115,11 @@ def _write_warm_up(path: Path, card: Card) -> None:
             images = np.zeros((rows, card.height, card.width, 3), np.uint8)
             request.inputs["images"].CopyFrom(tf.make_tensor_proto(images))
             writer.write(PredictionLog(predict_log=PredictLog(request=request)).SerializeToString())
+
+
+def warm_up_requests(version: Path) -> Iterator[np.ndarray]:
+    """The pictures of a version's warm-up requests, uint8 [N, H, W, 3] each."""
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.data.TFRecordDataset(str(path)):
+        request = PredictionLog.FromString(record.numpy()).predict_log.request
+        yield tf.make_ndarray(request.inputs["images"])

@@ -1,47 +1,163 @@
-"""`hs-audit train`: cases → a calibrated classifier, exported as a new version."""
+"""`hs-audit train`: cases → a calibrated classifier, exported as a new version.
+
+An interrupted training goes on where it was when the same command is given again.
+"""
 
 import argparse
-import os
+import csv
+import io
+import shutil
 import time
-from dataclasses import asdict, replace
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, astuple, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
+from model.calibration import calibration_error
+from model.metrics import top_k
 from model.quiet import quiet_import
-from pipeline.rules.card import Card
+from model.recipes import FROM_SCRATCH, PRETRAINED, Recipe
+from pipeline.rules.card import Card, Mistake
+from pipeline.rules.errors import UsageError
 from pipeline.rules.nomenclature import HS_EDITION
+
+if TYPE_CHECKING:
+    from model.backbones import Backbone
+    from model.cases import Cases
+    from model.progress import Steps
+    from model.training import Trained
+
+_NAMED = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--cases", type=Path, required=True, help="Parquet file of cases: case_id, hs_code, images")
-    parser.add_argument("--backbone", default="compact", help="compact, or a .keras file (default: %(default)s)")
+    add_case_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="folder of the numbered versions")
-    parser.add_argument("--epochs", type=int, help="passes over the pictures (default: 15; compact: 10)")
-    parser.add_argument("--variants", type=int, help="random variants added to each picture (default: 4; compact: 2)")
-    parser.add_argument("--seed", type=int, default=0, help="of everything random (default: %(default)s)")
+    network = parser.add_argument_group("the network")
+    network.add_argument("--backbone", default="compact", metavar="NAME", help=_BACKBONE)
+    network.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
+    network.add_argument("--sha256", help="which the weights, or the .keras file, must have")
+    network.add_argument("--size", type=int, help="side of the input in pixels (default: 224; compact: 64)")
+    learning = parser.add_argument_group("learning")
+    learning.add_argument("--epochs", type=int, help="looks at each picture in the last phase")
+    learning.add_argument("--learning-rate", type=float, help="of RMSprop in the last phase, at its highest")
+    learning.add_argument("--batch-size", type=int, help="pictures in a step of the last phase")
+    learning.add_argument("--variants", type=int, help="cropped, turned and mirrored copies of each picture")
+    learning.add_argument("--dropout", type=float, help="before the last layer")
+    learning.add_argument("--fine-tune", type=float, metavar="SHARE", help="of the backbone's weights; 0: none of them")
+    learning.add_argument("--balance", choices=("none", "weights", "sampling"), help="of rare and common codes")
+    learning.add_argument("--early-stopping", action="store_true", default=None, help="at the epoch the folds did best")
+    learning.add_argument("--seed", type=int, help="of everything random (default: 0)")
+    thresholds = parser.add_argument_group("temperature and thresholds")
+    thresholds.add_argument("--folds", type=int, help="parts that the cases are cut into")
+    thresholds.add_argument("--measured", type=int, help="how many of them are held out in turn")
+    thresholds.add_argument("--precision", type=float, help="wanted of the flag (default: 0.9)")
+    thresholds.add_argument("--wrong-share", type=float, help="assumed of all declarations (default: 0.05)")
+    thresholds.add_argument("--validation", type=Path, metavar="CASES", help="other cases to measure on")
+    thresholds.add_argument(
+        "--tune-on-validation", action="store_true", help="draw all of it from these, not the folds"
+    )
+    machine = parser.add_argument_group("the machine")
+    machine.add_argument("--arithmetic", default="float32", help="or mixed_float16, mixed_bfloat16")
+    machine.add_argument("--all-gpus", action="store_true", help="share each batch among all GPUs")
+    machine.add_argument("--work", type=Path, help="keep what is computed on the way here (default: MODEL/.work, "
+                         "removed at the end)")  # fmt: skip
+
+
+_BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
+
+
+def add_case_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares where cases come from."""
+    parser.add_argument("--cases", type=Path, required=True, help="Parquet file, manifest, or folder of cases")
+    parser.add_argument("--pictures", choices=("all", "first"), default="all",
+                        help="of each case (default: %(default)s)")  # fmt: skip
+
+
+def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
+    """The default recipe with what the flags change."""
+    recipe = PRETRAINED if pretrained else FROM_SCRATCH
+    if pretrained and args.fine_tune == 0:
+        recipe = replace(recipe, tail=None)
+    given = {
+        "variants": args.variants,
+        "dropout": args.dropout,
+        "balance": args.balance,
+        "early_stopping": args.early_stopping,
+        "seed": args.seed,
+        "folds": args.folds,
+        "measured": args.measured if args.measured is not None else args.folds,
+        "precision": args.precision,
+        "wrong_share": args.wrong_share,
+        "tail_share": args.fine_tune or None,
+    }
+    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
+    of_phase = {"epochs": args.epochs, "learning_rate": args.learning_rate, "batch_size": args.batch_size}
+    last = replace(recipe.last, **{name: value for name, value in of_phase.items() if value is not None})
+    return replace(recipe, tail=last) if recipe.tail else replace(recipe, head=last)
 
 
 def run(args: argparse.Namespace) -> int:
     """Trains and exports."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with quiet_import():
         from model.backbones import load_backbone
-        from model.cases import CaseFile
-        from model.export import export, weights_digest
-        from model.training import HEAD, WHOLE, train
-        from pipeline.pictures import PictureSize
+        from model.cases import open_cases
+        from model.networks import Devices
+        from model.progress import Steps
+        from model.training import Trainer
 
-    console = Console(stderr=True)
     started = time.monotonic()
-    cases = CaseFile.open(args.cases)
-    backbone = load_backbone(args.backbone)
+    cases = open_cases(args.cases, args.pictures == "all")
+    if args.tune_on_validation and not args.validation:
+        raise UsageError("--tune-on-validation needs --validation")
+    others = open_cases(args.validation, args.pictures == "all") if args.validation else None
+    backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
+    recipe = recipe_from(args, backbone.pretrained)
+    work = args.work or args.output / ".work"
+    with Steps() as steps, _kept_for_the_next_try(work, forever=args.work is not None):
+        trainer = Trainer(backbone, recipe, Devices(args.arithmetic, args.all_gpus), work, steps.step)
+        trained = trainer.train(cases, others if args.tune_on_validation else None)
+        _tell_unreadable(trained, steps)
+        version, path = _export(trained, backbone, recipe, cases, args.output)
+        steps.say(
+            f"version {version} with {len(trained.classes)} codes in {path}: held-out top-1 "
+            f"{trained.metrics['held_out_top_1']:.3f}, calibration error "
+            f"{trained.metrics['held_out_calibration_error']:.3f}, {time.monotonic() - started:.0f} s"
+        )
+        if others:
+            _measure(path, others, steps)
+    return 0
+
+
+@contextmanager
+def _kept_for_the_next_try(work: Path, forever: bool) -> Iterator[None]:
+    """What was computed on the way goes when it is of no more use: not when training was interrupted."""
+    try:
+        yield
+    except UsageError:
+        if not forever:
+            shutil.rmtree(work, ignore_errors=True)
+        raise
+    if not forever:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _tell_unreadable(trained: "Trained", steps: "Steps") -> None:
+    for left_out in trained.unreadable[:_NAMED]:
+        steps.say(f"left out: case {left_out.case_id}, picture {left_out.picture or '?'}: {left_out.reason}")
+    if (more := len(trained.unreadable) - _NAMED) > 0:
+        steps.say(f"and {more} more pictures left out; all are in assets.extra/unreadable.csv")
+
+
+def _export(trained: "Trained", backbone: "Backbone", recipe: Recipe, cases: "Cases", output: Path) -> tuple[int, Path]:
+    from model.export import export
+    from model.networks import weights_digest
+    from pipeline.pictures import PictureSize
+
     size = PictureSize(*backbone.height_width)
-    recipe = HEAD if backbone.pretrained else WHOLE
-    given = {"epochs": args.epochs, "variants": args.variants, "seed": args.seed}
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    trained = train(cases, backbone, size, recipe, lambda sentence: console.print(sentence, style="dim"))
     card = Card(
         size.height,
         size.width,
@@ -49,20 +165,30 @@ def run(args: argparse.Namespace) -> int:
         size.draft_multiple,
         HS_EDITION,
         trained.temperature,
-        trained.thresholds,
+        trained.thresholds[Mistake.AT_RANDOM],
         weights_digest(trained.network),
+        thresholds_for=trained.thresholds,
     )
     about = {
         "backbone": backbone.name,
-        "cases_digest": cases.digest,
+        "cases_digest": cases.digest(),
         "metrics": trained.metrics,
-        "recipe": asdict(recipe),
-        "unreadable": dict(trained.unreadable),
+        "recipe": asdict(recipe) | {"epochs": trained.epochs},
+        "unreadable": dict(Counter(left_out.reason for left_out in trained.unreadable)),
     }
-    version, path = export(trained.network, trained.classes, card, about, args.output)
-    console.print(
-        f"version {version} with {len(trained.classes)} codes in {path}: held-out top-1 "
-        f"{trained.metrics['held_out_top_1']:.3f}, calibration error "
-        f"{trained.metrics['held_out_calibration_error']:.3f}, {time.monotonic() - started:.0f} s"
+    left_out = io.StringIO()
+    rows = [astuple(picture) for picture in trained.unreadable]
+    csv.writer(left_out).writerows([("case_id", "picture", "reason"), *rows])
+    return export(trained.network, trained.classes, card, about, output, {"unreadable.csv": left_out.getvalue()})
+
+
+def _measure(version: Path, cases: "Cases", steps: "Steps") -> None:
+    from model.predictions import predict
+
+    with steps.step(f"measuring on {cases.path.name}", cases.count) as advance:
+        said = predict(version, cases, advance)
+    steps.say(
+        f"on {cases.path.name}: top-1 {top_k(said.probabilities, said.labels, 1):.3f}, "
+        f"top-3 {top_k(said.probabilities, said.labels, 3):.3f}, "
+        f"calibration error {calibration_error(said.probabilities, said.labels):.3f}"
     )
-    return 0

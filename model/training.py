@@ -1,213 +1,231 @@
-"""Training: a head on the features of a frozen backbone, or a small network as a whole.
+"""Training: cases → a calibrated classifier.
 
-The temperature and the thresholds come from held-out folds of the training cases; the model that is exported learns
-from all of them.
+    examples ──► three folds held out in turn ──► temperature, thresholds, number of epochs
+        └──────► all of them ──► the classifier
+
+Each fit has two phases where the backbone is pretrained: a head on its features, then its last blocks with the head.
+Whatever is computed is kept in a work folder, so that a training that was interrupted goes on where it was.
 """
 
-from collections import Counter
+import hashlib
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image
 
 from model.backbones import Backbone
-from model.calibration import calibrated, calibration_error, draw_thresholds, fit_temperature
-from model.cases import CaseFile, CasePicture
+from model.calibration import (
+    calibrated,
+    calibration_error,
+    fit_temperature,
+    negative_log_likelihood,
+    thresholds_by_mistake,
+)
+from model.cases import Cases, Unreadable
+from model.examples import Examples, Preparation, prepare
+from model.fitting import Fitted, Shown, fit
+from model.metrics import top_k
+from model.networks import Cut, Devices, cut, fresh_copy, head, weights_digest
+from model.recipes import Phase, Recipe
+from model.rows import RowFile
 from pipeline.pictures import PictureSize
-from pipeline.rules.card import Thresholds
+from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.errors import UsageError
 
-_FEATURE_BATCH = 32
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to train.
-
-    Attributes:
-        epochs: passes over the pictures.
-        learning_rate: of RMSprop, at the start; it falls to 0 along a cosine.
-        batch_size: pictures in a step.
-        variants: randomly cropped, turned and mirrored copies added to each picture.
-        folds: parts that the cases are cut into.
-        measured: how many of the parts are held out in turn, to draw the thresholds from.
-        seed: of everything random.
-    """
-
-    epochs: int
-    learning_rate: float
-    batch_size: int
-    variants: int
-    folds: int = 3
-    measured: int = 3
-    seed: int = 0
-
-
-# A head on frozen features, and a small network as a whole.
-HEAD = Recipe(epochs=15, learning_rate=2e-3, batch_size=128, variants=4)
-WHOLE = Recipe(epochs=10, learning_rate=2e-3, batch_size=32, variants=2, measured=1)
-
-
-@dataclass(frozen=True)
-class Examples:
-    """What the trained part learns from: features, or pixels when the whole network learns.
-
-    Attributes:
-        inputs: float32 [N, F] or uint8 [N, H, W, 3].
-        labels: int [N].
-        groups: int [N], the case of each; variants belong to the case of their original.
-        original: bool [N], False for variants.
-    """
-
-    inputs: np.ndarray
-    labels: np.ndarray
-    groups: np.ndarray
-    original: np.ndarray
-
-    def __getitem__(self, rows: np.ndarray) -> "Examples":
-        return Examples(self.inputs[rows], self.labels[rows], self.groups[rows], self.original[rows])
+Task = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A classifier with what was measured on held-out folds.
+    """A classifier with what was measured on held-out cases.
 
     Attributes:
         network: float32 [N, H, W, 3] 0..255 → logits [N, C].
         classes: HS codes in the order of the outputs.
-        temperature, thresholds: for the card.
-        metrics: what the folds say: accuracy and calibration error before and after.
-        unreadable: pictures left out, by reason.
+        temperature: for the card.
+        thresholds: for the card, by the kind of mistake.
+        metrics: what the held-out cases say.
+        epochs: how many the last phase had.
+        unreadable: pictures left out.
     """
 
     network: keras.Model
     classes: tuple[str, ...]
     temperature: float
-    thresholds: Thresholds
+    thresholds: dict[Mistake, Thresholds]
     metrics: dict[str, float]
-    unreadable: Counter[str]
+    epochs: int
+    unreadable: tuple[Unreadable, ...]
 
 
-def train(
-    cases: CaseFile, backbone: Backbone, size: PictureSize, recipe: Recipe, progress: Callable[[str], None]
-) -> Trained:
-    """Trains a classifier.
+@dataclass(frozen=True)
+class _Learner:
+    """What learns: the tail of a backbone, if any, the head on it, and both as one network."""
 
-    Args:
-        cases: to learn from.
-        backbone: the network to put a head on.
-        size: of the pixels; the backbone's input.
+    tail: keras.Model | None
+    head: keras.Model
+    both: keras.Model | None
+
+    def phases(self, recipe: Recipe) -> Iterator[tuple[str, Phase, keras.Model]]:
+        if recipe.head:
+            yield "head", recipe.head, self.head
+        if recipe.tail and self.both is not None:
+            yield "blocks", recipe.tail, self.both
+
+
+@dataclass(frozen=True)
+class Trainer:
+    """What every fit of a training shares.
+
+    Attributes:
+        backbone: the network to learn with; its weights are changed by `train`.
         recipe: how.
-        progress: is told, in a sentence, what is being done.
-
-    Raises:
-        UsageError: if there are fewer than two codes, or a code has fewer cases than there are folds.
+        devices: where.
+        folder: for what is computed on the way.
+        task: (what is done, of how many) → a context that gives a function to be told how many more were done.
     """
-    keras.utils.set_random_seed(recipe.seed)
-    unreadable: Counter[str] = Counter()
-    progress(f"reading {cases.cases} cases")
-    examples, classes = _examples(cases, backbone, size, recipe, unreadable)
-    _check_enough(examples, classes, recipe.folds)
-    progress(f"measuring on {recipe.measured} of {recipe.folds} held-out parts of {len(examples.labels)} pictures")
-    logits, labels = _held_out_logits(examples, backbone, len(classes), recipe)
-    temperature = fit_temperature(logits, labels)
-    probabilities = calibrated(logits, temperature)
-    progress("training on all cases")
-    learner = _fit(_learner(backbone, len(classes)), examples, recipe)
-    metrics = {
-        "held_out_top_1": float((logits.argmax(axis=1) == labels).mean()),
-        "held_out_calibration_error": calibration_error(probabilities, labels),
-        "held_out_calibration_error_before": calibration_error(calibrated(logits, 1.0), labels),
-    }
-    thresholds = draw_thresholds(probabilities, labels)
-    return Trained(_whole(backbone, learner), classes, temperature, thresholds, metrics, unreadable)
 
+    backbone: Backbone
+    recipe: Recipe
+    devices: Devices
+    folder: Path
+    task: Task
 
-def _examples(
-    cases: CaseFile, backbone: Backbone, size: PictureSize, recipe: Recipe, unreadable: Counter[str]
-) -> tuple[Examples, tuple[str, ...]]:
-    random = np.random.default_rng(recipe.seed)
-    codes, groups, original = [], [], []
+    @property
+    def size(self) -> PictureSize:
+        """Of the pixels that the backbone takes."""
+        return PictureSize(*self.backbone.height_width)
 
-    def pixels() -> Iterator[np.ndarray]:
-        for picture in cases.pictures(size, unreadable):
-            for number, variant in enumerate(_with_variants(picture, recipe.variants, random)):
-                codes.append(picture.hs_code)
-                groups.append(picture.case)
-                original.append(number == 0)
-                yield variant
+    def train(self, cases: Cases, tune_on: Cases | None = None) -> Trained:
+        """Trains a classifier.
 
-    inputs = _features(pixels(), backbone) if backbone.pretrained else list(pixels())
-    if not codes:
-        raise UsageError(f"{cases.path} has no readable picture")
-    classes, labels = np.unique(codes, return_inverse=True)
-    stacked = np.concatenate(inputs) if backbone.pretrained else np.stack(inputs)
-    return Examples(stacked, labels, np.array(groups), np.array(original)), tuple(str(code) for code in classes)
+        Args:
+            cases: to learn from.
+            tune_on: cases to draw temperature, thresholds and epochs from, instead of held-out folds.
 
-
-def _features(pixels: Iterator[np.ndarray], backbone: Backbone) -> list[np.ndarray]:
-    features, batch = [], []
-    for picture in pixels:
-        batch.append(picture)
-        if len(batch) == _FEATURE_BATCH:
-            features.append(backbone.network.predict_on_batch(np.stack(batch).astype(np.float32)))
-            batch.clear()
-    if batch:
-        features.append(backbone.network.predict_on_batch(np.stack(batch).astype(np.float32)))
-    return features
-
-
-def _with_variants(picture: CasePicture, variants: int, random: np.random.Generator) -> Iterator[np.ndarray]:
-    yield picture.pixels
-    for _ in range(variants):
-        yield _variant(picture.pixels, random)
-
-
-def _variant(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A crop of 0.6 to 1 of each side, turned by up to 15 degrees, mirrored half of the time; same shape."""
-    height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels).rotate(random.uniform(-15, 15), Image.Resampling.BILINEAR)
-    scale = random.uniform(0.6, 1.0)
-    left, top = random.uniform(0, width * (1 - scale)), random.uniform(0, height * (1 - scale))
-    box = (left, top, left + width * scale, top + height * scale)
-    image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
-    if random.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(image)
-
-
-def _check_enough(examples: Examples, classes: tuple[str, ...], folds: int) -> None:
-    if len(classes) < 2:
-        raise UsageError(f"a classifier needs cases of at least two HS codes, got only {classes[0]}")
-    cases_of = {classes[label]: 0 for label in range(len(classes))}
-    for label in dict(zip(examples.groups, examples.labels, strict=True)).values():
-        cases_of[classes[label]] += 1
-    if few := [f"{code} ({count})" for code, count in cases_of.items() if count < folds]:
-        raise UsageError(
-            f"each HS code needs at least {folds} cases with a readable picture; too few: {', '.join(few)}"
+        Raises:
+            UsageError: if there are fewer than two codes, a code has fewer different cases than there are folds, or
+                `tune_on` has a code that the cases have not.
+        """
+        least = 1 if tune_on else self.recipe.folds
+        _check_codes(cases, least)
+        parts = cut(self.backbone.network, self.recipe.tail_share if self.recipe.tail else 0.0)
+        examples = self._examples(cases, parts, self.recipe.variants)
+        _check_enough(examples.classes, examples.labels, examples.groups, least)
+        if tune_on is None:
+            said, labels = self._on_folds(examples, parts)
+        else:
+            said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0), tune_on.path)
+        epochs = self._best_epoch(said, labels)
+        logits = said[epochs - 1]
+        temperature = fit_temperature(logits, labels)
+        probabilities = calibrated(logits, temperature)
+        everything = np.arange(len(examples.labels))
+        learned, _ = self._fit("all", examples, parts, everything, epochs=epochs)
+        return Trained(
+            self._assembled(parts, learned),
+            examples.classes,
+            temperature,
+            thresholds_by_mistake(
+                probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
+            ),
+            _metrics(logits, probabilities, labels),
+            epochs,
+            examples.unreadable,
         )
 
+    def _examples(self, cases: Cases, parts: Cut, variants: int) -> Examples:
+        how = Preparation(self.backbone, parts, self.size, variants, self.recipe.seed)
+        facts = [cases.digest(), cases.all_pictures, weights_digest(self.backbone.network), parts.shape]
+        key = _key(*facts, self.backbone.name, asdict(self.size), variants, self.recipe.seed)
+        with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
+            return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
-def _held_out_logits(
-    examples: Examples, backbone: Backbone, classes: int, recipe: Recipe
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [N, C] and labels [N] of the original pictures, each from a network that had not seen its case."""
-    fold_of = held_out_folds(examples.labels, examples.groups, recipe.folds)
-    logits, labels = [], []
-    for fold in range(recipe.measured):
-        learner = _fit(_learner(backbone, classes), examples[np.flatnonzero(fold_of != fold)], recipe)
-        held_out = examples[np.flatnonzero((fold_of == fold) & examples.original)]
-        logits.append(learner.predict(held_out.inputs, batch_size=recipe.batch_size, verbose=0))
-        labels.append(held_out.labels)
-    return np.concatenate(logits), np.concatenate(labels)
+    def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray]:
+        """Logits [epochs, N, C] and labels [N] of pictures, each from a network that had not seen its like."""
+        fold_of = held_out_folds(examples.labels, examples.groups, self.recipe.folds)
+        said, labels = [], []
+        for fold in range(self.recipe.measured):
+            held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
+            name = f"part {fold + 1} of {self.recipe.folds} held out"
+            _, fitted = self._fit(name, examples, parts, np.flatnonzero(fold_of != fold), held_out=(examples, held_out))
+            said.append(fitted.held_out)
+            labels.append(examples.labels[held_out])
+        return np.concatenate(said, axis=1), np.concatenate(labels)
+
+    def _on_others(self, examples: Examples, parts: Cut, others: Examples, path: Path) -> tuple[np.ndarray, np.ndarray]:
+        """Logits [epochs, N, C] and labels [N] of the pictures of other cases."""
+        if unknown := sorted(set(others.classes) - set(examples.classes)):
+            raise UsageError(f"{path} has codes that training has not: {', '.join(unknown)}")
+        numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
+        _, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
+        column = {code: number for number, code in enumerate(examples.classes)}
+        return fitted.held_out, np.array([column[others.classes[label]] for label in others.labels])
+
+    def _fit(
+        self,
+        name: str,
+        examples: Examples,
+        parts: Cut,
+        pictures: np.ndarray,
+        *,
+        epochs: int | None = None,
+        held_out: tuple[Examples, np.ndarray] | None = None,
+    ) -> tuple[_Learner, Fitted]:
+        """Both phases from the beginning; the last one has so many epochs, and is measured on what is held out."""
+        recipe = self.recipe
+        facts = [asdict(recipe), asdict(self.devices), examples.inputs.path.parent.name, name, held_out is not None]
+        keras.utils.set_random_seed(recipe.seed)
+        with self.devices.scope():
+            learner = self._learner(parts, len(examples.classes))
+            for part, phase, network in learner.phases(recipe):
+                last = phase is recipe.last
+                length = epochs or phase.epochs if last else phase.epochs
+                with self.task(f"{name}: {part}", length * phase.steps(len(pictures))) as advance:
+                    fitted = fit(
+                        network,
+                        Shown(_rows(examples, part), pictures, examples),
+                        phase,
+                        recipe,
+                        epochs=length,
+                        held_out=_held_out_rows(held_out, part) if last and held_out else None,
+                        checkpoint=self.folder / f"fit-{_key(*facts, part, length)}.npz",
+                        advance=advance,
+                    )
+        return learner, fitted
+
+    def _learner(self, parts: Cut, classes: int) -> _Learner:
+        top = head(self.backbone.network.output_shape[1], classes, self.recipe.dropout)
+        if parts.tail is None:
+            return _Learner(None, top, None)
+        pretrained = self.backbone.pretrained
+        tail = fresh_copy(parts.tail, self.devices.precision, keep_weights=pretrained, keep_statistics=pretrained)
+        return _Learner(tail, top, keras.Sequential([keras.Input(parts.shape), tail, top]))
+
+    def _best_epoch(self, said: np.ndarray, labels: np.ndarray) -> int:
+        if not self.recipe.early_stopping:
+            return self.recipe.last.epochs
+        losses = [negative_log_likelihood(logits, labels) for logits in said]
+        return int(np.argmin(losses)) + 1
+
+    def _assembled(self, parts: Cut, learned: _Learner) -> keras.Model:
+        """The whole network in float32, from pixels to logits; the backbone takes up what its tail learned."""
+        if learned.tail is not None and parts.tail is not None:
+            parts.tail.set_weights(learned.tail.get_weights())
+        features, classes = learned.head.get_weights()[0].shape
+        single = head(features, classes, self.recipe.dropout)
+        single.set_weights(learned.head.get_weights())
+        return keras.Model(self.backbone.network.input, single(self.backbone.network.output))
 
 
-def held_out_folds(labels: np.ndarray, cases: np.ndarray, folds: int) -> np.ndarray:
+def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int) -> np.ndarray:
     """The fold in which each picture is held out, int [N].
 
-    The cases of each code are cut into blocks of neighbours: what stands together in a file of cases was often
+    The groups of each code are cut into blocks of neighbours: what stands together in a file of cases was often
     photographed together, and a shuffled split would measure on pictures nearly like those learned from.
 
     >>> held_out_folds(np.zeros(6, int), np.arange(6), 3).tolist()
@@ -215,43 +233,53 @@ def held_out_folds(labels: np.ndarray, cases: np.ndarray, folds: int) -> np.ndar
 
     Args:
         labels: int [N], the class of each picture.
-        cases: int [N], the case of each, in the order of the file.
+        groups: int [N], what stays together, in the order of the file.
         folds: how many.
     """
-    fold_of = np.empty(len(labels), np.int64)
+    fold_of: dict[int, int] = {}
     for label in np.unique(labels):
-        mine = labels == label
-        distinct, case_of = np.unique(cases[mine], return_inverse=True)
-        fold_of[mine] = case_of * folds // len(distinct)
-    return fold_of
+        distinct = np.unique(groups[labels == label])
+        for place, group in enumerate(distinct.tolist()):
+            fold_of.setdefault(group, place * folds // len(distinct))
+    return np.array([fold_of[group] for group in groups.tolist()])
 
 
-def _learner(backbone: Backbone, classes: int) -> keras.Model:
-    """The part that learns, ending in logits: the head, or a fresh copy of the whole network with a head."""
-    if backbone.pretrained:
-        features = keras.Input(backbone.network.output_shape[1:], name="features")
-        return keras.Model(features, _head(features, classes))
-    network = keras.models.clone_model(backbone.network)
-    return keras.Model(network.input, _head(network.output, classes))
+def _rows(examples: Examples, part: str) -> RowFile:
+    rows = examples.inputs if part == "blocks" else examples.features
+    assert rows is not None
+    return rows
 
 
-def _head(features, classes: int):
-    return keras.layers.Dense(classes, name="logits")(keras.layers.Dropout(0.5)(features))
+def _held_out_rows(held_out: tuple[Examples, np.ndarray], part: str) -> tuple[RowFile, np.ndarray]:
+    examples, pictures = held_out
+    return _rows(examples, part), examples.rows(pictures)
 
 
-def _fit(learner: keras.Model, examples: Examples, recipe: Recipe) -> keras.Model:
-    steps = recipe.epochs * -(-len(examples.labels) // recipe.batch_size)
-    learner.compile(
-        optimizer=keras.optimizers.RMSprop(keras.optimizers.schedules.CosineDecay(recipe.learning_rate, steps)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=False,
-    )
-    learner.fit(examples.inputs, examples.labels, batch_size=recipe.batch_size, epochs=recipe.epochs, verbose=0)
-    return learner
+def _check_codes(cases: Cases, least: int) -> None:
+    """Says what can be said before any picture is decoded, which takes minutes."""
+    codes, labels = np.unique([case.hs_code for case in cases], return_inverse=True)
+    _check_enough(tuple(map(str, codes)), labels, np.arange(len(labels)), least)
 
 
-def _whole(backbone: Backbone, learner: keras.Model) -> keras.Model:
-    if not backbone.pretrained:
-        return learner
-    images = backbone.network.input
-    return keras.Model(images, learner(backbone.network(images, training=False)))
+def _check_enough(classes: tuple[str, ...], labels: np.ndarray, groups: np.ndarray, least: int) -> None:
+    if len(classes) < 2:
+        raise UsageError(f"a classifier needs cases of at least two HS codes, got {', '.join(classes) or 'none'}")
+    different = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
+    if few := [f"{code} ({count})" for code, count in zip(classes, different, strict=True) if count < least]:
+        raise UsageError(
+            f"each HS code needs at least {least} different cases with a readable picture; too few: {', '.join(few)}"
+        )
+
+
+def _metrics(logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    return {
+        "held_out_pictures": len(labels),
+        "held_out_top_1": top_k(logits, labels, 1),
+        "held_out_top_3": top_k(logits, labels, 3),
+        "held_out_calibration_error": calibration_error(probabilities, labels),
+        "held_out_calibration_error_before": calibration_error(calibrated(logits, 1.0), labels),
+    }
+
+
+def _key(*facts: object) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]

@@ -25,7 +25,7 @@ from pipeline.ledger import Ledger, draw_up
 from pipeline.manifest import describe_outputs, manifest, run_id
 from pipeline.publish import Place
 from pipeline.report import write_report
-from pipeline.rules.card import Thresholds
+from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, NotPublished, ServerUnreachable
 from pipeline.rules.verdicts import Judge
 from pipeline.worklist import select, to_csv
@@ -165,8 +165,18 @@ def _resolve(night: Night, connection: Connection) -> ServedModel:
 def _thresholds(config: Config, model: ServedModel) -> Thresholds:
     ours = config.verdict.thresholds
     if ours is None:
-        return model.card.thresholds
+        return _of_card(model, config.verdict.mistakes)
     return Thresholds(ours.differs_below, ours.agrees_above, ours.unknown_above)
+
+
+def _of_card(model: ServedModel, mistake: Mistake) -> Thresholds:
+    if mistake is Mistake.AT_RANDOM:
+        return model.card.thresholds
+    if mistake not in model.card.thresholds_for:
+        raise ContractBroken(
+            f"the card of model {model.name}, version {model.version}, has no thresholds for mistakes {mistake}"
+        )
+    return model.card.thresholds_for[mistake]
 
 
 def _classify_and_judge(

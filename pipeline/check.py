@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline import check_archive
+from pipeline import check_archive, check_model
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,12 @@ class Subject:
 SUBJECTS = {
     "archive": Subject(
         "the Parquet files of a night", check_archive.EPILOG, check_archive.add_arguments, check_archive.run
+    ),
+    "model": Subject(
+        "an exported classifier, and that it can do no harm",
+        check_model.EPILOG,
+        check_model.add_arguments,
+        check_model.run,
     ),
 }
 

@@ -25,6 +25,8 @@ COMMANDS = {
     "run": Command("pipeline.run", "the nightly audit", passes_flags_on=True),
     "serve": Command("serving.server", "the bundled model server"),
     "train": Command("model.train", "train, calibrate and export a classifier"),
+    "dataset": Command("model.dataset", "draw a data set from cases, also the paper's"),
+    "evaluate": Command("model.evaluate", "what a classifier is worth on cases that it has not seen"),
     "score": Command("pipeline.score", "compare a run with what is known to be true"),
     "report": Command("pipeline.report", "write the page that officers open, again"),
     "check": Command("pipeline.check", "tell what is wrong before a night is lost"),

@@ -1,20 +1,18 @@
 """The configuration of a run: YAML → checked values; every mistake is one sentence naming the key."""
 
-import difflib
 import re
-from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.pictures import PictureLimits
-from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.card import Card, Mistake, Thresholds
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.errors import UsageError
+from pipeline.settings import Section, load_settings
 from serving.contract import ServedModel, Signature
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -22,11 +20,7 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ColumnNames(_Section):
+class ColumnNames(Section):
     """Our names → the archive's. The first four are read, the others are only passed through."""
 
     declaration_id: str = "declaration_id"
@@ -41,7 +35,7 @@ class ColumnNames(_Section):
     duty_rate: str | None = "duty_rate"
 
 
-class TlsFiles(_Section):
+class TlsFiles(Section):
     """PEM files of an encrypted connection."""
 
     ca: Path
@@ -49,7 +43,7 @@ class TlsFiles(_Section):
     key: Path | None = None
 
 
-class Server(_Section):
+class Server(Section):
     """The model server and how it is used."""
 
     address: str | None = None
@@ -63,7 +57,7 @@ class Server(_Section):
     tls: TlsFiles | None = None
 
 
-class Pictures(_Section):
+class Pictures(Section):
     """Which pictures are read."""
 
     formats: Annotated[list[str], Field(min_length=1)] = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
@@ -80,7 +74,7 @@ class Pictures(_Section):
         return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels)
 
 
-class VerdictThresholds(_Section):
+class VerdictThresholds(Section):
     """Thresholds that win over the model's own."""
 
     differs_below: Share
@@ -93,22 +87,23 @@ class VerdictThresholds(_Section):
         return self
 
 
-class VerdictSettings(_Section):
+class VerdictSettings(Section):
     """How declarations are judged."""
 
     assumed_wrong_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
+    mistakes: Mistake = Mistake.AT_RANDOM
     thresholds: VerdictThresholds | None = None
 
 
-class Limits(_Section):
+class Limits(Section):
     """How much of a night may be missing: dead letters and unscored findings, of all rows."""
 
     warn_unscored_share: Share = 0.05
     max_unscored_share: Share = 0.20
 
 
-class Worklist(_Section):
+class Worklist(Section):
     """What the run itself puts into worklist.csv and report.html."""
 
     budget: str = "5%"
@@ -121,7 +116,7 @@ class Worklist(_Section):
         return str(budget)
 
 
-class ForeignModel(_Section):
+class ForeignModel(Section):
     """A SavedModel from elsewhere, without our `classes` signature."""
 
     signature: str = "serving_default"
@@ -151,7 +146,7 @@ class ForeignModel(_Section):
         return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
 
 
-class Config(_Section):
+class Config(Section):
     """Everything a run needs to know."""
 
     input: str | None = None
@@ -213,41 +208,4 @@ def load_config(path: Path) -> Config:
     Raises:
         UsageError: if it is missing, is no YAML, or has a wrong or unknown key.
     """
-    try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(written, Mapping):
-        raise UsageError(f"the configuration {path} must be a mapping of keys, got {type(written).__name__}")
-    try:
-        return Config.model_validate(written)
-    except ValidationError as error:
-        raise UsageError(f"{path}: {_sentence(error)}") from error
-
-
-def _sentence(error: ValidationError) -> str:
-    """The first mistake of a configuration, the key first."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key}{_nearest(first['loc'])}"
-    message = first["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(first["input"], dict | BaseModel) or not key else f", got {first['input']!r}"
-    return f"{key}: {message}{got}" if key else message
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    """` (did you mean …?)` for an unknown key, from the keys that its section knows."""
-    section: Any = Config
-    for part in location[:-1]:
-        section = _section_of(section.model_fields[str(part)].annotation)
-    known = list(section.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
-
-
-def _section_of(annotation: Any) -> Any:
-    choices = getattr(annotation, "__args__", (annotation,))
-    return next(choice for choice in choices if isinstance(choice, type) and issubclass(choice, _Section))
+    return load_settings(path, Config)

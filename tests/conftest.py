@@ -19,7 +19,8 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
     import numpy as np
 
-    from model.export import export, weights_digest
+    from model.export import export
+    from model.networks import weights_digest
 
     folder = tmp_path_factory.mktemp("models") / "colours"
     images = keras.Input((32, 32, 3))

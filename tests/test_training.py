@@ -81,11 +81,11 @@ def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):
 @pytest.mark.parametrize(
     ("cases", "flags", "sentence"),
     [
-        ([("870829", [b""])], [], "has no readable picture"),
+        ([(code, [b""]) for code in COLOURS] * 3, [], "has no readable picture"),
         ([("cat", [picture("870829")])], [], "row 0: hs_code 'cat' is not an HS code"),
         ([("870829", [picture("870829")])] * 4, [], "at least two HS codes"),
-        (colourful_cases(2), [], "each HS code needs at least 3 cases"),
-        (colourful_cases(3), ["--backbone=resnet"], "path of a .keras file"),
+        (colourful_cases(2), [], "each HS code needs at least 3 different cases"),
+        (colourful_cases(3), ["--backbone=resnet"], "or the path of a .keras file"),
         (colourful_cases(3), ["--backbone=none.keras"], "does not exist"),
         (None, [], "does not exist"),
     ],

@@ -2,10 +2,28 @@
 
 import dataclasses
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 CONTRACT_VERSION = 1
+
+
+class Mistake(StrEnum):
+    """Which codes stand on wrong declarations: thresholds depend on what mistakes are assumed."""
+
+    AT_RANDOM = "at_random"
+    WITHIN_CHAPTER = "within_chapter"
+    WITHIN_HEADING = "within_heading"
+
+    def could_be(self, declared: str, true: str) -> bool:
+        """Tells whether a class may stand on goods of another by this kind of mistake.
+
+        >>> Mistake.WITHIN_HEADING.could_be("870830", "870829"), Mistake.WITHIN_HEADING.could_be("392690", "870829")
+        (True, False)
+        """
+        shared = {Mistake.AT_RANDOM: 0, Mistake.WITHIN_CHAPTER: 2, Mistake.WITHIN_HEADING: 4}[self]
+        return declared != true and not declared.endswith("*") and declared[:shared] == true[:shared]
 
 
 @dataclass(frozen=True)
@@ -42,7 +60,8 @@ class Card:
         draft_multiple: JPEGs are decoded at the smallest size not under this multiple of the input; 0 at full size.
         hs_edition: the nomenclature of the classes.
         temperature: what the logits are divided by inside the graph.
-        thresholds: where the verdicts part.
+        thresholds: where the verdicts part, if wrong declarations have a code at random.
+        thresholds_for: the same for other kinds of mistake, as far as the classes allow them.
         weights_digest: SHA-256 of the weights, `sha256:` and 64 hex digits.
         contract_version: version of this contract.
     """
@@ -56,6 +75,7 @@ class Card:
     thresholds: Thresholds
     weights_digest: str
     contract_version: int = CONTRACT_VERSION
+    thresholds_for: dict[Mistake, Thresholds] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.contract_version != CONTRACT_VERSION:
@@ -76,12 +96,21 @@ class Card:
         """
         try:
             written = json.loads(text)
-            thresholds = Thresholds(**_known_fields(Thresholds, written["thresholds"]))
-            return cls(**_known_fields(cls, written) | {"thresholds": thresholds})
+            drawn = {
+                "thresholds": _thresholds(written["thresholds"]),
+                "thresholds_for": {
+                    Mistake(name): _thresholds(values) for name, values in written.get("thresholds_for", {}).items()
+                },
+            }
+            return cls(**_known_fields(cls, written) | drawn)
         except (json.JSONDecodeError, AttributeError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error
         except KeyError as error:
             raise ValueError(f"the model card has no {error}") from error
+
+
+def _thresholds(written: dict[str, Any]) -> Thresholds:
+    return Thresholds(**_known_fields(Thresholds, written))
 
 
 def _known_fields(cls: type, written: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,146 @@
+"""What an exported classifier says of cases, computed in this process from its SavedModel."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from model.cases import Cases, Unreadable
+from model.export import ABOUT
+from pipeline.pictures import PictureSize
+from pipeline.rules.card import Card
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.errors import ContractBroken, UsageError
+
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """One row per case with a readable picture, its pictures averaged as the audit does.
+
+    Attributes:
+        table: what the columns stand for.
+        card: of the model.
+        probabilities: float32 [N, C].
+        truth: the label of each case.
+        labels: int [N], the same as columns.
+        generated: bool [N].
+        unreadable: pictures left out.
+        unknown: codes that the classifier does not know → cases, left out.
+    """
+
+    table: ClassTable
+    card: Card
+    probabilities: np.ndarray
+    truth: tuple[str, ...]
+    labels: np.ndarray
+    generated: np.ndarray
+    unreadable: tuple[Unreadable, ...]
+    unknown: dict[str, int]
+
+    def only(self, rows: np.ndarray) -> "Predictions":
+        """These rows alone; bool [N]."""
+        truth = tuple(label for label, kept in zip(self.truth, rows, strict=True) if kept)
+        kept = (self.probabilities[rows], truth, self.labels[rows], self.generated[rows])
+        return Predictions(self.table, self.card, *kept, self.unreadable, self.unknown)
+
+
+def version_of(model: Path, number: int | None) -> Path:
+    """The folder of a version, by default of the newest.
+
+    Raises:
+        ContractBroken: if it is not there.
+    """
+    numbers = [int(path.name) for path in model.iterdir() if path.name.isdecimal()] if model.is_dir() else []
+    if not numbers:
+        raise ContractBroken(f"{model} holds no numbered version of a model")
+    if number is not None and number not in numbers:
+        raise ContractBroken(f"{model} has no version {number}; it has {', '.join(map(str, sorted(numbers)))}")
+    return model / str(max(numbers) if number is None else number)
+
+
+def read_card(version: Path) -> tuple[Card, ClassTable]:
+    """The card and the classes of an exported version.
+
+    Raises:
+        ContractBroken: if the version does not have them.
+    """
+    path = version / "assets.extra" / ABOUT
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Card.from_json(text), ClassTable(tuple(json.loads(text)["classes"]))
+    except OSError as error:
+        raise ContractBroken(f"{version} has no {path.relative_to(version)}: {error.strerror}") from error
+    except (KeyError, ValueError) as error:
+        raise ContractBroken(f"{path} is no model card: {error}") from error
+
+
+def predict(
+    version: Path, cases: Cases, advance: Callable[[int], None], leave_out_unknown: bool = False
+) -> Predictions:
+    """Classifies the pictures of cases.
+
+    Args:
+        version: folder of an exported version.
+        cases: to classify.
+        advance: is told how many cases were done.
+        leave_out_unknown: whether cases with a code that the classifier does not know are left out.
+
+    Raises:
+        UsageError: if there are such cases otherwise, or no picture can be read.
+        ContractBroken: if the version lacks its card.
+    """
+    card, table = read_card(version)
+    column = {label: number for number, label in enumerate(table.labels)}
+    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    size = PictureSize(card.height, card.width, card.resize_filter, card.draft_multiple)
+    sums: dict[int, np.ndarray] = {}
+    of_case: dict[int, tuple[str, bool, int]] = {}
+    unknown: dict[str, int] = {}
+    unreadable: list[Unreadable] = []
+    waiting: list[tuple[int, np.ndarray]] = []
+
+    def flush() -> None:
+        images = np.stack([pixels for _, pixels in waiting])
+        for (case, _), row in zip(waiting, classify(images=tf.constant(images))["probabilities"].numpy(), strict=True):
+            sums[case] = sums.get(case, 0) + row
+        waiting.clear()
+
+    seen = 0
+    for picture in cases.pictures(size, unreadable):
+        advance(picture.case - seen)
+        seen = picture.case
+        if picture.hs_code not in column:
+            unknown[picture.hs_code] = unknown.get(picture.hs_code, 0) + 1
+            continue
+        *_, count = of_case.get(picture.case, (None, None, 0))
+        of_case[picture.case] = (picture.hs_code, picture.generated, count + 1)
+        waiting.append((picture.case, picture.pixels))
+        if len(waiting) == _BATCH:
+            flush()
+    if waiting:
+        flush()
+    advance(cases.count - seen)
+    if unknown and not leave_out_unknown:
+        raise UsageError(
+            f"{cases.path} has codes that the model does not know: {', '.join(sorted(unknown))}; "
+            "--leave-out-unknown measures on the others"
+        )
+    if not sums:
+        raise UsageError(f"{cases.path} has no readable picture of a code that the model knows")
+    numbers = sorted(sums)
+    truth = tuple(of_case[number][0] for number in numbers)
+    return Predictions(
+        table,
+        card,
+        np.stack([sums[number] / of_case[number][2] for number in numbers]),
+        truth,
+        np.array([column[label] for label in truth]),
+        np.array([of_case[number][1] for number in numbers]),
+        tuple(unreadable),
+        unknown,
+    )
