@@ -255,7 +255,7 @@ def choose_sides(looked: Looked, plan: Plan, class_of: dict[str, str], seed: int
         plan: how many originals each side wants.
         class_of: code → class.
         seed: of the draw.
-        exact: whether fewer than planned is an error.
+        exact: whether the counts are met or refused; a split is met as nearly as whole groups allow.
 
     Raises:
         UsageError: if there are too few, with how many there are.
@@ -275,7 +275,7 @@ def choose_sides(looked: Looked, plan: Plan, class_of: dict[str, str], seed: int
         for group in order:
             pictures = int(looked.pictures[groups[group]].sum())
             allowed: list[Side] = [side_of_group[group]] if group in side_of_group else ["test", "train"]
-            side = next((side for side in allowed if pictures <= wanted[side]), None)
+            side = next((side for side in allowed if pictures <= wanted[side]), None if exact else allowed[-1])
             if side is None:
                 sides.left_over[name] += len(groups[group])
                 continue

@@ -20,7 +20,7 @@ from model.metrics import top_k
 from model.quiet import quiet_import
 from model.recipes import FROM_SCRATCH, PRETRAINED, Recipe
 from pipeline.rules.card import Card, Mistake
-from pipeline.rules.errors import UsageError
+from pipeline.rules.errors import Interrupted, UsageError
 from pipeline.rules.nomenclature import HS_EDITION
 
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def run(args: argparse.Namespace) -> int:
     if args.tune_on_validation and not args.validation:
         raise UsageError("--tune-on-validation needs --validation")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
+    if others:
+        _check_known(others, cases)
     backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
     recipe = recipe_from(args, backbone.pretrained)
     work = args.work or args.output / ".work"
@@ -121,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
         trainer = Trainer(backbone, recipe, Devices(args.arithmetic, args.all_gpus), work, steps.step)
         trained = trainer.train(cases, others if args.tune_on_validation else None)
         _tell_unreadable(trained, steps)
-        version, path = _export(trained, backbone, recipe, cases, args.output)
+        version, path = export_trained(trained, backbone, recipe, cases, args.output)
         steps.say(
             f"version {version} with {len(trained.classes)} codes in {path}: held-out top-1 "
             f"{trained.metrics['held_out_top_1']:.3f}, calibration error "
@@ -137,6 +139,8 @@ def _kept_for_the_next_try(work: Path, forever: bool) -> Iterator[None]:
     """What was computed on the way goes when it is of no more use: not when training was interrupted."""
     try:
         yield
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted; the same command goes on from here") from error
     except UsageError:
         if not forever:
             shutil.rmtree(work, ignore_errors=True)
@@ -152,7 +156,15 @@ def _tell_unreadable(trained: "Trained", steps: "Steps") -> None:
         steps.say(f"and {more} more pictures left out; all are in assets.extra/unreadable.csv")
 
 
-def _export(trained: "Trained", backbone: "Backbone", recipe: Recipe, cases: "Cases", output: Path) -> tuple[int, Path]:
+def _check_known(others: "Cases", cases: "Cases") -> None:
+    if unknown := sorted({case.hs_code for case in others} - {case.hs_code for case in cases}):
+        raise UsageError(f"{others.path} has codes that training has not: {', '.join(unknown)}")
+
+
+def export_trained(
+    trained: "Trained", backbone: "Backbone", recipe: Recipe, cases: "Cases", output: Path
+) -> tuple[int, Path]:
+    """Writes what was trained as the next version of `output`: its number, and its folder."""
     from model.export import export
     from model.networks import weights_digest
     from pipeline.pictures import PictureSize

@@ -105,11 +105,10 @@ class Trainer:
 
         Args:
             cases: to learn from.
-            tune_on: cases to draw temperature, thresholds and epochs from, instead of held-out folds.
+            tune_on: cases of the same codes to draw temperature, thresholds and epochs from, instead of held-out folds.
 
         Raises:
-            UsageError: if there are fewer than two codes, a code has fewer different cases than there are folds, or
-                `tune_on` has a code that the cases have not.
+            UsageError: if there are fewer than two codes, or a code has fewer different cases than there are folds.
         """
         least = 1 if tune_on else self.recipe.folds
         _check_codes(cases, least)
@@ -119,7 +118,7 @@ class Trainer:
         if tune_on is None:
             said, labels = self._on_folds(examples, parts)
         else:
-            said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0), tune_on.path)
+            said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0))
         epochs = self._best_epoch(said, labels)
         logits = said[epochs - 1]
         temperature = fit_temperature(logits, labels)
@@ -157,10 +156,8 @@ class Trainer:
             labels.append(examples.labels[held_out])
         return np.concatenate(said, axis=1), np.concatenate(labels)
 
-    def _on_others(self, examples: Examples, parts: Cut, others: Examples, path: Path) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [epochs, N, C] and labels [N] of the pictures of other cases."""
-        if unknown := sorted(set(others.classes) - set(examples.classes)):
-            raise UsageError(f"{path} has codes that training has not: {', '.join(unknown)}")
+    def _on_others(self, examples: Examples, parts: Cut, others: Examples) -> tuple[np.ndarray, np.ndarray]:
+        """Logits [epochs, N, C] and labels [N] of the pictures of other cases, whose codes must be known."""
         numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
         _, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
         column = {code: number for number, code in enumerate(examples.classes)}

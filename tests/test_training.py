@@ -1,34 +1,18 @@
 """Training end to end, small: cases in, a version that keeps the contract out."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from serving.client import Client, Connection
 from serving.launch import bundled_server
-from tests.archives import COLOURS, IMAGES, picture
-
-
-def write_cases(path: Path, cases: list[tuple[str, list[bytes]]]) -> Path:
-    table = pa.table(
-        {
-            "case_id": [str(number) for number in range(len(cases))],
-            "hs_code": [hs_code for hs_code, _ in cases],
-            "images": pa.array([[{"bytes": data, "path": ""} for data in pictures] for _, pictures in cases], IMAGES),
-        }
-    )
-    pq.write_table(table, path)
-    return path
-
-
-def colourful_cases(each: int = 9) -> list[tuple[str, list[bytes]]]:
-    return [(code, [picture(code, shade=3 * number)]) for number in range(each) for code in COLOURS]
+from tests.archives import COLOURS, picture
+from tests.rulings import noise, tinted_cases, write_cases
 
 
 def train(*flags: str) -> subprocess.CompletedProcess:
@@ -39,7 +23,7 @@ def train(*flags: str) -> subprocess.CompletedProcess:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trained")
-    cases = write_cases(folder / "cases.parquet", [*colourful_cases(), ("870829", [b"", b"%PDF-1.4"])])
+    cases = write_cases(folder / "cases.parquet", [*tinted_cases(9), ("870829", [b"", b"%PDF-1.4"])])
     done = train(f"--cases={cases}", f"--output={folder / 'model'}", "--epochs=8")
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
@@ -83,10 +67,10 @@ def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):
     [
         ([(code, [b""]) for code in COLOURS] * 3, [], "has no readable picture"),
         ([("cat", [picture("870829")])], [], "row 0: hs_code 'cat' is not an HS code"),
-        ([("870829", [picture("870829")])] * 4, [], "at least two HS codes"),
-        (colourful_cases(2), [], "each HS code needs at least 3 different cases"),
-        (colourful_cases(3), ["--backbone=resnet"], "or the path of a .keras file"),
-        (colourful_cases(3), ["--backbone=none.keras"], "does not exist"),
+        ([("870829", [picture("870829")])] * 4, [], "at least two HS codes, got 870829"),
+        (tinted_cases(2), [], "each HS code needs at least 3 different cases"),
+        (tinted_cases(3), ["--backbone=resnet"], "or the path of a .keras file"),
+        (tinted_cases(3), ["--backbone=none.keras"], "does not exist"),
         (None, [], "does not exist"),
     ],
 )
@@ -102,3 +86,149 @@ def test_cases_that_cannot_be_learned_from_are_one_sentence(tmp_path, capsys, ca
     assert code == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not list(tmp_path.glob("model/*"))
+
+
+def backbone_file(folder: Path) -> Path:
+    """A pretrained backbone, as far as training knows."""
+    import keras
+
+    from model.backbones import load_backbone
+
+    keras.utils.set_random_seed(7)
+    path = folder / "own.keras"
+    load_backbone("compact").network.save(path)
+    return path
+
+
+class Interrupted(Exception):
+    pass
+
+
+def trainer(folder: Path, backbone: Path, interrupt_after: int | None = None):
+    """A trainer that is interrupted after so many steps of progress."""
+    from contextlib import contextmanager
+
+    from model.backbones import load_backbone
+    from model.networks import Devices
+    from model.recipes import Phase, Recipe
+    from model.training import Trainer
+
+    done = 0
+
+    @contextmanager
+    def task(name: str, total: int):
+        def advance(count: int) -> None:
+            nonlocal done
+            done += 1
+            if done == interrupt_after:
+                raise Interrupted
+
+        yield advance
+
+    phases = Phase(4, 2e-3, 16), Phase(3, 1e-3, 16)
+    recipe = Recipe(*phases, tail_share=0.5, variants=2, folds=2, measured=2, early_stopping=True)
+    return Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task)
+
+
+@pytest.mark.parametrize("interrupt_after", [1, 3, 6, 20, 33, 50, 62])
+def test_a_training_that_was_interrupted_ends_in_the_same_classifier(tmp_path, monkeypatch, interrupt_after):
+    from model.cases import open_cases
+    from model.networks import weights_digest
+
+    monkeypatch.setattr("model.fitting._CHECKPOINT_EVERY_S", 0.0)
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(16)))
+    backbone = backbone_file(tmp_path)
+    whole = trainer(tmp_path / "whole", backbone).train(cases)
+
+    with pytest.raises(Interrupted):
+        trainer(tmp_path / "again", backbone, interrupt_after).train(cases)
+    again = trainer(tmp_path / "again", backbone).train(cases)
+
+    assert weights_digest(again.network) == weights_digest(whole.network)
+    assert (again.temperature, again.thresholds, again.metrics) == (whole.temperature, whole.thresholds, whole.metrics)
+
+
+def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(20))
+    command = [sys.executable, "-m", "pipeline.cli", "train", f"--cases={cases}", f"--output={tmp_path / 'model'}"]
+    process = subprocess.Popen([*command, "--epochs=2000"], stderr=subprocess.PIPE, text=True)
+    assert "looking at the cases" in process.stderr.readline()
+
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    again = subprocess.run([*command, "--epochs=2"], capture_output=True, text=True)
+
+    assert process.returncode == 130
+    assert said.splitlines() == ["hs-audit train: interrupted; the same command goes on from here"]
+    assert again.returncode == 0
+    assert [path.name for path in (tmp_path / "model").iterdir()] == ["1"]
+
+
+def test_validation_measures_and_tunes_only_where_asked(tmp_path, capsys):
+    from pipeline.cli import main
+
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(9))
+    unseen = [(code, [noise(seed, COLOURS[code])]) for seed in range(5000, 5004) for code in COLOURS]
+    others = write_cases(tmp_path / "others.parquet", unseen)
+    about = {}
+    for name, flags in {"folds": [], "others": ["--tune-on-validation"]}.items():
+        model = tmp_path / name
+        assert not main(
+            ["train", f"--cases={cases}", f"--output={model}", f"--validation={others}", "--epochs=6", *flags]
+        )
+        about[name] = json.loads((model / "1" / "assets.extra" / "hs_audit.json").read_text())
+
+    assert "on others.parquet: top-1" in capsys.readouterr().err
+    assert about["folds"]["metrics"]["held_out_pictures"] == 9
+    assert about["others"]["metrics"]["held_out_pictures"] == 12
+
+
+def test_codes_of_the_validation_that_training_has_not_are_one_sentence(tmp_path, capsys):
+    from pipeline.cli import main
+
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(3))
+    others = write_cases(tmp_path / "others.parquet", [("080810", [noise(1)])])
+
+    code = main(["train", f"--cases={cases}", f"--output={tmp_path / 'm'}", f"--validation={others}"])
+
+    assert code == 2
+    assert "others.parquet has codes that training has not: 080810" in " ".join(capsys.readouterr().err.split())
+
+
+def test_rare_codes_can_count_more_or_be_shown_more_often():
+    from model.examples import Examples
+    from model.fitting import Shown, _epoch
+    from model.rows import RowFile
+
+    labels = np.array([0] * 90 + [1] * 10)
+    rows = RowFile(Path("none"), (1,), "float32")
+    nothing = np.zeros(100, int)
+    examples = Examples(rows, None, ("a", "b"), labels, nothing, nothing, nothing.astype(bool), 0, ())
+    shown = Shown(rows, np.arange(100), examples)
+
+    weighted = _epoch(shown, 100, "weights", np.random.default_rng(0))
+    sampled = _epoch(shown, 100, "sampling", np.random.default_rng(0))
+
+    targets, weights = weighted._targets
+    assert weights @ targets == pytest.approx([50, 50])
+    assert sampled._targets[0].sum(axis=0) == pytest.approx([50, 50], abs=15)
+
+
+@pytest.mark.parametrize("devices", [{"precision": "mixed_bfloat16"}, {"mirrored": True}])
+def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
+    from model.backbones import load_backbone
+    from model.cases import open_cases
+    from model.networks import Devices
+    from model.progress import Steps
+    from model.recipes import Phase, Recipe
+    from model.training import Trainer
+
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(12)))
+    recipe = Recipe(None, Phase(20, 2e-3, 12), variants=0, folds=3, measured=1)
+    steps = Steps()
+
+    trained = Trainer(load_backbone("compact"), recipe, Devices(**devices), tmp_path / "work", steps.step).train(cases)
+
+    assert {weight.dtype for weight in trained.network.get_weights()} == {np.dtype("float32")}
+    assert trained.network.output.dtype == "float32"
+    assert trained.metrics["held_out_top_1"] > 0.8

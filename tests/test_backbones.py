@@ -1,0 +1,132 @@
+"""The table of networks: their own preprocessing, their weights, and where they can be cut."""
+
+import hashlib
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from model.backbones import BACKBONES, load_backbone
+from model.networks import cut, fresh_copy
+from pipeline.rules.errors import UsageError
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.float32)
+PAPER = ("vgg16", "vgg19", "resnet50", "inception_v3")
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_preprocessing_is_the_networks_own(name):
+    keras.utils.set_random_seed(0)
+    ours = load_backbone(name, "none", side=75).network
+    application = {"vgg16": "VGG16", "vgg19": "VGG19", "resnet50": "ResNet50", "inception_v3": "InceptionV3"}[name]
+    module = getattr(keras.applications, {"resnet50": "resnet"}.get(name, name))
+    theirs = getattr(keras.applications, application)(
+        include_top=False, weights=None, input_shape=(75, 75, 3), pooling="avg"
+    )
+    theirs.set_weights([weight for weight in ours.get_weights() if weight.shape not in ((3,), (), (1, 1, 1, 3))])
+
+    features = ours.predict(PICTURES, verbose=0)
+
+    np.testing.assert_allclose(
+        features, theirs.predict(module.preprocess_input(PICTURES.copy()), verbose=0), rtol=1e-3, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", ["compact", *PAPER])
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_a_cut_changes_nothing_and_leaves_enough_behind_it(name, share):
+    network = load_backbone(name, "none", side=75).network
+
+    parts = cut(network, share)
+
+    whole = network.predict(PICTURES, verbose=0)
+    np.testing.assert_allclose(parts.tail.predict(parts.stem.predict(PICTURES, verbose=0), verbose=0), whole, atol=1e-5)
+    assert parts.tail.count_params() >= share * network.count_params()
+    assert parts.stem.count_params() + parts.tail.count_params() == network.count_params()
+
+
+def test_a_copy_learns_apart_from_its_original():
+    network = load_backbone("compact").network
+    before = [weight.copy() for weight in network.get_weights()]
+
+    copy = fresh_copy(network, "float32", keep_weights=True, keep_statistics=False)
+    copy.set_weights([weight + 1 for weight in copy.get_weights()])
+
+    assert all(np.array_equal(old, new) for old, new in zip(before, network.get_weights(), strict=True))
+
+
+def test_weights_come_from_a_file_with_the_digest_that_was_given(tmp_path):
+    original = load_backbone("vgg16", "none", side=32).network
+    path = tmp_path / "vgg16.weights.h5"
+    original.save_weights(path)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+
+    loaded = load_backbone("vgg16", str(path), digest, side=32)
+
+    assert loaded.pretrained
+    assert all(np.array_equal(a, b) for a, b in zip(original.get_weights(), loaded.network.get_weights(), strict=True))
+    with pytest.raises(UsageError, match=f"has SHA-256 {digest}, not {'0' * 64}"):
+        load_backbone("vgg16", str(path), "0" * 64, side=32)
+    with pytest.raises(UsageError, match="do not fit resnet50"):
+        load_backbone("resnet50", str(path), side=32)
+
+
+@pytest.mark.parametrize("name", PAPER)
+def test_without_internet_a_sentence_says_which_file_to_bring(name, monkeypatch, tmp_path):
+    def no_internet(*_, **__):
+        raise OSError("Temporary failure in name resolution")
+
+    monkeypatch.setattr("socket.getaddrinfo", no_internet)
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
+
+    with pytest.raises(UsageError, match="on a machine with internet, bring it over, and give --weights PATH/") as told:
+        load_backbone(name)
+
+    assert BACKBONES[name].imagenet in str(told.value)
+
+
+def _custom(path: Path) -> Path:
+    images = keras.Input((8, 8, 3))
+    squared = keras.layers.Lambda(lambda pixels: pixels**2)(images)
+    keras.Model(images, keras.layers.GlobalAveragePooling2D()(squared)).save(path)
+    return path
+
+
+def _feature_map(path: Path) -> Path:
+    images = keras.Input((8, 8, 3))
+    keras.Model(images, keras.layers.Conv2D(2, 3)(images)).save(path)
+    return path
+
+
+def _garbage(path: Path) -> Path:
+    path.write_bytes(b"not a zip file")
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "sentence"),
+    [
+        (_custom, "cannot be loaded without running custom code"),
+        (_feature_map, r"must map \[N, H, W, 3\] to \[N, F\]"),
+        (_garbage, "cannot be loaded"),
+    ],
+)
+def test_a_file_that_is_no_feature_extractor_is_one_sentence(tmp_path, write, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        load_backbone(str(write(tmp_path / "x.keras")))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("alexnet",), "--backbone is compact, vgg16"),
+        (("compact", "imagenet"), "there are no ImageNet weights for compact"),
+        (("vgg16", "absent.h5"), "does not exist"),
+        (("inception_v3", "none", None, 32), "cannot be built for pictures of 32 x 32"),
+    ],
+)
+def test_a_network_that_cannot_be_had_is_one_sentence(arguments, sentence):
+    with pytest.raises(UsageError, match=sentence):
+        load_backbone(*arguments)

@@ -1,0 +1,134 @@
+"""Measures against numbers worked out by hand, and the page that shows them."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from model.metrics import confusion_matrix, per_class, simulate_nights, top_k, top_k_at_level
+from pipeline.cli import main
+from pipeline.rules.card import Mistake
+from pipeline.rules.class_table import ClassTable
+from pipeline.rules.statistics import Rate
+from tests.archives import COLOURS, picture
+from tests.rulings import write_cases
+
+TABLE = ClassTable(("870829", "870899", "871200", "392690"))
+PROBABILITIES = np.array(
+    [
+        [0.4, 0.3, 0.2, 0.1],
+        [0.3, 0.4, 0.2, 0.1],
+        [0.3, 0.2, 0.1, 0.4],
+    ]
+)
+
+
+def test_a_row_counts_where_its_label_is_among_the_k_highest():
+    labels = np.array([0, 0, 1])
+
+    assert [top_k(PROBABILITIES, labels, k) for k in (1, 2, 3)] == pytest.approx([1 / 3, 2 / 3, 1])
+
+
+@pytest.mark.parametrize(
+    ("level", "first"),
+    [(6, Rate(1, 3)), (4, Rate(3, 3)), (2, Rate(3, 3)), (8, None)],
+)
+def test_probabilities_are_summed_up_the_tree(level, first):
+    rates = top_k_at_level(PROBABILITIES, ["870829", "870829", "870899"], TABLE, level)
+
+    assert (rates and rates[1]) == first
+
+
+def test_precision_and_recall_of_each_class():
+    confusion = confusion_matrix(np.array([0, 0, 0, 1, 2]), np.array([0, 0, 1, 1, 0]), 4)
+
+    classes = per_class(confusion, TABLE.labels)
+
+    assert [(one.precision, one.recall) for one in classes] == [
+        (Rate(2, 3), Rate(2, 3)),
+        (Rate(1, 2), Rate(1, 1)),
+        (Rate(0, 0), Rate(0, 1)),
+        (Rate(0, 0), Rate(0, 0)),
+    ]
+    assert [one.f1 for one in classes] == [pytest.approx(2 / 3), pytest.approx(2 / 3), 0, None]
+
+
+def certain(truth: list[str]) -> np.ndarray:
+    rows = [[0.97 if label == code else 0.01 for label in TABLE.labels] for code in truth]
+    return np.array(rows)
+
+
+def test_a_sure_classifier_finds_all_wrong_declarations_in_as_many_rows():
+    truth = list(TABLE.labels) * 25
+
+    night = simulate_nights(certain(truth), truth, TABLE, Mistake.AT_RANDOM, wrong_share=0.05)
+
+    assert (night.rows, night.wrong) == (100, 5)
+    assert night.at(0.05) == (5, 1.0, 1.0)
+    assert night.at(0.02) == (2, 1.0, pytest.approx(0.4))
+    assert night.at(0.1)[1:] == (0.5, 1.0)
+
+
+def test_a_clueless_classifier_finds_as_many_as_it_opens():
+    random = np.random.default_rng(0)
+    truth = [TABLE.labels[i] for i in random.integers(0, 4, 400)]
+    probabilities = random.dirichlet(np.ones(4), 400)
+
+    night = simulate_nights(probabilities, truth, TABLE, Mistake.AT_RANDOM, wrong_share=0.1)
+
+    assert night.found[40] == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_budget_is_rounded_up_to_whole_rows():
+    truth = list(TABLE.labels) * 74
+    night = simulate_nights(certain(truth), truth, TABLE, Mistake.AT_RANDOM)
+
+    assert [night.at(share)[0] for share in (0.01, 0.02, 0.05, 0.1)] == [math.ceil(n * 2.96) for n in (1, 2, 5, 10)]
+
+
+def test_mistakes_stay_within_the_heading_where_asked():
+    truth = ["871200", "392690"] * 20
+
+    assert simulate_nights(certain(truth), truth, TABLE, Mistake.WITHIN_HEADING) is None
+    assert simulate_nights(certain(truth), truth, TABLE, Mistake.WITHIN_CHAPTER) is not None
+
+
+@pytest.fixture
+def cases(tmp_path: Path) -> Path:
+    rows = [(code, [picture(code, shade=number)]) for code in COLOURS for number in range(8)]
+    rows += [("392690", [picture("870829", shade=20)])]
+    generated = [number % 4 == 3 for number in range(len(rows))]
+    return write_cases(tmp_path / "cases.parquet", rows, generated=generated)
+
+
+def test_the_page_and_the_json_say_the_same_and_bring_everything_along(colour_model, cases, tmp_path):
+    code = main(["evaluate", str(colour_model), f"--cases={cases}", f"--output={tmp_path}"])
+
+    said = json.loads((tmp_path / "evaluation.json").read_text())
+    page = (tmp_path / "evaluation.html").read_text()
+    assert code == 0
+    assert [one["name"] for one in said["evaluations"]] == ["originals", "all"]
+    assert said["evaluations"][0]["top"]["6"]["1"] == pytest.approx(
+        {"hits": 18, "of": 19, "share": 18 / 19, "low": 0.7536, "high": 0.9906}, abs=1e-3
+    )
+    assert said["evaluations"][1]["top"]["6"]["1"]["of"] == 25
+    assert "18 of 19" in page
+    assert page.count("<svg") == 6
+    assert "http" not in page.replace("http://www.w3.org", "").replace("http-equiv", "").replace(
+        "http://purl.org", ""
+    ).replace("http://creativecommons.org", "")
+
+
+def test_codes_that_the_model_does_not_know_are_one_sentence_unless_left_out(colour_model, tmp_path, capsys):
+    rows = [("870829", [picture("870829")]), ("080810", [picture("870829")])]
+    path = write_cases(tmp_path / "cases.parquet", rows)
+
+    refused = main(["evaluate", str(colour_model), f"--cases={path}", f"--output={tmp_path}"])
+    sentence = " ".join(capsys.readouterr().err.split())
+    measured = main(["evaluate", str(colour_model), f"--cases={path}", f"--output={tmp_path}", "--leave-out-unknown"])
+
+    assert (refused, measured) == (2, 0)
+    assert "has codes that the model does not know: 080810" in sentence
+    assert json.loads((tmp_path / "evaluation.json").read_text())["left_out"]["unknown_codes"] == {"080810": 1}
