@@ -10,8 +10,8 @@ setup(
     packages=["model", "pipeline", "pipeline.demo", "pipeline.rules", "serving"],
     package_data={
         "model": ["templates/*"],
-        "pipeline": ["configs/*.yaml", "templates/*"],
-    },  # pipeline/configs is a link to configs
+        "pipeline": ["configs/*.yaml", "templates/*"],  # pipeline/configs is a link to configs
+    },
     install_requires=[
         "apache-beam>=2.77,<3",
         "grpcio>=1.80,<2",

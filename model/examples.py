@@ -19,13 +19,14 @@ import tensorflow as tf
 from model.backbones import Backbone
 from model.cases import Case, CasePicture, Cases, Unreadable, decode_case
 from model.duplicates import group_alike, perceptual_hash
-from model.networks import Cut
+from model.networks import Cut, as_constants
 from model.rows import RowFile
 from model.variants import variant
 from pipeline.pictures import PictureSize
 from pipeline.rules.errors import UsageError
 
-_CHUNK = 16  # cases that go through the network at once, with their variants
+_CHUNK = 16  # cases that are decoded ahead and written together, with their variants
+_BATCH = 32  # pictures that go through the network at once; more take memory, and no less time
 _THREADS = 2
 
 
@@ -139,20 +140,22 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
     if not how.backbone.pretrained:
         return lambda pixels: (pixels, None)
 
+    forward = as_constants(network if stem is None or tail is None else stem)
+    onward = as_constants(tail) if tail is not None and stem is not None else None
+
     @tf.function(reduce_retracing=True)
     def compute(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        images = tf.cast(pixels, tf.float32)
-        if stem is None or tail is None:
-            values = network(images, training=False)
-            return (pixels if stem is None else values), values
-        at_cut = stem(images, training=False)
-        return at_cut, tail(at_cut, training=False)
+        at_cut = forward(tf.cast(pixels, tf.float32))
+        if onward is not None:
+            return at_cut, onward(at_cut)
+        return (pixels if stem is None else at_cut), at_cut
 
-    def on_arrays(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        at_cut, values = compute(tf.constant(pixels))
-        return at_cut.numpy(), values.numpy()
+    def in_batches(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        answers = [compute(tf.constant(pixels[i : i + _BATCH])) for i in range(0, len(pixels), _BATCH)]
+        at_cut, values = zip(*answers, strict=True)
+        return np.concatenate(at_cut), np.concatenate(values)
 
-    return on_arrays
+    return in_batches
 
 
 def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict, np.ndarray]]:

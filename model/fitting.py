@@ -38,7 +38,8 @@ class Fitted:
 
     Attributes:
         losses: float [epochs], mean loss of each.
-        held_out: float32 [epochs, m, C], logits of the held-out pictures after each.
+        held_out: float32 [E, m, C], logits of the held-out pictures after each epoch, or after the last one alone where
+            training does not stop early.
     """
 
     losses: np.ndarray
@@ -85,7 +86,7 @@ def fit(
         phase: how long and how fast.
         recipe: seed, balance and label smoothing; what an epoch draws depends on seed and number, not on what was.
         epochs: after how many to stop; the learning rate falls as if it were all of the phase's.
-        held_out: rows to look at after each epoch without learning from them: their file, and int [m] which.
+        held_out: rows to look at without learning from them: their file, and int [m] which.
         checkpoint: a file; what it says is taken up, and it is left whole however this ends.
         advance: is told how many steps were done.
     """
@@ -100,7 +101,7 @@ def fit(
         reset_randomness(network, [recipe.seed, epoch])
         history = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[seen])
         losses.append(history.history["loss"][0])
-        if held_out:
+        if held_out and (recipe.early_stopping or epoch + 1 == epochs):
             said.append(logits(network, *held_out, phase.batch_size))
         if epoch + 1 == epochs or time.monotonic() - saved_at > _CHECKPOINT_EVERY_S:
             _save(network, checkpoint, losses, said)

@@ -115,16 +115,18 @@ class Trainer:
         parts = cut(self.backbone.network, self.recipe.tail_share if self.recipe.tail else 0.0)
         examples = self._examples(cases, parts, self.recipe.variants)
         _check_enough(examples.classes, examples.labels, examples.groups, least)
+        learned = None
         if tune_on is None:
             said, labels = self._on_folds(examples, parts)
         else:
-            said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0))
-        epochs = self._best_epoch(said, labels)
-        logits = said[epochs - 1]
+            learned, said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0))
+        losses = [negative_log_likelihood(logits, labels) for logits in said]
+        epochs = int(np.argmin(losses)) + 1 if self.recipe.early_stopping else self.recipe.last.epochs
+        logits = said[np.argmin(losses)]
         temperature = fit_temperature(logits, labels)
         probabilities = calibrated(logits, temperature)
-        everything = np.arange(len(examples.labels))
-        learned, _ = self._fit("all", examples, parts, everything, epochs=epochs)
+        if learned is None or epochs < self.recipe.last.epochs:
+            learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
         return Trained(
             self._assembled(parts, learned),
             examples.classes,
@@ -139,13 +141,14 @@ class Trainer:
 
     def _examples(self, cases: Cases, parts: Cut, variants: int) -> Examples:
         how = Preparation(self.backbone, parts, self.size, variants, self.recipe.seed)
-        facts = [cases.digest(), cases.all_pictures, weights_digest(self.backbone.network), parts.shape]
-        key = _key(*facts, self.backbone.name, asdict(self.size), variants, self.recipe.seed)
+        learns = parts.tail.count_params() if parts.tail else 0
+        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights_digest(self.backbone.network), learns]
+        key = _key(*facts, asdict(self.size), variants, self.recipe.seed)
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
     def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [epochs, N, C] and labels [N] of pictures, each from a network that had not seen its like."""
+        """Logits [E, N, C] and labels [N] of pictures, each from a network that had not seen its like."""
         fold_of = held_out_folds(examples.labels, examples.groups, self.recipe.folds)
         said, labels = [], []
         for fold in range(self.recipe.measured):
@@ -156,12 +159,12 @@ class Trainer:
             labels.append(examples.labels[held_out])
         return np.concatenate(said, axis=1), np.concatenate(labels)
 
-    def _on_others(self, examples: Examples, parts: Cut, others: Examples) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [epochs, N, C] and labels [N] of the pictures of other cases, whose codes must be known."""
+    def _on_others(self, examples: Examples, parts: Cut, others: Examples) -> tuple[_Learner, np.ndarray, np.ndarray]:
+        """What learned from all cases, and logits [E, N, C] and labels [N] of others, whose codes must be known."""
         numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
-        _, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
+        learned, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
         column = {code: number for number, code in enumerate(examples.classes)}
-        return fitted.held_out, np.array([column[others.classes[label]] for label in others.labels])
+        return learned, fitted.held_out, np.array([column[others.classes[label]] for label in others.labels])
 
     def _fit(
         self,
@@ -202,12 +205,6 @@ class Trainer:
         pretrained = self.backbone.pretrained
         tail = fresh_copy(parts.tail, self.devices.precision, keep_weights=pretrained, keep_statistics=pretrained)
         return _Learner(tail, top, keras.Sequential([keras.Input(parts.shape), tail, top]))
-
-    def _best_epoch(self, said: np.ndarray, labels: np.ndarray) -> int:
-        if not self.recipe.early_stopping:
-            return self.recipe.last.epochs
-        losses = [negative_log_likelihood(logits, labels) for logits in said]
-        return int(np.argmin(losses)) + 1
 
     def _assembled(self, parts: Cut, learned: _Learner) -> keras.Model:
         """The whole network in float32, from pixels to logits; the backbone takes up what its tail learned."""

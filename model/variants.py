@@ -1,7 +1,12 @@
 """Random variants of a picture: what another photo of the same goods might look like."""
 
+import math
+
 import numpy as np
 from PIL import Image
+
+_MOST_TURNED = 15.0
+_SMALLEST_CROP = 0.6
 
 
 def variant(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
@@ -12,14 +17,17 @@ def variant(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
         random: what decides.
 
     Returns:
-        uint8 [H, W, 3].
+        uint8 [H, W, 3]; black where the turned crop reaches beyond the picture.
     """
     height, width = pixels.shape[:2]
-    image = Image.fromarray(pixels).rotate(random.uniform(-15, 15), Image.Resampling.BILINEAR)
-    scale = random.uniform(0.6, 1.0)
-    left, top = random.uniform(0, width * (1 - scale)), random.uniform(0, height * (1 - scale))
-    box = (left, top, left + width * scale, top + height * scale)
-    image = image.resize((width, height), Image.Resampling.BILINEAR, box=box)
-    if random.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    return np.asarray(image)
+    angle = math.radians(random.uniform(-_MOST_TURNED, _MOST_TURNED))
+    scale = random.uniform(_SMALLEST_CROP, 1.0)
+    middle_x = width / 2 + random.uniform(-0.5, 0.5) * width * (1 - scale)
+    middle_y = height / 2 + random.uniform(-0.5, 0.5) * height * (1 - scale)
+    mirror = -1 if random.random() < 0.5 else 1
+    # From the variant's pixels to the picture's: mirrored, scaled and turned about its middle, moved to the crop's.
+    cos, sin = scale * math.cos(angle), scale * math.sin(angle)
+    to_x = (mirror * cos, -sin, middle_x - mirror * cos * width / 2 + sin * height / 2)
+    to_y = (mirror * sin, cos, middle_y - mirror * sin * width / 2 - cos * height / 2)
+    image = Image.fromarray(pixels)
+    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, (*to_x, *to_y), Image.Resampling.BILINEAR))

@@ -5,6 +5,7 @@
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import threading
@@ -13,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import grpc
-import tensorflow as tf
 
 from pipeline.rules.errors import ContractBroken, UsageError
 from serving.messages import (
@@ -33,6 +33,10 @@ from serving.messages import (
     add_PredictionServiceServicer_to_server,
 )
 from serving.versions import newest_version
+
+# Read as TensorFlow loads; it leaves oneDNN off on processors without AVX-512, where it halves the time of a network.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+import tensorflow as tf
 
 _log = logging.getLogger("hs_audit.serve")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.rules.card import Card, Thresholds
+from pipeline.rules.card import Card, Mistake, Thresholds
 from serving.launch import bundled_server
 from tests.archives import COLOURS
 
@@ -28,7 +28,8 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
     dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
     thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
-    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
+    near = {Mistake.WITHIN_CHAPTER: Thresholds(differs_below=0.01, agrees_above=0.6, unknown_above=0.9)}
+    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network), thresholds_for=near)
     export(network, tuple(COLOURS), card, {"backbone": "colours"}, folder)
     return folder
 

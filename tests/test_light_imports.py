@@ -28,7 +28,16 @@ ALLOWED = {
     "pipeline.picture_stream": ("grpc", "PIL", "pydantic", "pyarrow"),
     "pipeline.classify": ("apache_beam", "grpc", "PIL", "pydantic", "pyarrow"),
     "pipeline.job": ("apache_beam", "grpc", "PIL", "pydantic", "pyarrow"),
+    "pipeline.settings": ("pydantic",),
+    "pipeline.check": ("grpc", "PIL", "pydantic", "pyarrow", "rich"),
     "model.calibration": (),
+    "model.metrics": (),
+    "model.recipes": (),
+    "model.cases": ("PIL", "pyarrow"),
+    "model.datasets": ("PIL", "pyarrow"),
+    "model.experiments": ("PIL", "pydantic", "pyarrow"),
+    "model.train": (),
+    "model.evaluate": ("rich",),
 }
 
 PROBE = """

@@ -323,6 +323,22 @@ def test_thresholds_of_the_configuration_win_over_the_models(config, run, tmp_pa
     assert "differs" not in manifest["verdicts"]
 
 
+def test_the_models_thresholds_are_those_for_the_mistakes_of_the_configuration(
+    config, run, tmp_path, published, capsys
+):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    config.write_text("verdict: {mistakes: within_chapter}\n")
+    code = run()
+
+    config.write_text("verdict: {mistakes: within_heading}\n")
+    refused = run()
+
+    manifest = json.loads((published / "manifest.json").read_text())
+    assert (code, refused) == (0, 6)
+    assert (manifest["thresholds"]["from"], manifest["thresholds"]["differs_below"]) == ("model", 0.01)
+    assert "has no thresholds for mistakes within_heading" in " ".join(capsys.readouterr().err.split())
+
+
 MISTAKES = [
     (2, ["--input={tmp}/archive/*.parquet", "--config={tmp}/none.yaml"], "none.yaml cannot be read"),
     (2, ["--nonsense=3"], "neither hs-audit nor Beam knows the flag --nonsense=3"),
