@@ -93,19 +93,23 @@ class Cases:
         path: where they lie.
         count: how many there are.
         all_pictures: whether every picture of a case counts, or the first readable one alone.
-        rows: reads them.
+        rows: reads them, with their pictures or without.
         files: what they lie in, for the digest.
     """
 
     path: Path
     count: int
     all_pictures: bool
-    rows: Callable[[], Iterator[Case]] = field(repr=False)
+    rows: Callable[[bool], Iterator[Case]] = field(repr=False)
     files: tuple[Path, ...] = field(repr=False)
 
     def __iter__(self) -> Iterator[Case]:
         """Reads the cases in a fixed order."""
-        return self.rows()
+        return self.rows(True)
+
+    def codes(self) -> Iterator[str]:
+        """The HS code of each case; no picture is read."""
+        return (case.hs_code for case in self.rows(False))
 
     def digest(self) -> str:
         """SHA-256 over the files' names and bytes, `sha256:` and 64 hex digits."""
@@ -196,15 +200,15 @@ def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Ca
             raise UsageError(f"{table} has no column {', '.join(sorted(missing))}; cases need hs_code and images")
     count = sum(pq.read_metadata(table).num_rows for table in tables)
 
-    def rows() -> Iterator[Case]:
+    def rows(with_pictures: bool) -> Iterator[Case]:
         for table in tables:
-            yield from _table_rows(table)
+            yield from _table_rows(table, with_pictures)
 
     return Cases(path, count, all_pictures, rows, tables)
 
 
-def _table_rows(path: Path) -> Iterator[Case]:
-    wanted = ["case_id", "hs_code", "images", "source_case", "generated"]
+def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
+    wanted = ["case_id", "hs_code", "source_case", "generated", *(["images"] if with_pictures else [])]
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         columns = [name for name in wanted if name in file.schema_arrow.names]
         number = 0
@@ -212,7 +216,7 @@ def _table_rows(path: Path) -> Iterator[Case]:
             for row in batch.to_pylist():
                 code = _checked_code(row["hs_code"], f"{path}, row {number}")
                 case_id = str(number if row.get("case_id") is None else row["case_id"])
-                images = [image or {} for image in row["images"] or ()]
+                images = [image or {} for image in row.get("images") or ()]
                 pictures = tuple((image.get("path") or "", _already_read(image.get("bytes"))) for image in images)
                 source = row.get("source_case") or case_id
                 yield Case(case_id, code, pictures, str(source), bool(row.get("generated")))
@@ -261,7 +265,7 @@ def _from_entries(
             raise UsageError(f"{path}: case {case_id} stands under {first_code} and under {code}")
         its_files.append(file)
 
-    def rows() -> Iterator[Case]:
+    def rows(with_pictures: bool) -> Iterator[Case]:
         for case_id, (code, its_files) in together.items():
             yield Case(case_id, code, tuple((file.name, file.read_bytes) for file in its_files), case_id)
 

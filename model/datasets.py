@@ -212,10 +212,11 @@ def plan_for(looked: Looked, choice: Choice) -> tuple[Plan, dict[str, str]]:
 
 
 def _amounts(pictures: int, choice: Choice) -> tuple[Amount, Amount]:
-    train = choice.train if choice.train is not None else pictures - round(pictures * (1 - choice.split))
-    test = choice.test if choice.test is not None else pictures - train if choice.train is None else 0
-    if choice.test is None and choice.train is not None:
-        test = round(choice.train * (1 - choice.split) / choice.split)
+    train, test = choice.train, choice.test
+    if test is None:
+        test = round((1 - choice.split) * (pictures if train is None else train / choice.split))
+    if train is None:
+        train = pictures - test
     total = max(train * (1 + choice.variants), choice.fill or 0)
     return Amount(train, total), Amount(test, test)
 

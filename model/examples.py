@@ -26,7 +26,7 @@ from pipeline.pictures import PictureSize
 from pipeline.rules.errors import UsageError
 
 _CHUNK = 16  # cases that are decoded ahead and written together, with their variants
-_BATCH = 32  # pictures that go through the network at once; more take memory, and no less time
+_BATCH = 16  # pictures that go through the network at once: more take memory, and no less time
 _THREADS = 2
 
 
@@ -153,7 +153,7 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
     def in_batches(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         answers = [compute(tf.constant(pixels[i : i + _BATCH])) for i in range(0, len(pixels), _BATCH)]
         at_cut, values = zip(*answers, strict=True)
-        return np.concatenate(at_cut), np.concatenate(values)
+        return np.concatenate([some.numpy() for some in at_cut]), np.concatenate([some.numpy() for some in values])
 
     return in_batches
 

@@ -73,9 +73,9 @@ def export(
         UsageError: if it cannot be written, for example because the disk is full; nothing is left behind then.
     """
     attachments = attachments or {}
-    folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         module = _Classifier(network, classes, card)
         tf.saved_model.save(
             module, str(unfinished), signatures={"serving_default": module.classify, "classes": module.describe}
@@ -92,7 +92,7 @@ def export(
         (extra / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
         version = 1 + max((int(path.name) for path in folder.iterdir() if path.name.isdecimal()), default=0)
         os.rename(unfinished, folder / str(version))
-    except (OSError, tf.errors.ResourceExhaustedError) as error:
+    except (OSError, tf.errors.OpError) as error:
         raise UsageError(f"the model cannot be written to {folder}: {error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

@@ -81,7 +81,7 @@ def _from_here(layer: keras.Layer, network: keras.Model) -> keras.Model | None:
 def head(features: int, classes: int, dropout: float) -> keras.Model:
     """Features float32 [N, F] → logits float32 [N, C]: dropout and one dense layer, as in the paper."""
     layers = [keras.Input((features,)), keras.layers.Dropout(dropout)]
-    return keras.Sequential([*layers, keras.layers.Dense(classes, name="logits")], name="head")
+    return keras.Sequential([*layers, keras.layers.Dense(classes, name="logits")], name="hs_audit_head")
 
 
 def fresh_copy(network: keras.Model, precision: str, *, keep_weights: bool, keep_statistics: bool) -> keras.Model:

@@ -42,12 +42,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network.add_argument("--sha256", help="which the weights, or the .keras file, must have")
     network.add_argument("--size", type=int, help="side of the input in pixels (default: 224; compact: 64)")
     learning = parser.add_argument_group("learning")
-    learning.add_argument("--epochs", type=int, help="looks at each picture in the last phase")
+    learning.add_argument("--epochs", type=int, help=_EPOCHS)
     learning.add_argument("--learning-rate", type=float, help="of RMSprop in the last phase, at its highest")
     learning.add_argument("--batch-size", type=int, help="pictures in a step of the last phase")
-    learning.add_argument("--variants", type=int, help="cropped, turned and mirrored copies of each picture")
+    learning.add_argument("--variants", type=int, help="copies of each picture, cropped, turned and mirrored")
     learning.add_argument("--dropout", type=float, help="before the last layer")
-    learning.add_argument("--fine-tune", type=float, metavar="SHARE", help="of the backbone's weights; 0: none of them")
+    learning.add_argument(
+        "--fine-tune", type=float, metavar="SHARE", help="of the backbone's weights (default: 0.3); 0: none"
+    )
     learning.add_argument("--balance", choices=("none", "weights", "sampling"), help="of rare and common codes")
     learning.add_argument("--early-stopping", action="store_true", default=None, help="at the epoch the folds did best")
     learning.add_argument("--seed", type=int, help="of everything random (default: 0)")
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          "removed at the end)")  # fmt: skip
 
 
+_EPOCHS = "looks at each picture in the last phase (default: 8; the head alone: 50; from scratch: 30)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
 
 
@@ -89,7 +92,7 @@ def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
         "early_stopping": args.early_stopping,
         "seed": args.seed,
         "folds": args.folds,
-        "measured": args.measured if args.measured is not None else args.folds,
+        "measured": args.measured or (args.folds if pretrained else None),
         "precision": args.precision,
         "wrong_share": args.wrong_share,
         "tail_share": args.fine_tune or None,
@@ -145,6 +148,8 @@ def _kept_for_the_next_try(work: Path, forever: bool) -> Iterator[None]:
         if not forever:
             shutil.rmtree(work, ignore_errors=True)
         raise
+    except OSError as error:
+        raise UsageError(f"{error.filename or work} cannot be written: {error.strerror or error}") from error
     if not forever:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -157,7 +162,7 @@ def _tell_unreadable(trained: "Trained", steps: "Steps") -> None:
 
 
 def _check_known(others: "Cases", cases: "Cases") -> None:
-    if unknown := sorted({case.hs_code for case in others} - {case.hs_code for case in cases}):
+    if unknown := sorted(set(others.codes()) - set(cases.codes())):
         raise UsageError(f"{others.path} has codes that training has not: {', '.join(unknown)}")
 
 

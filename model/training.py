@@ -251,7 +251,7 @@ def _held_out_rows(held_out: tuple[Examples, np.ndarray], part: str) -> tuple[Ro
 
 def _check_codes(cases: Cases, least: int) -> None:
     """Says what can be said before any picture is decoded, which takes minutes."""
-    codes, labels = np.unique([case.hs_code for case in cases], return_inverse=True)
+    codes, labels = np.unique(list(cases.codes()), return_inverse=True)
     _check_enough(tuple(map(str, codes)), labels, np.arange(len(labels)), least)
 
 

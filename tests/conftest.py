@@ -10,7 +10,7 @@ from pipeline.rules.card import Card, Mistake, Thresholds
 from serving.launch import bundled_server
 from tests.archives import COLOURS
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 @pytest.fixture(scope="session")

@@ -1,9 +1,11 @@
 """Training end to end, small: cases in, a version that keeps the contract out."""
 
 import json
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -100,16 +102,15 @@ def backbone_file(folder: Path) -> Path:
     return path
 
 
-class Interrupted(Exception):
+class Stopped(Exception):
     pass
 
 
-def trainer(folder: Path, backbone: Path, interrupt_after: int | None = None):
-    """A trainer that is interrupted after so many steps of progress."""
-    from contextlib import contextmanager
-
+def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> tuple[list, int]:
+    """Trains and stops after so many steps of progress: what was learned, and how many steps there were."""
     from model.backbones import load_backbone
-    from model.networks import Devices
+    from model.cases import open_cases
+    from model.networks import Devices, weights_digest
     from model.recipes import Phase, Recipe
     from model.training import Trainer
 
@@ -120,32 +121,38 @@ def trainer(folder: Path, backbone: Path, interrupt_after: int | None = None):
         def advance(count: int) -> None:
             nonlocal done
             done += 1
-            if done == interrupt_after:
-                raise Interrupted
+            if done == stop_after:
+                raise Stopped
 
         yield advance
 
     phases = Phase(4, 2e-3, 16), Phase(3, 1e-3, 16)
     recipe = Recipe(*phases, tail_share=0.5, variants=2, folds=2, measured=2, early_stopping=True)
-    return Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task)
+    cases = open_cases(folder.parent / "cases.parquet")
+    trained = Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task).train(cases)
+    facts = [weights_digest(trained.network), trained.temperature, trained.thresholds, trained.metrics, trained.epochs]
+    return facts, done
 
 
-@pytest.mark.parametrize("interrupt_after", [1, 3, 6, 20, 33, 50, 62])
-def test_a_training_that_was_interrupted_ends_in_the_same_classifier(tmp_path, monkeypatch, interrupt_after):
-    from model.cases import open_cases
-    from model.networks import weights_digest
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, list, int]:
+    folder = tmp_path_factory.mktemp("interrupted")
+    write_cases(folder / "cases.parquet", tinted_cases(16))
+    backbone = backbone_file(folder)
+    return folder, backbone, *train_here(folder / "whole", backbone)
 
+
+@pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.6, 0.98])
+def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupted, monkeypatch, share):
     monkeypatch.setattr("model.fitting._CHECKPOINT_EVERY_S", 0.0)
-    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(16)))
-    backbone = backbone_file(tmp_path)
-    whole = trainer(tmp_path / "whole", backbone).train(cases)
+    folder, backbone, whole, steps = uninterrupted
 
-    with pytest.raises(Interrupted):
-        trainer(tmp_path / "again", backbone, interrupt_after).train(cases)
-    again = trainer(tmp_path / "again", backbone).train(cases)
+    with pytest.raises(Stopped):
+        train_here(folder / f"at-{share}", backbone, stop_after=max(1, int(share * steps)))
+    again, steps_left = train_here(folder / f"at-{share}", backbone)
 
-    assert weights_digest(again.network) == weights_digest(whole.network)
-    assert (again.temperature, again.thresholds, again.metrics) == (whole.temperature, whole.thresholds, whole.metrics)
+    assert again == whole
+    assert steps_left <= steps
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
@@ -232,3 +239,43 @@ def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     assert {weight.dtype for weight in trained.network.get_weights()} == {np.dtype("float32")}
     assert trained.network.output.dtype == "float32"
     assert trained.metrics["held_out_top_1"] > 0.8
+
+
+def limited(limit_bytes: int, *command: str) -> subprocess.CompletedProcess:
+    """Runs a command whose files cannot grow beyond a limit, as on a disk that is full."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
+
+    return subprocess.run([sys.executable, *command], capture_output=True, text=True, preexec_fn=limit)
+
+
+@pytest.mark.parametrize("limit_bytes", [100_000, 700_000])
+def test_a_full_disk_is_one_sentence_and_leaves_no_version(tmp_path, limit_bytes):
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(9))
+    flags = [f"--cases={cases}", f"--output={tmp_path / 'model'}", "--epochs=1", "--variants=0"]
+
+    done = limited(limit_bytes, "-m", "pipeline.cli", "train", *flags)
+
+    assert done.returncode == 2
+    assert "cannot be written: File too large" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "model").iterdir()] == [".work"]
+
+
+def test_an_export_onto_a_full_disk_leaves_nothing(tmp_path):
+    script = (
+        "import sys, keras; from pathlib import Path\n"
+        "from model.export import export; from model.networks import head\n"
+        "from pipeline.rules.card import Card, Thresholds; from pipeline.rules.errors import UsageError\n"
+        "images = keras.Input((8, 8, 3))\n"
+        "network = keras.Model(images, head(192, 900, 0.5)(keras.layers.Flatten()(images)))\n"
+        "card = Card(8, 8, 'bilinear', 2, 'HS 2022', 1.0, Thresholds(0.1, 0.5, 0.9), 'sha256:0')\n"
+        "try: export(network, tuple(f'{n:04}' for n in range(900)), card, {}, Path(sys.argv[1]))\n"
+        "except UsageError as error: print(error)\n"
+    )
+
+    done = limited(300_000, "-c", script, str(tmp_path / "model"))
+
+    assert "the model cannot be written to" in done.stdout, done.stderr
+    assert not list((tmp_path / "model").iterdir())
