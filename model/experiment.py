@@ -117,7 +117,7 @@ def _page(results: list[dict[str, Any]], config: Path) -> str:
             )
         plots[name] = grouped_bars(bars, "top-1 on the test side, originals")
     return render(
-        "experiment.html", config=config.name, sweeps=sweeps, plots=plots, rate=_rate, stem=lambda p: Path(p).stem
+        "experiment.html", config=config.name, sweeps=sweeps, plots=plots, top=_rate, stem=lambda p: Path(p).stem
     )
 
 

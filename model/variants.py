@@ -10,7 +10,7 @@ _SMALLEST_CROP = 0.6
 
 
 def variant(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """A crop of 0.6 to 1 of each side, turned by up to 15 degrees, mirrored half of the time, in another light.
+    """A crop of 0.6 to 1 of each side, turned by up to 15 degrees, mirrored half of the time.
 
     Args:
         pixels: uint8 [H, W, 3].
@@ -30,13 +30,4 @@ def variant(pixels: np.ndarray, random: np.random.Generator) -> np.ndarray:
     to_x = (mirror * cos, -sin, middle_x - mirror * cos * width / 2 + sin * height / 2)
     to_y = (mirror * sin, cos, middle_y - mirror * sin * width / 2 - cos * height / 2)
     image = Image.fromarray(pixels)
-    seen = image.transform(image.size, Image.Transform.AFFINE, (*to_x, *to_y), Image.Resampling.BILINEAR)
-    return np.asarray(seen.point(_other_light(random)))
-
-
-def _other_light(random: np.random.Generator) -> list[int]:
-    """Contrast and brightness by up to 20 % and each colour by up to 10 %, as a table for `Image.point`."""
-    contrast, brightness = random.uniform(0.8, 1.2, 2)
-    colours = random.uniform(0.9, 1.1, (3, 1))
-    levels = ((np.arange(256) - 128) * contrast + 128) * brightness * colours
-    return np.rint(levels.clip(0, 255)).astype(int).ravel().tolist()
+    return np.asarray(image.transform(image.size, Image.Transform.AFFINE, (*to_x, *to_y), Image.Resampling.BILINEAR))
