@@ -143,18 +143,17 @@ def _markdown(card: dict[str, Any]) -> str:
     table = [_HEADER, ("---",) * len(_HEADER), *_rows(card)]
     lines = "\n".join("| " + " | ".join(row) + " |" for row in table)
     left_out = card["left_out"]
-    return f"""# Data set {card["name"]}
-
-Drawn from {card["cases"]["count"]} cases ({card["cases"]["digest"]}) with seed {card["seed"]}. All pictures of a case,
-equal files and nearly equal pictures ({card["cases_alike"]} cases) stay on one side; generated pictures, random crops,
-turns and mirrors, stay on the side of their original.
-
-{lines}
-
-Left out: {sum(left_out["unreadable_pictures"].values())} unreadable pictures, {left_out["excluded_cases"]} cases by
-request, {left_out["cases_of_other_codes"]} cases of other codes,
-{sum(left_out["cases_beyond_the_counts"].values())} cases beyond the counts.
-"""
+    paragraphs = (
+        f"# Data set {card['name']}",
+        f"Drawn from {card['cases']['count']} cases ({card['cases']['digest']}) with seed {card['seed']}. All pictures "
+        f"of a case, equal files and nearly equal pictures ({card['cases_alike']} cases) stay on one side; generated "
+        "pictures, random crops, turns and mirrors, stay on the side of their original.",
+        lines,
+        f"Left out: {sum(left_out['unreadable_pictures'].values())} unreadable pictures, {left_out['excluded_cases']} "
+        f"cases by request, {left_out['cases_of_other_codes']} cases of other codes, "
+        f"{sum(left_out['cases_beyond_the_counts'].values())} cases beyond the counts.",
+    )
+    return "\n\n".join(paragraphs) + "\n"
 
 
 def _print(card: dict[str, Any], console: Console) -> None:
