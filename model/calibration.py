@@ -115,6 +115,18 @@ def draw_thresholds(
     return Thresholds(differs_below, agrees_above, float(np.quantile(entropy, 1 - unknown_share)), wrong_share)
 
 
+def flagged_share(probabilities: np.ndarray, labels: np.ndarray, differs_below: float) -> float:
+    """Share of wrong declarations, under each other code alike, that a threshold flags.
+
+    Args:
+        probabilities: float [N, C].
+        labels: int [N], the true class of each.
+        differs_below: the threshold.
+    """
+    others = np.arange(probabilities.shape[1]) != labels[:, None]
+    return float((probabilities[others] < differs_below).mean())
+
+
 def thresholds_by_mistake(
     probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], precision: float, wrong_share: float
 ) -> dict[Mistake, Thresholds]:

@@ -130,7 +130,9 @@ def run(args: argparse.Namespace) -> int:
         steps.say(
             f"version {version} with {len(trained.classes)} codes in {path}: held-out top-1 "
             f"{trained.metrics['held_out_top_1']:.3f}, calibration error "
-            f"{trained.metrics['held_out_calibration_error']:.3f}, {time.monotonic() - started:.0f} s"
+            f"{trained.metrics['held_out_calibration_error']:.3f}, flags "
+            f"{trained.metrics['held_out_flagged_share_of_wrong']:.0%} of wrong declarations at precision "
+            f"{recipe.precision}; {time.monotonic() - started:.0f} s"
         )
         if others:
             _measure(path, others, steps)

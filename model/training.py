@@ -22,6 +22,7 @@ from model.calibration import (
     calibrated,
     calibration_error,
     fit_temperature,
+    flagged_share,
     negative_log_likelihood,
     thresholds_by_mistake,
 )
@@ -127,14 +128,16 @@ class Trainer:
         probabilities = calibrated(logits, temperature)
         if learned is None or epochs < self.recipe.last.epochs:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
+        thresholds = thresholds_by_mistake(
+            probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
+        )
+        flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
         return Trained(
             self._assembled(parts, learned),
             examples.classes,
             temperature,
-            thresholds_by_mistake(
-                probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
-            ),
-            _metrics(logits, probabilities, labels),
+            thresholds,
+            _metrics(logits, probabilities, labels) | {"held_out_flagged_share_of_wrong": flagged},
             epochs,
             examples.unreadable,
         )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from model.calibration import calibrated, calibration_error, draw_thresholds, fit_temperature
+from model.calibration import calibrated, calibration_error, draw_thresholds, fit_temperature, flagged_share
 from model.training import held_out_folds
 
 
@@ -42,6 +42,12 @@ def simulated_night(probabilities: np.ndarray, labels: np.ndarray, differs_below
     rows = np.arange(len(labels))
     right = (probabilities[rows, labels] < differs_below).sum() * 0.95
     return right, (probabilities[rows, others] < differs_below).sum() * 0.05
+
+
+def test_the_share_of_wrong_declarations_that_is_flagged_counts_every_other_code():
+    probabilities = np.array([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05]])
+
+    assert flagged_share(probabilities, np.array([0, 1]), 0.15) == 0.75
 
 
 def test_a_declaration_agrees_only_if_its_code_is_more_likely_than_not():
