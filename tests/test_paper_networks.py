@@ -19,6 +19,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cases(tmp_path_factory.mktemp("cases") / "cases.parquet", tinted_cases(3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backbone", NETWORKS)
 def test_a_network_of_the_paper_trains_evaluates_and_is_served(cases, tmp_path, backbone):
     import tensorflow as tf
