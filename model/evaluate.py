@@ -10,8 +10,6 @@ from rich.table import Table
 from model.quiet import quiet_import
 from model.train import add_case_arguments
 
-_NIGHTS = 200
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
@@ -62,7 +60,7 @@ def _page(version: Path, cases, said, evaluations, args: argparse.Namespace) -> 
     from model.calibration import reliability
     from model.evaluation import KS
     from model.figures import confusion_picture, inspected_curve, reliability_diagram
-    from model.metrics import BUDGETS
+    from model.metrics import BUDGETS, NIGHTS
     from model.pages import class_name, render
 
     pictures = {}
@@ -89,7 +87,7 @@ def _page(version: Path, cases, said, evaluations, args: argparse.Namespace) -> 
         ks=KS,
         budgets=BUDGETS,
         wrong_share=args.wrong_share,
-        nights=_NIGHTS,
+        nights=NIGHTS,
     )
 
 

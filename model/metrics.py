@@ -12,6 +12,7 @@ from pipeline.rules.statistics import Rate
 from pipeline.rules.verdicts import risk
 
 BUDGETS = (0.01, 0.02, 0.05, 0.10)
+NIGHTS = 200  # draws of a simulated night
 
 
 def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
@@ -121,7 +122,6 @@ def simulate_nights(
     mistake: Mistake,
     *,
     wrong_share: float = 0.05,
-    nights: int = 200,
     seed: int = 0,
 ) -> SimulatedNight | None:
     """Declares rulings again, some under a wrong code, and ranks them by risk; equal risks stay in the rows' order.
@@ -132,7 +132,6 @@ def simulate_nights(
         table: what the columns stand for.
         mistake: which codes a wrong declaration may have.
         wrong_share: share of the rows that are declared wrongly.
-        nights: how many draws.
         seed: of the draws.
 
     Returns:
@@ -154,7 +153,7 @@ def simulate_nights(
     label_of = {label: number for number, label in enumerate(classes)}
     right = np.array([label_of[truth[row]] for row in rows])
     curves = []
-    for _ in range(nights):
+    for _ in range(NIGHTS):
         declared, is_wrong = right.copy(), np.zeros(len(rows), bool)
         for place in random.choice(able, amount, replace=False):
             declared[place] = random.choice(choices[truth[rows[place]]])

@@ -30,7 +30,7 @@ class Predictions:
         labels: int [N], the same as columns.
         generated: bool [N].
         unreadable: pictures left out.
-        unknown: codes that the classifier does not know → cases, left out.
+        unknown: codes that the classifier does not know → pictures, left out.
     """
 
     table: ClassTable

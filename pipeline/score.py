@@ -17,30 +17,11 @@ from rich.table import Table
 
 from pipeline.config import budget_rows
 from pipeline.rules.errors import UsageError
+from pipeline.rules.statistics import Rate
 
 _LEFT_OUT = frozenset({"outside", "bad code"})
 _BUDGETS = ("1%", "2%", "5%", "10%")
 _COLUMNS = ["declaration_id", "item_no", "verdict", "reason", "mismatch", "risk", "recommendations"]
-
-
-@dataclass(frozen=True)
-class Rate:
-    """How many of how many.
-
-    >>> Rate(3, 4).share, Rate(0, 0).share
-    (0.75, None)
-    """
-
-    hits: int
-    of: int
-
-    @property
-    def share(self) -> float | None:
-        """Hits by `of`, None where there is nothing to count."""
-        return self.hits / self.of if self.of else None
-
-    def __str__(self) -> str:
-        return f"{self.hits} of {self.of}" + (f" ({self.share:.3f})" if self.of else "")
 
 
 @dataclass(frozen=True)
