@@ -27,7 +27,9 @@ _WARM_UP_BATCHES = (1, 8)
 
 
 class _Classifier(tf.Module):
-    def __init__(self, network: keras.Model, classes: tuple[str, ...], card: Card) -> None:
+    def __init__(
+        self, network: keras.Model, classes: tuple[str, ...], card: Card, confusion: np.ndarray | None
+    ) -> None:
         super().__init__()
         self.network = network
         images = tf.TensorSpec([None, card.height, card.width, 3], tf.uint8, name="images")
@@ -35,7 +37,8 @@ class _Classifier(tf.Module):
 
         def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
             logits = network(tf.cast(images, tf.float32), training=False)
-            return {"probabilities": tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)}
+            probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)
+            return {"probabilities": probabilities if confusion is None else probabilities @ tf.constant(confusion)}
 
         def describe(ping: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = tf.shape(ping)[0]
@@ -54,6 +57,8 @@ def export(
     card: Card,
     about: dict[str, Any],
     folder: Path,
+    *,
+    confusion: np.ndarray | None = None,
     attachments: dict[str, str] | None = None,
 ) -> tuple[int, Path]:
     """Writes the next version of a model; it appears under its number only when it is whole.
@@ -64,6 +69,7 @@ def export(
         card: what the model says of itself.
         about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.
         folder: of the numbered versions; made if missing.
+        confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
         attachments: further text files for `assets.extra`, by name.
 
     Returns:
@@ -76,7 +82,7 @@ def export(
     unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        module = _Classifier(network, classes, card)
+        module = _Classifier(network, classes, card, confusion)
         tf.saved_model.save(
             module, str(unfinished), signatures={"serving_default": module.classify, "classes": module.describe}
         )

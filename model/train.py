@@ -183,7 +183,7 @@ def export_trained(
         size.resize_filter,
         size.draft_multiple,
         HS_EDITION,
-        trained.temperature,
+        trained.calibration.temperature,
         trained.thresholds[Mistake.AT_RANDOM],
         weights_digest(trained.network),
         thresholds_for=trained.thresholds,
@@ -198,7 +198,15 @@ def export_trained(
     left_out = io.StringIO()
     rows = [astuple(picture) for picture in trained.unreadable]
     csv.writer(left_out).writerows([("case_id", "picture", "reason"), *rows])
-    return export(trained.network, trained.classes, card, about, output, {"unreadable.csv": left_out.getvalue()})
+    return export(
+        trained.network,
+        trained.classes,
+        card,
+        about,
+        output,
+        confusion=trained.calibration.confusion,
+        attachments={"unreadable.csv": left_out.getvalue()},
+    )
 
 
 def _measure(version: Path, cases: "Cases", steps: "Steps") -> None:

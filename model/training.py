@@ -1,6 +1,6 @@
 """Training: cases → a calibrated classifier.
 
-    examples ──► three folds held out in turn ──► temperature, thresholds, number of epochs
+    examples ──► three folds held out in turn ──► calibration, thresholds, number of epochs
         └──────► all of them ──► the classifier
 
 Each fit has two phases where the backbone is pretrained: a head on its features, then its last blocks with the head.
@@ -16,12 +16,13 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from model.backbones import Backbone
 from model.calibration import (
-    calibrated,
+    Calibration,
     calibration_error,
-    fit_temperature,
+    fit_calibration,
     flagged_share,
     negative_log_likelihood,
     thresholds_by_mistake,
@@ -47,7 +48,7 @@ class Trained:
     Attributes:
         network: float32 [N, H, W, 3] 0..255 → logits [N, C].
         classes: HS codes in the order of the outputs.
-        temperature: for the card.
+        calibration: logits → probabilities.
         thresholds: for the card, by the kind of mistake.
         metrics: what the held-out cases say.
         epochs: how many the last phase had.
@@ -56,7 +57,7 @@ class Trained:
 
     network: keras.Model
     classes: tuple[str, ...]
-    temperature: float
+    calibration: Calibration
     thresholds: dict[Mistake, Thresholds]
     metrics: dict[str, float]
     epochs: int
@@ -118,14 +119,16 @@ class Trainer:
         _check_enough(examples.classes, examples.labels, examples.groups, least)
         learned = None
         if tune_on is None:
-            said, labels = self._on_folds(examples, parts)
+            said, labels, groups = self._on_folds(examples, parts)
         else:
-            learned, said, labels = self._on_others(examples, parts, self._examples(tune_on, parts, 0))
+            others = self._examples(tune_on, parts, 0)
+            learned, said, labels = self._on_others(examples, parts, others)
+            groups = others.groups
         losses = [negative_log_likelihood(logits, labels) for logits in said]
         epochs = int(np.argmin(losses)) + 1 if self.recipe.early_stopping else self.recipe.last.epochs
         logits = said[np.argmin(losses)]
-        temperature = fit_temperature(logits, labels)
-        probabilities = calibrated(logits, temperature)
+        blocks = held_out_folds(labels, groups, self.recipe.folds)
+        calibration, probabilities = fit_calibration(logits, labels, blocks)
         if learned is None or epochs < self.recipe.last.epochs:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
         thresholds = thresholds_by_mistake(
@@ -135,7 +138,7 @@ class Trainer:
         return Trained(
             self._assembled(parts, learned),
             examples.classes,
-            temperature,
+            calibration,
             thresholds,
             _metrics(logits, probabilities, labels) | {"held_out_flagged_share_of_wrong": flagged},
             epochs,
@@ -150,17 +153,18 @@ class Trainer:
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
-    def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [E, N, C] and labels [N] of pictures, each from a network that had not seen its like."""
+    def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Logits [E, N, C], labels [N] and groups [N] of pictures, from networks that had not seen their like."""
         fold_of = held_out_folds(examples.labels, examples.groups, self.recipe.folds)
-        said, labels = [], []
+        said, seen = [], []
         for fold in range(self.recipe.measured):
             held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
             name = f"part {fold + 1} of {self.recipe.folds} held out"
             _, fitted = self._fit(name, examples, parts, np.flatnonzero(fold_of != fold), held_out=(examples, held_out))
             said.append(fitted.held_out)
-            labels.append(examples.labels[held_out])
-        return np.concatenate(said, axis=1), np.concatenate(labels)
+            seen.append(held_out)
+        pictures = np.concatenate(seen)
+        return np.concatenate(said, axis=1), examples.labels[pictures], examples.groups[pictures]
 
     def _on_others(self, examples: Examples, parts: Cut, others: Examples) -> tuple[_Learner, np.ndarray, np.ndarray]:
         """What learned from all cases, and logits [E, N, C] and labels [N] of others, whose codes must be known."""
@@ -271,10 +275,10 @@ def _check_enough(classes: tuple[str, ...], labels: np.ndarray, groups: np.ndarr
 def _metrics(logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     return {
         "held_out_pictures": len(labels),
-        "held_out_top_1": top_k(logits, labels, 1),
-        "held_out_top_3": top_k(logits, labels, 3),
+        "held_out_top_1": top_k(probabilities, labels, 1),
+        "held_out_top_3": top_k(probabilities, labels, 3),
         "held_out_calibration_error": calibration_error(probabilities, labels),
-        "held_out_calibration_error_before": calibration_error(calibrated(logits, 1.0), labels),
+        "held_out_calibration_error_before": calibration_error(softmax(logits, axis=1), labels),
     }
 
 

@@ -1,6 +1,7 @@
 """A real classifier of colours, and a real server that answers for it, made once for all tests."""
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,14 @@ from serving.launch import bundled_server
 from tests.archives import COLOURS
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def networks_are_forgotten() -> Iterator[None]:
+    """Keras keeps every network of a process otherwise, and the process grows."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.clear_session()
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from model.calibration import calibrated, calibration_error, draw_thresholds, fit_temperature, flagged_share
+from model.calibration import calibration_error, draw_thresholds, fit_calibration, fit_temperature, flagged_share
 from model.training import held_out_folds
 
 
@@ -21,13 +21,50 @@ def test_the_temperature_undoes_how_much_too_sure_a_network_is(too_sure):
     temperature = fit_temperature(logits * too_sure, labels)
 
     assert temperature == pytest.approx(too_sure, rel=0.05)
-    assert calibration_error(calibrated(logits * too_sure, temperature), labels) < 0.02
+    assert calibration_error(softmax(logits * too_sure / temperature, axis=1), labels) < 0.02
+
+
+def confident_mistakes() -> tuple[np.ndarray, np.ndarray]:
+    """Logits that are sure of a class, right nine times in ten, and otherwise of its one look-alike."""
+    random = np.random.default_rng(0)
+    labels = random.integers(0, 10, 3000)
+    taken_for = np.where(random.random(3000) < 0.9, labels, labels ^ 1)
+    return 8 * np.eye(10)[taken_for] + random.normal(size=(3000, 10)), labels
+
+
+def test_what_is_known_to_be_confused_keeps_some_of_the_probability():
+    logits, labels = confident_mistakes()
+
+    calibration, held_out = fit_calibration(logits, labels, np.arange(3000) % 3)
+
+    taken_for_0 = calibration(8 * np.eye(10)[:1])[0]
+    assert taken_for_0.sum() == pytest.approx(1)
+    assert taken_for_0[1] > 4 * taken_for_0[2:].max()
+    assert calibration_error(held_out, labels) < 0.02
+
+
+def test_wrong_declarations_of_goods_with_look_alikes_are_found_all_the_same():
+    logits, labels = confident_mistakes()
+    plain = softmax(logits / fit_temperature(logits, labels), axis=1)
+
+    _, calibrated = fit_calibration(logits, labels, np.arange(3000) % 3)
+
+    found = [flagged_share(said, labels, draw_thresholds(said, labels).differs_below) for said in (plain, calibrated)]
+    assert found[0] < 0.3
+    assert found[1] > 0.85
+
+
+def test_a_few_held_out_pictures_leave_the_probabilities_whole():
+    calibration, held_out = fit_calibration(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 1]), np.array([0, 0]))
+
+    np.testing.assert_allclose(calibration.confusion.sum(axis=1), 1, rtol=1e-6)
+    np.testing.assert_allclose(held_out.sum(axis=1), 1, rtol=1e-6)
 
 
 @pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
 def test_the_flag_has_the_stated_precision_on_a_night_drawn_from_the_same_predictions(precision):
     logits, labels = predictions(20_000)
-    probabilities = calibrated(logits, 1.0)
+    probabilities = softmax(logits, axis=1)
     thresholds = draw_thresholds(probabilities[:10_000], labels[:10_000], precision=precision)
 
     flagged_right, flagged_wrong = simulated_night(probabilities[10_000:], labels[10_000:], thresholds.differs_below)
@@ -53,7 +90,7 @@ def test_the_share_of_wrong_declarations_that_is_flagged_counts_every_other_code
 def test_a_declaration_agrees_only_if_its_code_is_more_likely_than_not():
     logits, labels = predictions()
 
-    assert draw_thresholds(calibrated(logits, 1.0), labels).agrees_above >= 0.5
+    assert draw_thresholds(softmax(logits, axis=1), labels).agrees_above >= 0.5
 
 
 def test_a_classifier_that_knows_nothing_flags_nothing():

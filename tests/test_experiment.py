@@ -17,7 +17,7 @@ datasets:
 learning: {{learning_rate: 0.002, steady: false}}
 sweeps:
   - {{name: batch sizes, datasets: [small], backbones: [compact], epochs: [2], batch_sizes: [8, 16]}}
-  - {{name: networks, datasets: [small], backbones: [compact, vgg16], epochs: [1, 3], best_batch_size_of: batch sizes}}
+  - {{name: networks, datasets: [small], backbones: [compact], epochs: [1, 3], best_batch_size_of: batch sizes}}
 """
 
 
@@ -47,7 +47,7 @@ def test_an_interrupted_grid_ends_in_the_same_table(dataset, tmp_path, monkeypat
     measure, measured = cells.measure_cell, []
 
     def interrupted(cell, *rest):
-        if len(measured) == 3:
+        if len(measured) == 2:
             raise KeyboardInterrupt
         measured.append(cell)
         return measure(cell, *rest)
@@ -63,8 +63,8 @@ def test_an_interrupted_grid_ends_in_the_same_table(dataset, tmp_path, monkeypat
     page = (tmp_path / "again" / "out" / "index.html").read_text()
     assert (stopped, finished) == (130, 0)
     assert (tmp_path / "again" / "out" / "results.csv").read_text() == table
-    assert len(table.splitlines()) == 1 + 2 + 4
-    assert len({cell.name for cell in measured}) == len(measured) == 6
+    assert len(table.splitlines()) == 1 + 2 + 2
+    assert len({cell.name for cell in measured}) == len(measured) == 4
     assert page.count("<svg") == 2
     assert "networks" in page
 
