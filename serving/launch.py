@@ -14,7 +14,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pipeline.rules.errors import ContractBroken, Interrupted
+from google.protobuf import text_format
+
+from pipeline.rules.errors import AuditError, ContractBroken, Interrupted
+from serving.server_files import single_model_config
 from serving.versions import newest_version, versions
 
 MODEL_NAME = "hs"
@@ -45,7 +48,9 @@ def bundled_server(
         raise ContractBroken(f"{model} has no version {version}; it has {versions(model) or 'none'}")
     folder = Path(tempfile.mkdtemp(prefix="hs-audit-"))
     socket = folder / "grpc.sock"
-    flags = [f"--model_name={MODEL_NAME}", f"--model_base_path={model}", f"--model_version={version}", "--port=0"]
+    config = folder / "models.config"
+    config.write_text(text_format.MessageToString(single_model_config(MODEL_NAME, model.absolute(), version)))
+    flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=0", "--port=0"]
     with open(log or os.devnull, "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "serving.launch", *flags, f"--grpc_socket_path={socket}"],
@@ -94,4 +99,8 @@ if __name__ == "__main__":
 
     parser = argparse.ArgumentParser()
     server.add_arguments(parser)
-    sys.exit(server.run(parser.parse_args()))
+    try:
+        sys.exit(server.run(parser.parse_args()))
+    except AuditError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

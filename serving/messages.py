@@ -46,6 +46,7 @@ with _bare_tensorflow():
         GetModelStatusResponse,
         ModelVersionStatus,
     )
+    from tensorflow_serving.apis.model_management_pb2 import ReloadConfigRequest, ReloadConfigResponse
     from tensorflow_serving.apis.model_pb2 import ModelSpec
     from tensorflow_serving.apis.model_service_pb2_grpc import (
         ModelServiceServicer,
@@ -59,6 +60,7 @@ with _bare_tensorflow():
         PredictionServiceStub,
         add_PredictionServiceServicer_to_server,
     )
+    from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 __all__ = [
     "DT_FLOAT",
@@ -70,6 +72,8 @@ __all__ = [
     "GetModelMetadataResponse",
     "GetModelStatusRequest",
     "GetModelStatusResponse",
+    "ModelConfig",
+    "ModelServerConfig",
     "ModelServiceServicer",
     "ModelServiceStub",
     "ModelSpec",
@@ -80,6 +84,8 @@ __all__ = [
     "PredictionLog",
     "PredictionServiceServicer",
     "PredictionServiceStub",
+    "ReloadConfigRequest",
+    "ReloadConfigResponse",
     "SignatureDef",
     "SignatureDefMap",
     "TensorProto",
