@@ -29,9 +29,10 @@ from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, NotPublished, ServerUnreachable
 from pipeline.rules.verdicts import Judge
 from pipeline.worklist import select, to_csv
-from serving.client import Client, Connection, Tls
+from serving.client import Client, Connection
 from serving.contract import ServedModel
 from serving.launch import MODEL_NAME, bundled_server
+from serving.tls import Tls
 
 _log = logging.getLogger("hs_audit.run")
 
@@ -145,7 +146,9 @@ def _server(night: Night) -> Iterator[Connection]:
     with bundled as address:
         assert address is not None
         tls = Tls(server.tls.ca, server.tls.certificate, server.tls.key) if server.tls else None
-        yield Connection(address, server.deadline_s, server.outage_budget_s, server.connect_budget_s, tls)
+        yield Connection(
+            address, server.deadline_s, server.outage_budget_s, server.connect_budget_s, tls, server.in_flight
+        )
 
 
 def _resolve(night: Night, connection: Connection) -> ServedModel:
@@ -192,7 +195,7 @@ def _classify_and_judge(
         judge,
         inputs.layout.kept_types,
     )
-    classify = Classify(model, connection, config.pictures.limits(), config.server.batch_size, config.server.in_flight)
+    classify = Classify(model, connection, config.pictures.limits(), config.server.batch_size)
     try:
         outcome = run_job(inputs.pointers(), inputs.layout, classify, table, attempt, night.options)
     except Exception as error:

@@ -32,14 +32,12 @@ class Classify(beam.PTransform):
         connection: where it is served.
         limits: which pictures are read.
         batch_size: pictures in a request.
-        in_flight: requests that wait for their answers, per worker.
     """
 
     model: ServedModel
     connection: Connection
     limits: PictureLimits
     batch_size: int
-    in_flight: int
 
     def expand(self, declarations: beam.PCollection):
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
@@ -54,7 +52,7 @@ class _Classify(beam.DoFn):
         give_back_freed_memory()
         settings = self._settings
         self._client = Client(settings.connection, STOP)
-        self._classifier = Classifier(self._client, settings.model, settings.in_flight)
+        self._classifier = Classifier(self._client, settings.model)
         self._cores = len(os.sched_getaffinity(0))
         self._decoders = ThreadPoolExecutor(self._cores, thread_name_prefix="decode")
 
@@ -68,7 +66,7 @@ class _Classify(beam.DoFn):
             self._classifier.submit,
             _PICTURES_AHEAD * self._cores,
             settings.batch_size,
-            settings.in_flight,
+            settings.connection.in_flight,
             wait_unless_stopped,
         )
 

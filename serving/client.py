@@ -1,22 +1,28 @@
 """The client of a model server: resolves and pins a version, and classifies pictures with requests in flight.
 
+    client = Client(Connection("tf-serving:8500"))
+    model = client.resolve("hs")
+    answer = client.classify(model, images)  # uint8 [N, 224, 224, 3] → answer.probabilities, float32 [N, C]
+
 It never raises for a server's fault while classifying: an answer says why its pictures were not scored, and `trouble`
-says what ended the work for good.
+says what ended the work for good. It needs neither Beam nor TensorFlow's runtime.
 """
 
+import dataclasses
 import json
+import math
 import random
+import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import grpc
 import numpy as np
 
-from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
+from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable, UsageError
 from serving.contract import (
     BadAnswer,
     EncodedRequest,
@@ -26,6 +32,7 @@ from serving.contract import (
     read_classes,
     read_probabilities,
 )
+from serving.flow import Counters, Flow
 from serving.messages import (
     GetModelStatusRequest,
     ModelServiceStub,
@@ -33,30 +40,21 @@ from serving.messages import (
     PredictResponse,
 )
 from serving.status_rules import Action, action_for
+from serving.tls import Tls, closed_trouble, handshake_trouble
 
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", -1),
-    ("grpc.max_reconnect_backoff_ms", 5000),  # gRPC's own default reaches two minutes
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # gRPC's own default reaches two minutes
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
 )
 _TRIES_AFTER_FAULT = 2
 _VERSION_WAIT_S = 60.0
-_LONGEST_WAIT_S = 5.0
-
-
-@dataclass(frozen=True)
-class Tls:
-    """Files, PEM, of an encrypted connection.
-
-    Attributes:
-        ca: the authority that signed the server's certificate.
-        certificate, key: our own, where the server asks for one.
-    """
-
-    ca: Path
-    certificate: Path | None = None
-    key: Path | None = None
+_PROBE_DEADLINE_S = 5.0
+_SURELY_WRONG_AFTER_S = 5.0
+_COMING = (ModelVersionStatus.START, ModelVersionStatus.LOADING)
 
 
 @dataclass(frozen=True)
@@ -64,11 +62,13 @@ class Connection:
     """Where a model server is and how long to be patient with it.
 
     Attributes:
-        address: as gRPC names it, `host:port`, `dns:///host:port` or `unix:/path`.
+        address: as gRPC names it, `host:port`, `dns:///host:port` or `unix:/path`; or several `host:port` with commas.
+            Where there are several servers, also behind one name, requests go round them.
         deadline_s: for one request; generous, as TF Serving keeps computing after it.
         outage_budget_s: how long the server may stay away during a run.
         connect_budget_s: how long it may stay away at the start.
         tls: None for a connection in the clear.
+        in_flight: requests that may wait for their answers at once; fewer are used while the server is busy.
     """
 
     address: str
@@ -76,6 +76,7 @@ class Connection:
     outage_budget_s: float = 900.0
     connect_budget_s: float = 30.0
     tls: Tls | None = None
+    in_flight: int = 4
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,17 @@ class Client:
             "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
         )
         self._status = ModelServiceStub(self._channel).GetModelStatus
-        self._away = _Outage(connection.outage_budget_s)
+        self._flow = Flow(connection.in_flight, connection.outage_budget_s, self._ended)
+        self._probing = threading.Lock()
+        self._rows_that_fit: float = math.inf
+
+    @property
+    def counters(self) -> Counters:
+        """What was sent, answered and waited for so far."""
+        return dataclasses.replace(self._flow.counters)
+
+    def _ended(self) -> bool:
+        return self.trouble is not None or self._stop.is_set()
 
     def close(self) -> None:
         """Closes the channel; requests in flight end as cancelled."""
@@ -141,20 +152,33 @@ class Client:
         """
         request = GetModelStatusRequest()
         request.model_spec.name = name
-        try:
-            statuses = self._at_start(self._status, request).model_version_status
-        except grpc.RpcError as error:
-            raise ContractBroken(
-                f"the server at {self.connection.address} has no model {name!r}: it answers {_said(error)}"
-            ) from error
-        available = sorted(status.version for status in statuses if status.state == ModelVersionStatus.AVAILABLE)
-        if not available or version not in (None, *available):
+        started = time.monotonic()
+        while True:
+            statuses, said = self._statuses(request)
+            states = {status.version: status.state for status in statuses}
+            available = sorted(number for number, state in states.items() if state == ModelVersionStatus.AVAILABLE)
+            if available and version in (None, *available):
+                return available[-1] if version is None else version
+            loading = [number for number, state in states.items() if state in _COMING and version in (None, number)]
+            budget_s = self.connection.connect_budget_s
+            patience_s = budget_s if loading else min(_SURELY_WRONG_AFTER_S, budget_s)
+            if (loading or not states) and time.monotonic() - started < patience_s and not self._stop.is_set():
+                self._pause(0.5)
+                continue
             wanted = f"version {version}" if version is not None else "version"
             raise ContractBroken(
                 f"model {name!r} at {self.connection.address} has no available {wanted}; "
-                f"available: {available or 'none'}"
+                f"available: {available or 'none'}{said}"
             )
-        return available[-1] if version is None else version
+
+    def _statuses(self, request: GetModelStatusRequest) -> tuple[Sequence[ModelVersionStatus], str]:
+        """Where the versions of a model stand; none, and what the server said, where it does not know the model."""
+        try:
+            return self._at_start(self._status, request).model_version_status, ""
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise ContractBroken(f"the server at {self.connection.address} answers {_said(error)}") from error
+            return (), f"; it answers {_said(error)}"
 
     def classify(self, model: ServedModel, images: np.ndarray) -> Answer:
         """Sends uint8 [N, H, W, 3] and waits for the answer, by the rules of `status_rules`."""
@@ -163,30 +187,41 @@ class Client:
     def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
         """Sends an encoded request and waits for the answer, by the rules of `status_rules`."""
         rows = request.shape[0]
-        tries = 0
+        if rows > self._rows_that_fit:
+            return self._in_parts(model, request.images)
+        faults, again = 0, False
         missing_since: float | None = None
-        while not (self.trouble or self._stop.is_set()):
+        while not self._ended():
             try:
-                response = self._predict(request.message, timeout=self.connection.deadline_s)
-                self._away.over()
+                with self._flow.slot() as mine:
+                    if not mine:
+                        break
+                    self._flow.sent(len(request.message), again)
+                    again, started = True, time.monotonic()
+                    response = self._predict(request.message, timeout=self.connection.deadline_s)
+                    self._flow.answered(rows, time.monotonic() - started)
                 return Answer(read_probabilities(response, model, rows))
             except BadAnswer as bad_answer:
                 self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
                 continue
             except grpc.RpcError as error:
                 said, action = _said(error), action_for(error.code(), error.details() or "")
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    self._flow.refused()
             except ValueError:  # gRPC's way of saying that the channel was closed under us
                 return _not_scored(model, rows, "stopped")
             match action:
                 case Action.WAIT:
-                    self._wait_out(said)
+                    self._flow.refused()
+                    self._wait_out(model, said)
                 case Action.POLL:
                     missing_since = missing_since or time.monotonic()
                     if time.monotonic() - missing_since > _VERSION_WAIT_S:
                         self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
                     self._pause(1.0)
                 case Action.HALVE if rows > 1:
-                    return self._in_halves(model, request.images)
+                    self._rows_that_fit = min(self._rows_that_fit, max(1, rows // 2))
+                    return self._in_parts(model, request.images)
                 case Action.PROBE if rows > 1 or request.images.any():
                     return self._refused(model, rows, said)
                 case Action.GIVE_UP:
@@ -194,16 +229,18 @@ class Client:
                 case Action.CANCELLED:
                     return _not_scored(model, rows, "stopped")
                 case _:
-                    tries += 1
-                    if tries > _TRIES_AFTER_FAULT:
+                    faults += 1
+                    if faults > _TRIES_AFTER_FAULT:
                         return _not_scored(model, rows, said)
-                    self._pause(0.1 * 2**tries)
+                    self._pause(0.1 * 2**faults)
         return _not_scored(model, rows, str(self.trouble or "stopped"))
 
-    def _in_halves(self, model: ServedModel, images: np.ndarray) -> Answer:
-        middle = len(images) // 2
-        first, second = self.classify(model, images[:middle]), self.classify(model, images[middle:])
-        return Answer(np.concatenate([first.probabilities, second.probabilities]), first.fault or second.fault)
+    def _in_parts(self, model: ServedModel, images: np.ndarray) -> Answer:
+        """In requests of as many rows as were seen to fit the server's memory; that is remembered."""
+        size = int(min(self._rows_that_fit, len(images)))
+        parts = [self.classify(model, images[start : start + size]) for start in range(0, len(images), size)]
+        faults = [part.fault for part in parts if part.fault]
+        return Answer(np.concatenate([part.probabilities for part in parts]), faults[0] if faults else None)
 
     def _refused(self, model: ServedModel, rows: int, said: str) -> Answer:
         """These pictures were refused: a known-good one tells whether they or the contract are at fault."""
@@ -212,36 +249,67 @@ class Client:
             self.trouble = ContractBroken(f"model {model.name!r} refuses even a plain picture: {said}")
         return _not_scored(model, rows, said)
 
-    def _wait_out(self, said: str) -> None:
-        wait_s = self._away.next_wait_s()
-        if wait_s is None:
+    def _wait_out(self, model: ServedModel, said: str) -> None:
+        """Waits once; where the server has been away for long, until it says that it is back."""
+        self._wait_once(said)
+        if self._flow.broken:
+            with self._probing:  # one asks, for all
+                while self._flow.broken and not self._ended():
+                    if self._is_back(model):
+                        self._flow.sound()
+                    else:
+                        self._wait_once(said)
+
+    def _wait_once(self, said: str) -> None:
+        wait_s = self._flow.next_wait_s()
+        if wait_s is not None:
+            self._flow.waited(self._pause(wait_s))
+        elif not self.trouble:
             self.trouble = ServerUnreachable(
                 f"the model server at {self.connection.address} stayed away for more than "
                 f"{self.connection.outage_budget_s:g} s: {said}"
             )
-        else:
-            self._pause(wait_s)
+
+    def _is_back(self, model: ServedModel) -> bool:
+        request = GetModelStatusRequest()
+        request.model_spec.name, request.model_spec.version.value = model.name, model.version
+        try:
+            (status,) = self._status(request, timeout=_PROBE_DEADLINE_S).model_version_status
+        except (grpc.RpcError, ValueError):
+            return False
+        return status.state == ModelVersionStatus.AVAILABLE
 
     def _at_start(self, call: Callable, request: bytes | GetModelStatusRequest):
         """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else."""
-        away = _Outage(self.connection.connect_budget_s)
+        flow = Flow(1, self.connection.connect_budget_s, self._ended)
+        closed_until = time.monotonic() + _SURELY_WRONG_AFTER_S
         while True:
             try:
                 return call(request, timeout=self.connection.deadline_s)
             except grpc.RpcError as error:
-                if action_for(error.code(), error.details() or "") not in (Action.WAIT, Action.AGAIN):
+                details, tls = error.details() or "", self.connection.tls
+                if action_for(error.code(), details) not in (Action.WAIT, Action.AGAIN, Action.HALVE):
                     raise
                 if self._stop.is_set():
                     raise Interrupted("interrupted while waiting for the model server") from error
-                wait_s = away.next_wait_s()
+                wrong = handshake_trouble(details, tls)
+                if not wrong and time.monotonic() > closed_until:
+                    wrong = closed_trouble(details, tls)
+                if wrong:
+                    raise ContractBroken(
+                        f"the server at {self.connection.address} cannot be talked to: {wrong}"
+                    ) from error
+                wait_s = flow.next_wait_s()
                 if wait_s is None:
                     raise ServerUnreachable(
                         f"no model server answers at {self.connection.address}: {_said(error)}"
                     ) from error
                 self._pause(wait_s)
 
-    def _pause(self, longest_s: float) -> None:
-        self._stop.wait(longest_s * random.uniform(0.5, 1.0))
+    def _pause(self, longest_s: float) -> float:
+        seconds = longest_s * random.uniform(0.5, 1.0)
+        self._stop.wait(seconds)
+        return seconds
 
 
 class Classifier:
@@ -250,12 +318,11 @@ class Classifier:
     Args:
         client: the channel; closed by whoever made it.
         model: the pinned version.
-        in_flight: how many requests may wait for their answers.
     """
 
-    def __init__(self, client: Client, model: ServedModel, in_flight: int) -> None:
-        self.client, self.model, self.in_flight = client, model, in_flight
-        self._threads = ThreadPoolExecutor(in_flight, thread_name_prefix="request")
+    def __init__(self, client: Client, model: ServedModel) -> None:
+        self.client, self.model = client, model
+        self._threads = ThreadPoolExecutor(client.connection.in_flight, thread_name_prefix="request")
 
     def submit(self, images: np.ndarray) -> Future[Answer]:
         """Sends uint8 [N, H, W, 3]; the array may be filled anew at once."""
@@ -266,38 +333,30 @@ class Classifier:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-class _Outage:
-    """How long a server has been away, over all threads, and how long to wait before the next try."""
-
-    def __init__(self, budget_s: float) -> None:
-        self._budget_s = budget_s
-        self._lock = threading.Lock()
-        self._since: float | None = None
-
-    def over(self) -> None:
-        self._since = None
-
-    def next_wait_s(self) -> float | None:
-        """Seconds to wait at most, a tenth of the outage so far; None when the budget is spent."""
-        with self._lock:
-            now = time.monotonic()
-            self._since = self._since or now
-            away_s = now - self._since
-        if away_s >= self._budget_s:
-            return None
-        return min(max(0.05, away_s / 10), _LONGEST_WAIT_S, self._budget_s - away_s + 0.01)
-
-
 def _open_channel(connection: Connection) -> grpc.Channel:
+    target = _target(connection.address)
     if connection.tls is None:
-        return grpc.insecure_channel(connection.address, _CHANNEL_OPTIONS)
-    tls = connection.tls
-    credentials = grpc.ssl_channel_credentials(
-        tls.ca.read_bytes(),
-        tls.key.read_bytes() if tls.key else None,
-        tls.certificate.read_bytes() if tls.certificate else None,
-    )
-    return grpc.secure_channel(connection.address, credentials, _CHANNEL_OPTIONS)
+        return grpc.insecure_channel(target, _CHANNEL_OPTIONS)
+    return grpc.secure_channel(target, connection.tls.credentials(), _CHANNEL_OPTIONS)
+
+
+def _target(addresses: str) -> str:
+    """Several `host:port` as one target of gRPC, which knows lists of numbers only; anything else as it is.
+
+    >>> _target("127.0.0.1:8500,127.0.0.2:8500"), _target("dns:///tf-serving:8500")
+    ('ipv4:127.0.0.1:8500,127.0.0.2:8500', 'dns:///tf-serving:8500')
+    """
+    if "," not in addresses or addresses.startswith(("ipv4:", "ipv6:")):
+        return addresses
+    found = []
+    for part in addresses.split(","):
+        host, _, port = part.strip().rpartition(":")
+        try:
+            numbers = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"server address {part.strip()!r} is no host:port that can be found: {error}") from error
+        found += [f"{address[0]}:{port}" for *_, address in numbers]
+    return "ipv4:" + ",".join(dict.fromkeys(found))
 
 
 def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:

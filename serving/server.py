@@ -140,6 +140,7 @@ def start(
     threads: int,
     credentials: grpc.ServerCredentials | None = None,
     options: list[tuple[str, Any]] | None = None,
+    interceptors: list[grpc.ServerInterceptor] | None = None,
 ) -> grpc.Server:
     """Starts answering.
 
@@ -149,6 +150,7 @@ def start(
         threads: requests that are answered at once.
         credentials: of the ports, None for connections in the clear; sockets are always in the clear.
         options: of gRPC's server, after ours.
+        interceptors: see requests before they are answered.
 
     Raises:
         UsageError: if an address cannot be had.
@@ -158,7 +160,7 @@ def start(
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
     ]
-    server = grpc.server(ThreadPoolExecutor(threads), options=[*unlimited, *(options or [])])
+    server = grpc.server(ThreadPoolExecutor(threads), options=[*unlimited, *(options or [])], interceptors=interceptors)
     add_PredictionServiceServicer_to_server(_Prediction(models), server)
     add_ModelServiceServicer_to_server(_Model(models), server)
     for address in addresses:
