@@ -243,6 +243,8 @@ def _credentials(path: Path | None) -> grpc.ServerCredentials | None:
     if path is None:
         return None
     ssl = read_text_file(path, SSLConfig)
+    if not ("-----BEGIN" in ssl.server_key and "-----BEGIN" in ssl.server_cert):
+        raise UsageError(f"{path} has no usable server_key and server_cert: each is the content of a PEM file")
     return grpc.ssl_server_credentials(
         [(ssl.server_key.encode(), ssl.server_cert.encode())],
         ssl.custom_ca.encode() or None,

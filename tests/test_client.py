@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import grpc
 import numpy as np
@@ -11,7 +12,7 @@ from grpc import StatusCode
 
 from pipeline.rules.card import Card, Thresholds
 from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import ContractBroken, Interrupted, ServerUnreachable
+from pipeline.rules.errors import ContractBroken, Interrupted, ServerUnreachable, UsageError
 from serving.client import Client, Connection
 from serving.contract import ServedModel
 from serving.messages import (
@@ -27,9 +28,10 @@ from serving.messages import (
 from serving.status_rules import Action, action_for
 from serving.tensors import from_tensor, to_tensor
 
-CARD = Card(8, 8, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9), "sha256:00")
+ROWS = 136
+CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9), "sha256:00")
 MODEL = ServedModel("hs", 1, ClassTable(("870829", "392690")), CARD)
-IMAGES = np.full((6, 8, 8, 3), 200, np.uint8)
+IMAGES = np.full((ROWS, 224, 224, 3), 200, np.uint8)  # 20 MB
 
 Fault = tuple[StatusCode, str] | np.ndarray
 
@@ -41,6 +43,8 @@ class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
         self.faults: list[Fault] = []
         self.fault_for: Callable[[np.ndarray], Fault | None] = lambda images: None
         self.batches: list[int] = []
+        self.status_requests = 0
+        self.available_after = 0
         self.versions = {1: ModelVersionStatus.AVAILABLE}
         self._lock = threading.Lock()
 
@@ -60,21 +64,35 @@ class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
     def GetModelStatus(self, request, context):
         if request.model_spec.name != "hs":
             context.abort(StatusCode.NOT_FOUND, "Could not find any versions of model")
+        self.status_requests += 1
+        if self.status_requests <= self.available_after:
+            return GetModelStatusResponse(
+                model_version_status=[ModelVersionStatus(version=1, state=ModelVersionStatus.LOADING)]
+            )
         statuses = [ModelVersionStatus(version=v, state=state) for v, state in self.versions.items()]
         return GetModelStatusResponse(model_version_status=statuses)
 
 
-@pytest.fixture
-def server() -> Iterator[FaultyServer]:
+@contextmanager
+def running(faulty: FaultyServer, credentials: grpc.ServerCredentials | None = None) -> Iterator[FaultyServer]:
     with ThreadPoolExecutor(4) as threads:
-        faulty = FaultyServer()
         grpc_server = grpc.server(threads, options=[("grpc.max_receive_message_length", -1)])
         add_PredictionServiceServicer_to_server(faulty, grpc_server)
         add_ModelServiceServicer_to_server(faulty, grpc_server)
-        faulty.port = grpc_server.add_insecure_port("localhost:0")
+        if credentials:
+            faulty.port = grpc_server.add_secure_port("localhost:0", credentials)
+        else:
+            faulty.port = grpc_server.add_insecure_port("localhost:0")
         grpc_server.start()
+        faulty.stop = lambda: grpc_server.stop(None).wait()
         yield faulty
         grpc_server.stop(None).wait()
+
+
+@pytest.fixture
+def server() -> Iterator[FaultyServer]:
+    with running(FaultyServer()) as faulty:
+        yield faulty
 
 
 @pytest.fixture
@@ -86,7 +104,7 @@ def client(server: FaultyServer) -> Iterator[Client]:
 
 def assert_scored(answer) -> None:
     assert answer.fault is None
-    np.testing.assert_allclose(answer.probabilities, [[200 / 255, 55 / 255]] * 6, rtol=1e-6)
+    np.testing.assert_allclose(answer.probabilities, [[200 / 255, 55 / 255]] * ROWS, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +126,7 @@ def test_a_passing_fault_costs_nothing(server, client, code, details, times):
     answer = client.classify(MODEL, IMAGES)
 
     assert_scored(answer)
-    assert server.batches == [6] * (times + 1)
+    assert server.batches == [ROWS] * (times + 1)
 
 
 def test_a_fault_that_stays_leaves_the_pictures_unscored_with_its_name(server, client):
@@ -121,15 +139,16 @@ def test_a_fault_that_stays_leaves_the_pictures_unscored_with_its_name(server, c
     assert client.trouble is None
 
 
-def test_a_batch_too_large_for_the_gpu_is_halved(server, client):
+def test_a_batch_too_large_for_the_gpu_is_halved_and_the_size_is_remembered(server, client):
     server.fault_for = lambda images: (
-        (StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating") if len(images) > 2 else None
+        (StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating") if len(images) > 50 else None
     )
 
-    answer = client.classify(MODEL, IMAGES)
+    first, again = client.classify(MODEL, IMAGES), client.classify(MODEL, IMAGES)
 
-    assert_scored(answer)
-    assert max(server.batches[1:]) <= 3
+    assert_scored(first)
+    assert_scored(again)
+    assert server.batches == [136, 68, *[34] * 4, *[34] * 4]  # the second time it is known what fits
 
 
 def test_a_refused_batch_is_unscored_and_the_next_one_goes_on(server, client):
@@ -167,11 +186,11 @@ def test_what_no_patience_will_mend_ends_the_work_at_once(server, client, code, 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (np.full((6, 3), 1 / 3, np.float32), "expected probabilities [6, 2], got [6, 3]"),
-        (np.full((5, 2), 0.5, np.float32), "expected probabilities [6, 2], got [5, 2]"),
-        (np.full((6, 2), np.nan, np.float32), "NaN"),
-        (np.full((6, 2), 0.7, np.float32), "do not sum to 1"),
-        (np.full((6, 2), 1, np.int32), "expected float32"),
+        (np.full((ROWS, 3), 1 / 3, np.float32), "expected probabilities [136, 2], got [136, 3]"),
+        (np.full((5, 2), 0.5, np.float32), "expected probabilities [136, 2], got [5, 2]"),
+        (np.full((ROWS, 2), np.nan, np.float32), "NaN"),
+        (np.full((ROWS, 2), 0.7, np.float32), "do not sum to 1"),
+        (np.full((ROWS, 2), 1, np.int32), "expected float32"),
     ],
 )
 def test_an_answer_that_cannot_be_true_is_never_believed(server, client, wrong, sentence):
@@ -193,14 +212,6 @@ def test_a_spent_outage_budget_ends_the_work_with_one_sentence(server):
     assert isinstance(client.trouble, ServerUnreachable)
     assert "stayed away for more than 0.3 s: UNAVAILABLE: gone" in str(client.trouble)
     client.close()
-
-
-def test_requests_far_above_gRPCs_default_limit_go_through(server, client):
-    images = np.full((160, 224, 224, 3), 200, np.uint8)  # 24 MB
-
-    answer = client.classify(MODEL, images)
-
-    assert answer.probabilities.shape == (160, 2)
 
 
 def test_a_stopped_client_lets_go_at_once(server):
@@ -249,3 +260,64 @@ def test_a_client_that_is_stopped_while_it_waits_for_the_server_says_so():
 @pytest.mark.parametrize("code", [code for code in StatusCode if code is not StatusCode.OK])
 def test_every_status_code_has_its_rule(code):
     assert action_for(code, "") in Action
+
+
+def test_a_model_that_is_still_loading_is_waited_for(server):
+    client = Client(Connection(f"localhost:{server.port}", connect_budget_s=30))
+    server.available_after = 2
+
+    assert client.available_version("hs") == 1
+    client.close()
+
+
+def test_what_was_done_is_counted(server, client):
+    server.faults = [(StatusCode.UNAVAILABLE, "queue is full")] * 2
+
+    client.classify(MODEL, IMAGES)
+
+    counted = client.counters
+    assert (counted.requests, counted.retries, counted.rows, counted.waits) == (3, 2, ROWS, 2)
+    assert counted.bytes_sent > 3 * IMAGES.nbytes
+    assert 0 < counted.waited_s < 10
+
+
+def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_pictures(server, client, monkeypatch):
+    monkeypatch.setattr("serving.flow._BREAKS_AFTER_S", 0.1)
+    server.versions = {1: ModelVersionStatus.LOADING}
+
+    server.fault_for = lambda images: (
+        None if server.versions[1] == ModelVersionStatus.AVAILABLE else (StatusCode.UNAVAILABLE, "restarting")
+    )
+    answer_of = {}
+    sending = threading.Thread(target=lambda: answer_of.update(it=client.classify(MODEL, IMAGES)))
+    sending.start()
+    while server.status_requests < 3:
+        threading.Event().wait(0.01)
+    before = len(server.batches)
+    server.versions = {1: ModelVersionStatus.AVAILABLE}
+    sending.join()
+
+    assert_scored(answer_of["it"])
+    assert before <= 6  # requests of 20 MB, over all the time that it was loading
+    assert len(server.batches) == before + 1
+
+
+def test_losing_one_of_three_servers_costs_nothing():
+    with running(FaultyServer()) as one, running(FaultyServer()) as two, running(FaultyServer()) as three:
+        addresses = ",".join(f"localhost:{faulty.port}" for faulty in (one, two, three))
+        client = Client(Connection(addresses, outage_budget_s=20))
+        before = [client.classify(MODEL, IMAGES) for _ in range(9)]
+        used = [len(faulty.batches) for faulty in (one, two, three)]
+        two.stop()
+        after = [client.classify(MODEL, IMAGES) for _ in range(6)]
+        client.close()
+
+    assert min(used) > 0
+    for answer in (*before, *after):
+        assert_scored(answer)
+    assert client.trouble is None
+
+
+def test_an_address_that_cannot_be_found_is_named():
+    with pytest.raises(UsageError, match=r"'no-such-host\.invalid:8500' is no host:port that can be found"):
+        Client(Connection("localhost:8500,no-such-host.invalid:8500"))
