@@ -17,6 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from pipeline.archive import DeadLetter
 from pipeline.classify import Classify
 from pipeline.config import Config, budget_rows
+from pipeline.connection import connection_to
 from pipeline.findings import FindingsTable
 from pipeline.in_process import PROGRESS, STOP
 from pipeline.inputs import Inputs, find_inputs
@@ -32,7 +33,6 @@ from pipeline.worklist import select, to_csv
 from serving.client import Client, Connection
 from serving.contract import ServedModel
 from serving.launch import MODEL_NAME, bundled_server
-from serving.tls import Tls
 
 _log = logging.getLogger("hs_audit.run")
 
@@ -145,10 +145,7 @@ def _server(night: Night) -> Iterator[Connection]:
     )
     with bundled as address:
         assert address is not None
-        tls = Tls(server.tls.ca, server.tls.certificate, server.tls.key) if server.tls else None
-        yield Connection(
-            address, server.deadline_s, server.outage_budget_s, server.connect_budget_s, tls, server.in_flight
-        )
+        yield connection_to(server, address)
 
 
 def _resolve(night: Night, connection: Connection) -> ServedModel:

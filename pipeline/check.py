@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipeline import check_archive, check_model
+from pipeline import check_archive, check_model, check_server
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,12 @@ SUBJECTS = {
         check_model.EPILOG,
         check_model.add_arguments,
         check_model.run,
+    ),
+    "server": Subject(
+        "a model server: what it has, what it can do",
+        check_server.EPILOG,
+        check_server.add_arguments,
+        check_server.run,
     ),
 }
 
