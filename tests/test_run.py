@@ -345,7 +345,7 @@ MISTAKES = [
     (2, ["--output=s3://bucket/audits"], "must be on a mounted file system"),
     (5, ["--server=localhost:1", "--config={tmp}/impatient.yaml"], "no model server answers at localhost:1"),
     (6, ["--version=9"], "no available version 9; available: [1]"),
-    (6, ["--config={tmp}/other_model.yaml"], "has no model 'cars'"),
+    (6, ["--config={tmp}/other_model.yaml"], "no available version; available: none"),
     (7, ["--input={tmp}/archive/*.csv"], "no file matches the input"),
     (7, ["--input={tmp}/broken/*.parquet"], "can be read"),
     (2, ["--input={tmp}/wrong/missing.parquet"], "no column 'images' for images; the file has"),
