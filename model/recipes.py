@@ -92,7 +92,7 @@ class Recipe:
 
 PRETRAINED = Recipe(
     head=Phase(epochs=50, learning_rate=2e-3, batch_size=128),
-    tail=Phase(epochs=8, learning_rate=8e-4, batch_size=32),
+    tail=Phase(epochs=11, learning_rate=8e-4, batch_size=32),
     tail_share=0.3,
     label_smoothing=0.1,
 )

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          "removed at the end)")  # fmt: skip
 
 
-_EPOCHS = "looks at each picture in the last phase (default: 8; the head alone: 50; from scratch: 30)"
+_EPOCHS = "looks at each picture in the last phase (default: 11; the head alone: 50; from scratch: 30)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
 
 
