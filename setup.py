@@ -11,6 +11,7 @@ setup(
     package_data={
         "model": ["templates/*"],
         "pipeline": ["configs/*.yaml", "templates/*"],  # pipeline/configs is a link to configs
+        "serving": ["deploy/*"],
     },
     install_requires=[
         "apache-beam>=2.77,<3",
@@ -29,6 +30,16 @@ setup(
         "tensorflow>=2.20,<2.22",
         "tensorflow-serving-api>=2.19,<2.22",
     ],
-    extras_require={"dev": ["duckdb>=1.3", "hypothesis>=6", "mypy>=1.17", "pytest>=8", "ruff>=0.12", "types-PyYAML"]},
+    extras_require={
+        "dev": [
+            "duckdb>=1.3",
+            "hypothesis>=6",
+            "kubernetes-validate>=1.30",
+            "mypy>=1.17",
+            "pytest>=8",
+            "ruff>=0.12",
+            "types-PyYAML",
+        ]
+    },
     entry_points={"console_scripts": ["hs-audit=pipeline.cli:entry_point"]},
 )

@@ -150,13 +150,13 @@ def _server(night: Night) -> Iterator[Connection]:
 
 def _resolve(night: Night, connection: Connection) -> ServedModel:
     server, foreign = night.config.server, night.config.foreign_model
-    name = MODEL_NAME if night.saved_model else server.model
+    name, label = (MODEL_NAME, None) if night.saved_model else (server.model, server.label)
     client = Client(connection, STOP)
     try:
         if foreign is None:
-            return client.resolve(name, server.version)
+            return client.resolve(name, server.version, label)
         assert night.config.verdict.thresholds is not None
-        version = client.available_version(name, server.version)
+        version = client.available_version(name, server.version, label)
         return foreign.served(name, version, night.config.verdict.thresholds)
     finally:
         client.close()

@@ -55,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     connection = replace(connection_to(server, address), in_flight=max(IN_FLIGHT), outage_budget_s=args.seconds)
     client = Client(connection)
     try:
-        model = client.resolve(server.model, server.version)
+        model = client.resolve(server.model, server.version, server.label)
         print_section(_about(model, address), console)
         with patience("measuring"):
             client.classify(model, np.zeros((1, model.card.height, model.card.width, 3), np.uint8))

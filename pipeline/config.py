@@ -49,6 +49,7 @@ class Server(Section):
     address: str | None = None
     model: str = "hs"
     version: Count | None = None
+    label: str | None = None
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
     in_flight: Annotated[int, Field(ge=1, le=64)] = 4
     deadline_s: Seconds = 30

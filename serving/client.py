@@ -34,9 +34,11 @@ from serving.contract import (
 )
 from serving.flow import Counters, Flow
 from serving.messages import (
+    GetModelMetadataRequest,
     GetModelStatusRequest,
     ModelServiceStub,
     ModelVersionStatus,
+    PredictionServiceStub,
     PredictResponse,
 )
 from serving.status_rules import Action, action_for
@@ -109,6 +111,7 @@ class Client:
             "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
         )
         self._status = ModelServiceStub(self._channel).GetModelStatus
+        self._metadata = PredictionServiceStub(self._channel).GetModelMetadata
         self._flow = Flow(connection.in_flight, connection.outage_budget_s, self._ended)
         self._probing = threading.Lock()
         self._rows_that_fit: float = math.inf
@@ -125,15 +128,15 @@ class Client:
         """Closes the channel; requests in flight end as cancelled."""
         self._channel.close()
 
-    def resolve(self, name: str, version: int | None = None) -> ServedModel:
-        """Finds the version to use, the newest that is available unless one is named, and asks what it is.
+    def resolve(self, name: str, version: int | None = None, label: str | None = None) -> ServedModel:
+        """Finds the version to use, the newest that is available unless it is named, and asks what it is.
 
         Raises:
             ServerUnreachable: if the server does not answer within the connect budget.
             Interrupted: if `stop` was set while waiting for it.
             ContractBroken: if the model or version is absent or breaks the contract.
         """
-        pinned = self.available_version(name, version)
+        pinned = self.available_version(name, version, label)
         try:
             response = self._at_start(self._predict, classes_request(name, pinned).SerializeToString())
         except grpc.RpcError as error:
@@ -142,14 +145,16 @@ class Client:
             ) from error
         return read_classes(response, name, pinned)
 
-    def available_version(self, name: str, version: int | None = None) -> int:
-        """The version of a model to pin: the one named, or the newest available.
+    def available_version(self, name: str, version: int | None = None, label: str | None = None) -> int:
+        """The version of a model to pin: the one named by number or label, or the newest available.
 
         Raises:
             ServerUnreachable: if the server does not answer within the connect budget.
             Interrupted: if `stop` was set while waiting for it.
             ContractBroken: if the server has no such model or version.
         """
+        if label is not None:
+            version = self._labelled(name, label)
         request = GetModelStatusRequest()
         request.model_spec.name = name
         started = time.monotonic()
@@ -170,6 +175,17 @@ class Client:
                 f"model {name!r} at {self.connection.address} has no available {wanted}; "
                 f"available: {available or 'none'}{said}"
             )
+
+    def _labelled(self, name: str, label: str) -> int:
+        """The version that a label stands for; of TF Serving's answers, metadata names it."""
+        request = GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name, request.model_spec.version_label = name, label
+        try:
+            return self._at_start(self._metadata, request).model_spec.version.value
+        except grpc.RpcError as error:
+            raise ContractBroken(
+                f"model {name!r} at {self.connection.address} has no version labelled {label!r}: {_said(error)}"
+            ) from error
 
     def _statuses(self, request: GetModelStatusRequest) -> tuple[Sequence[ModelVersionStatus], str]:
         """Where the versions of a model stand; none, and what the server said, where it does not know the model."""
@@ -279,7 +295,7 @@ class Client:
             return False
         return status.state == ModelVersionStatus.AVAILABLE
 
-    def _at_start(self, call: Callable, request: bytes | GetModelStatusRequest):
+    def _at_start(self, call: Callable, request: bytes | GetModelStatusRequest | GetModelMetadataRequest):
         """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else."""
         flow = Flow(1, self.connection.connect_budget_s, self._ended)
         closed_until = time.monotonic() + _SURELY_WRONG_AFTER_S
