@@ -153,7 +153,7 @@ class Client:
             Interrupted: if `stop` was set while waiting for it.
             ContractBroken: if the server has no such model or version.
         """
-        if label is not None:
+        if version is None and label is not None:
             version = self._labelled(name, label)
         request = GetModelStatusRequest()
         request.model_spec.name = name
