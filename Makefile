@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 
-.PHONY: help demo test test-slow format wheelhouse clean
+.PHONY: help demo test test-slow bench bench-quick format wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
 	@echo "make test        ruff, mypy, doctests and pytest"
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
+	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
 	@echo "make clean       remove what these made"
@@ -33,6 +34,12 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow
+
+bench: $(VENV)/installed
+	$(BIN)/python -m benchmarks --output benchmarks/results
+
+bench-quick: $(VENV)/installed
+	$(BIN)/python -m benchmarks --quick
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix

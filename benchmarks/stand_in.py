@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import grpc
@@ -63,11 +64,16 @@ class StandIn(PredictionServiceServicer, ModelServiceServicer):
 
     Attributes:
         pictures: answered so far.
+        requests: answered so far.
         refusals: requests answered UNAVAILABLE so far.
+        began_at: when the first request for pictures came, by the clock of `time.monotonic`.
+        ended_at: when the last one was answered.
     """
 
     def __init__(self, cost: Cost, seed: int = 0) -> None:
-        self.cost, self.pictures, self.refusals = cost, 0, 0
+        self.cost = cost
+        self.pictures = self.requests = self.refusals = 0
+        self.began_at = self.ended_at = 0.0
         self._random = random.Random(seed)
         self._changing = threading.Lock()
         self._computing = threading.Lock()
@@ -82,19 +88,27 @@ class StandIn(PredictionServiceServicer, ModelServiceServicer):
             response.outputs["card"].CopyFrom(_texts([1], card.to_json()))
             return response
         rows = next(iter(request.inputs.values())).tensor_shape.dim[0].size
+        self.began_at = self.began_at or time.monotonic()
         with self._changing:
             full = self._waiting > self.cost.queue or self._random.random() < self.cost.refused
             self.refusals += full
             self._waiting += not full
         if full:
             context.abort(StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full")
-        with self._computing:
-            time.sleep(self.cost.of(rows))
+        self.compute(rows)
+        with self._changing:
             self._waiting -= 1
-            self.pictures += rows
         answer = np.tile(np.array([[0.1, 0.1, 0.8]], np.float32), (rows, 1))
         response.outputs["probabilities"].CopyFrom(to_tensor(answer))
         return response
+
+    def compute(self, pictures: int) -> None:
+        """Takes the time that a request of so many pictures costs; one at a time."""
+        with self._computing:
+            time.sleep(self.cost.of(pictures))
+            self.pictures += pictures
+            self.requests += 1
+            self.ended_at = time.monotonic()
 
     def GetModelStatus(self, request: GetModelStatusRequest, context: grpc.ServicerContext) -> GetModelStatusResponse:
         """AVAILABLE."""
@@ -124,6 +138,35 @@ def listening(stand_in: StandIn, address: str) -> Iterator[None]:
         server.stop(None).wait()
 
 
+@contextmanager
+def json_over_http(stand_in: StandIn, port: int) -> Iterator[None]:
+    """Answers `{"instances": [...]}` with `{"predictions": [...]}` at the same cost, as TF Serving's REST port does."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            instances = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
+            stand_in.began_at = stand_in.began_at or time.monotonic()
+            stand_in.compute(len(instances))
+            body = json.dumps({"predictions": [[0.1, 0.1, 0.8]] * len(instances)}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    if not port:
+        yield
+        return
+    server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield
+    server.shutdown()
+
+
 def main() -> None:
     """Serves until SIGTERM; prints what was answered."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -131,14 +174,17 @@ def main() -> None:
     parser.add_argument("--per-request-ms", type=float, default=3.0)
     parser.add_argument("--per-picture-ms", type=float, default=0.5)
     parser.add_argument("--queue", type=int, default=64)
+    parser.add_argument("--http-port", type=int, default=0, help="also answer REST-style JSON here")
     args = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     stand_in = StandIn(Cost(args.per_request_ms / 1000, args.per_picture_ms / 1000, args.queue))
-    with listening(stand_in, f"unix:{args.socket}"):
+    with listening(stand_in, f"unix:{args.socket}"), json_over_http(stand_in, args.http_port):
+        print("ready", flush=True)
         stop.wait()
-    print(json.dumps({"pictures": stand_in.pictures, "refusals": stand_in.refusals}))
+    names = ("pictures", "requests", "refusals", "began_at", "ended_at")
+    print(json.dumps({name: getattr(stand_in, name) for name in names}))
 
 
 if __name__ == "__main__":

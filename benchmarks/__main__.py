@@ -1,0 +1,90 @@
+"""`python -m benchmarks [PART …] [--quick] [--output DIR]`: ratios of two things measured alternately in one run."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.parts import PARTS, Measured, Scale
+
+_QUICK = ("b1", "b6", "b13")
+_PACKAGES = ("apache-beam", "grpcio", "numpy", "pillow", "protobuf", "pyarrow", "tensorflow")
+
+
+def main() -> int:
+    """Measures; 1 where something misses its target by more than half in a quick run."""
+    parser = argparse.ArgumentParser("benchmarks", description=__doc__)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which (default: all)")
+    parser.add_argument("--quick", action="store_true", help="a few parts, once; fails on a gross regression")
+    parser.add_argument("--output", type=Path, help="folder for results.json and results.png")
+    args = parser.parse_args()
+    names = args.parts or (_QUICK if args.quick else PARTS)
+    scale = Scale(times=1, rows=1500, peer_rows=100) if args.quick else Scale()
+    console, found = Console(stderr=True), []
+    for name in names:
+        started = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
+            found += PARTS[name](scale, Path(folder))
+        console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
+    _print(found, Console())
+    if args.output:
+        _write(found, args.output)
+    return int(args.quick and any(_gross(measured) for measured in found))
+
+
+def _gross(measured: Measured) -> bool:
+    """Machines are noisy: only what is twice as bad as it should be is a regression."""
+    sign, target = measured.target.split()
+    return measured.median < float(target) / 2 if sign == ">=" else measured.median > 2 * float(target)
+
+
+def _print(found: list[Measured], console: Console) -> None:
+    table = Table("", "what", "target", "measured", "min to max", "")
+    for one in found:
+        spread = f"{min(one.ratios):.3g} to {max(one.ratios):.3g}"
+        table.add_row(one.name, one.what, one.target, f"{one.median:.3g}", spread, "" if one.met else "missed")
+    console.print(table)
+
+
+def _write(found: list[Measured], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    machine = {
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": platform.processor() or platform.machine(),
+        "python": platform.python_version(),
+        **{name: version(name) for name in _PACKAGES},
+    }
+    results = {"machine": machine, "results": [asdict(one) | {"median": one.median} for one in found]}
+    (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+    _draw(found, folder / "results.png")
+
+
+def _draw(found: list[Measured], path: Path) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(figsize=(9, 0.4 * len(found) + 1), layout="constrained")
+    for row, one in enumerate(reversed(found)):
+        target = float(one.target.split()[1])
+        shares = [ratio / target for ratio in one.ratios]
+        axes.plot(shares, [row] * len(shares), "o", color="tab:blue" if one.met else "tab:red", alpha=0.6)
+    axes.axvline(1.0, color="black", linewidth=0.8)
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(found)), [f"{one.name} {one.what} {one.target}" for one in reversed(found)], fontsize=7)
+    axes.set_xlabel("measured / target")
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

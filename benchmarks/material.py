@@ -1,0 +1,95 @@
+"""What the benchmarks work on: pictures that they draw, archives of them, and the stand-in for a GPU as a process."""
+
+import io
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+_IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+
+
+def draw(width: int, height: int, count: int, image_format: str = "JPEG") -> list[bytes]:
+    """Pictures as detailed as photographs: 20 kB at 350 x 350, 5 MB at 12 megapixels."""
+    random = np.random.default_rng(width)
+    drawn = []
+    for _ in range(count):
+        coarse = random.integers(0, 255, (max(2, height // 12), max(2, width // 12), 3), np.uint8)
+        out = io.BytesIO()
+        Image.fromarray(coarse).resize((width, height), Image.Resampling.BICUBIC).save(out, image_format, quality=88)
+        drawn.append(out.getvalue())
+    return drawn
+
+
+def write_archive(path: Path, pictures: Sequence[bytes], rows: int, row_group_size: int = 256) -> Path:
+    """One declaration for each picture, these again and again; each is a file of its own by its last bytes."""
+    images = [
+        [{"bytes": pictures[number % len(pictures)] + b"%d" % number, "path": "a.jpg"}] if pictures else []
+        for number in range(rows)
+    ]
+    table = pa.table(
+        {
+            "declaration_id": [f"D{number}" for number in range(rows)],
+            "declared_hs_code": ["870829"] * rows,
+            "images": pa.array(images, _IMAGES),
+        }
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(
+        table, path, row_group_size=row_group_size, write_batch_size=16, use_dictionary=False, compression="none"
+    )
+    return path
+
+
+@dataclass
+class Gpu:
+    """The stand-in as a process.
+
+    Attributes:
+        address: for gRPC.
+        http_port: for JSON; 0 for none.
+        said: what it counted, once it has ended.
+    """
+
+    address: str
+    http_port: int = 0
+    said: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def pictures_per_s(self) -> float:
+        """From the first request to the last answer."""
+        return self.said["pictures"] / (self.said["ended_at"] - self.said["began_at"])
+
+
+@contextmanager
+def gpu(per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, http: bool = False) -> Iterator[Gpu]:
+    """Starts the stand-in; when the context ends, `said` has what it counted."""
+    with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
+        path, port = Path(folder) / "grpc.sock", _free_port() if http else 0
+        costs = [f"--per-request-ms={per_request_ms}", f"--per-picture-ms={per_picture_ms}", f"--queue={queue}"]
+        command = [sys.executable, "-m", "benchmarks.stand_in", f"--socket={path}", f"--http-port={port}", *costs]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert process.stdout is not None
+        process.stdout.readline()
+        running = Gpu(f"unix:{path}", port)
+        try:
+            yield running
+        finally:
+            process.terminate()
+            running.said = json.loads(process.communicate()[0])
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
