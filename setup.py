@@ -36,6 +36,7 @@ setup(
             "hypothesis>=6",
             "kubernetes-validate>=1.30",
             "mypy>=1.17",
+            "pandas>=2",
             "pytest>=8",
             "ruff>=0.12",
             "types-PyYAML",

@@ -29,7 +29,8 @@ def main() -> int:
     args = parser.parse_args()
     names = args.parts or (_QUICK if args.quick else PARTS)
     scale = Scale(times=1, rows=1500, peer_rows=100) if args.quick else Scale()
-    console, found = Console(stderr=True), []
+    console = Console(stderr=True)
+    found: list[Measured] = []
     for name in names:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
