@@ -6,12 +6,13 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 
-.PHONY: help demo test test-slow bench bench-quick format wheelhouse clean
+.PHONY: help demo test test-slow test-endurance bench bench-quick format wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
 	@echo "make test        ruff, mypy, doctests and pytest"
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
+	@echo "make test-endurance  two hundred bad nights, and speed on a machine that does nothing else"
 	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
@@ -34,6 +35,9 @@ test: $(VENV)/installed
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow
+
+test-endurance: $(VENV)/installed
+	$(BIN)/pytest -m endurance
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks --output benchmarks/results

@@ -13,6 +13,7 @@ from pipeline.rules.errors import UsageError
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.float32)
 PAPER = ("vgg16", "vgg19", "resnet50", "inception_v3")
+LARGEST = pytest.param("inception_v3", 0.7, marks=pytest.mark.slow)
 
 
 @pytest.mark.parametrize("name", PAPER)
@@ -33,8 +34,9 @@ def test_preprocessing_is_the_networks_own(name):
     )
 
 
-@pytest.mark.parametrize("name", ["compact", *PAPER])
-@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize(
+    ("name", "share"), [("compact", 0.3), ("compact", 0.7), ("vgg16", 0.3), ("vgg19", 0.7), ("resnet50", 0.3), LARGEST]
+)
 def test_a_cut_changes_nothing_and_leaves_enough_behind_it(name, share):
     network = load_backbone(name, "none", side=75).network
 

@@ -80,7 +80,7 @@ def test_nothing_is_lost_or_doubled_on_a_bad_night(seed, archive, two_versions, 
     one_bad_night(seed, archive, two_versions, tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("first", range(12, 212, 50))
 def test_nothing_is_lost_or_doubled_on_two_hundred_bad_nights(first, archive, two_versions, tmp_path, capsys):
     for seed in range(first, first + 50):

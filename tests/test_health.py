@@ -75,7 +75,7 @@ def test_an_outage_of_ten_seconds_costs_no_more_than_thirteen(address):
     assert load.seconds <= undisturbed_s * 1.2 + 13
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_queue_too_short_is_asked_in_vain_by_one_request_in_ten_at_most(address):
     short = Cost(COST.per_request_s, COST.per_picture_s / 4, queue=1)
     stand_in = StandIn(short)

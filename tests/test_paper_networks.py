@@ -12,6 +12,11 @@ from serving.launch import bundled_server
 from tests.rulings import tinted_cases, write_cases
 
 NETWORKS = ("vgg16", "vgg19", "resnet50", "inception_v3")
+OF_EACH_KIND = (
+    "vgg16",
+    pytest.param("resnet50", marks=pytest.mark.slow),
+    pytest.param("inception_v3", marks=pytest.mark.slow),
+)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +47,7 @@ def test_a_network_of_the_paper_trains_evaluates_and_is_served(cases, tmp_path, 
     assert json.loads((tmp_path / "evaluation.json").read_text())["evaluations"][0]["cases"] == 9
 
 
-@pytest.mark.parametrize("name", ["compact", *NETWORKS])
+@pytest.mark.parametrize("name", ["compact", *OF_EACH_KIND])
 def test_on_the_same_pixels_keras_and_the_exported_model_agree(tmp_path, name):
     import keras
     import tensorflow as tf
@@ -64,6 +69,7 @@ def test_on_the_same_pixels_keras_and_the_exported_model_agree(tmp_path, name):
     np.testing.assert_allclose(said["probabilities"].numpy(), wanted, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_backbone_from_a_file_is_served_as_it_was_fine_tuned(cases, tmp_path):
     import tensorflow as tf
 

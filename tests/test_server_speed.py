@@ -54,7 +54,7 @@ def served(model: Path, batch_size: int, seconds: float) -> float:
     return rate
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_serving_a_real_backbone_costs_at_most_a_twentieth(tmp_path):
     import keras
 
@@ -68,7 +68,7 @@ def test_serving_a_real_backbone_costs_at_most_a_twentieth(tmp_path):
 
     ratios = [ours / theirs for ours, theirs in rates]
     print("served / direct, pictures/s:", rates)
-    assert statistics.median(ratios) >= 0.9, rates  # 0.95 and more on a machine that does nothing else
+    assert statistics.median(ratios) >= 0.95, rates
 
 
 @pytest.mark.slow

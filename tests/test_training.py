@@ -214,7 +214,9 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
     assert sampled._targets[0].sum(axis=0) == pytest.approx([50, 50], abs=15)
 
 
-@pytest.mark.parametrize("devices", [{"precision": "mixed_bfloat16"}, {"mirrored": True}])
+@pytest.mark.parametrize(
+    "devices", [{"precision": "mixed_bfloat16"}, pytest.param({"mirrored": True}, marks=pytest.mark.slow)]
+)
 def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     from model.backbones import load_backbone
     from model.cases import open_cases
