@@ -12,7 +12,7 @@ help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
 	@echo "make test        ruff, mypy, doctests and pytest"
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
-	@echo "make test-endurance  two hundred bad nights, and speed on a machine that does nothing else"
+	@echo "make test-endurance  two hundred bad nights, the largest networks, speed on an idle machine"
 	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"

@@ -12,10 +12,11 @@ from serving.launch import bundled_server
 from tests.rulings import tinted_cases, write_cases
 
 NETWORKS = ("vgg16", "vgg19", "resnet50", "inception_v3")
+_IN_MINUTES = ("vgg16", "resnet50")
 OF_EACH_KIND = (
     "vgg16",
     pytest.param("resnet50", marks=pytest.mark.slow),
-    pytest.param("inception_v3", marks=pytest.mark.slow),
+    pytest.param("inception_v3", marks=pytest.mark.endurance),
 )
 
 
@@ -24,8 +25,10 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_cases(tmp_path_factory.mktemp("cases") / "cases.parquet", tinted_cases(3))
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backbone", NETWORKS)
+@pytest.mark.parametrize(
+    "backbone",
+    [pytest.param(name, marks=pytest.mark.slow if name in _IN_MINUTES else pytest.mark.endurance) for name in NETWORKS],
+)
 def test_a_network_of_the_paper_trains_evaluates_and_is_served(cases, tmp_path, backbone):
     import tensorflow as tf
 

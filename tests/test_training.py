@@ -215,7 +215,7 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
 
 
 @pytest.mark.parametrize(
-    "devices", [{"precision": "mixed_bfloat16"}, pytest.param({"mirrored": True}, marks=pytest.mark.slow)]
+    "devices", [{"precision": "mixed_bfloat16"}, pytest.param({"mirrored": True}, marks=pytest.mark.endurance)]
 )
 def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     from model.backbones import load_backbone
