@@ -138,3 +138,10 @@ def test_a_card_survives_its_journey():
 def test_what_is_no_card_is_refused_with_a_reason(text, message):
     with pytest.raises(ValueError, match=message):
         Card.from_json(text)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 7, 43])
+def test_entropy_stays_a_share_however_the_probabilities_are_rounded(classes):
+    rounded = np.full(classes, np.nextafter(np.float32(1 / classes), np.float32(1)), np.float32)
+
+    assert 0 <= normalised_entropy(rounded) <= 1

@@ -176,7 +176,7 @@ def normalised_entropy(probabilities: np.ndarray) -> float:
     """
     present = probabilities[probabilities > 0]
     entropy = -float((present * np.log(present)).sum())
-    return max(0.0, entropy) / math.log(max(len(probabilities), 2))
+    return min(max(0.0, entropy) / math.log(max(len(probabilities), 2)), 1.0)  # rounding leads beyond
 
 
 def risk(probability: float, codes: int, assumed_wrong_share: float) -> float:
