@@ -10,6 +10,8 @@ from scipy.special import expit, log_softmax, softmax
 from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.verdicts import normalised_entropy
 
+_LOG_TEMPERATURE = (-3, 3)  # without a mistake among the held-out cases, likelihood alone would make it 0
+
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that makes held-out predictions most likely (Guo et al. 2017, 'On Calibration of Modern NN').
@@ -22,7 +24,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         return negative_log_likelihood(logits / np.exp(log_temperature), labels)
 
-    return float(np.exp(minimize_scalar(loss, bounds=(-3, 3), method="bounded").x))
+    return float(np.exp(minimize_scalar(loss, bounds=_LOG_TEMPERATURE, method="bounded").x))
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def fit_calibration(logits: np.ndarray, labels: np.ndarray, parts: np.ndarray) -
         likely = (1 - share) * raw[everywhere, labels] + share * (raw * of_truth).sum(axis=1)
         return -float(np.log(np.maximum(likely, 1e-12)).mean())
 
-    best = minimize(loss, [np.log(first), -2.0], method="Nelder-Mead").x
+    best = minimize(loss, [np.log(first), -2.0], method="Nelder-Mead", bounds=[_LOG_TEMPERATURE, (-8, 4)]).x
     temperature, share = float(np.exp(best[0])), float(expit(best[1]))
 
     def with_share(confusions: np.ndarray) -> Calibration:

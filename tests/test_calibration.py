@@ -61,6 +61,15 @@ def test_a_few_held_out_pictures_leave_the_probabilities_whole():
     np.testing.assert_allclose(held_out.sum(axis=1), 1, rtol=1e-6)
 
 
+def test_predictions_without_a_mistake_leave_finite_probabilities():
+    labels = np.arange(9) % 3
+
+    calibration, held_out = fit_calibration(9 * np.eye(3)[labels], labels, np.arange(9) // 3)
+
+    assert 0.01 < calibration.temperature < 100
+    assert np.isfinite(held_out).all()
+
+
 @pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
 def test_the_flag_has_the_stated_precision_on_a_night_drawn_from_the_same_predictions(precision):
     logits, labels = predictions(20_000)
