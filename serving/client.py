@@ -138,7 +138,8 @@ class Client:
         """
         pinned = self.available_version(name, version, label)
         try:
-            response = self._at_start(self._predict, classes_request(name, pinned).SerializeToString())
+            request = classes_request(name, pinned).SerializeToString()
+            response = self._at_start(self._predict, request, seen=True)
         except grpc.RpcError as error:
             raise ContractBroken(
                 f"model {name!r} version {pinned} has no class table: its `classes` signature answers {_said(error)}"
@@ -295,21 +296,28 @@ class Client:
             return False
         return status.state == ModelVersionStatus.AVAILABLE
 
-    def _at_start(self, call: Callable, request: bytes | GetModelStatusRequest | GetModelMetadataRequest):
-        """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else."""
+    def _at_start(
+        self, call: Callable, request: bytes | GetModelStatusRequest | GetModelMetadataRequest, seen: bool = False
+    ):
+        """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else.
+
+        A version that was `seen` a moment ago and is not found now may be on its way back.
+        """
         flow = Flow(1, self.connection.connect_budget_s, self._ended)
-        closed_until = time.monotonic() + _SURELY_WRONG_AFTER_S
+        passing_until = time.monotonic() + _SURELY_WRONG_AFTER_S
         while True:
             try:
                 return call(request, timeout=self.connection.deadline_s)
             except grpc.RpcError as error:
                 details, tls = error.details() or "", self.connection.tls
-                if action_for(error.code(), details) not in (Action.WAIT, Action.AGAIN, Action.HALVE):
+                action = action_for(error.code(), details)
+                coming_back = seen and action is Action.POLL and time.monotonic() < passing_until
+                if action not in (Action.WAIT, Action.AGAIN, Action.HALVE) and not coming_back:
                     raise
                 if self._stop.is_set():
                     raise Interrupted("interrupted while waiting for the model server") from error
                 wrong = handshake_trouble(details, tls)
-                if not wrong and time.monotonic() > closed_until:
+                if not wrong and time.monotonic() > passing_until:
                     wrong = closed_trouble(details, tls)
                 if wrong:
                     raise ContractBroken(

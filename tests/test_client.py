@@ -14,12 +14,13 @@ from pipeline.rules.card import Card, Thresholds
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.errors import ContractBroken, Interrupted, ServerUnreachable, UsageError
 from serving.client import Client, Connection
-from serving.contract import ServedModel
+from serving.contract import CLASSES_SIGNATURE, ServedModel, classes_request
 from serving.messages import (
     GetModelStatusResponse,
     ModelServiceServicer,
     ModelVersionStatus,
     PredictionServiceServicer,
+    PredictionServiceStub,
     PredictRequest,
     PredictResponse,
     add_ModelServiceServicer_to_server,
@@ -44,11 +45,16 @@ class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
         self.fault_for: Callable[[np.ndarray], Fault | None] = lambda images: None
         self.batches: list[int] = []
         self.status_requests = 0
+        self.classes: PredictResponse | None = None
         self.available_after = 0
         self.versions = {1: ModelVersionStatus.AVAILABLE}
         self._lock = threading.Lock()
 
     def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
+        if request.model_spec.signature_name == CLASSES_SIGNATURE:
+            if self.faults:
+                context.abort(*self.faults.pop(0))
+            return self.classes
         images = from_tensor(request.inputs["images"])
         with self._lock:
             self.batches.append(len(images))
@@ -321,3 +327,13 @@ def test_losing_one_of_three_servers_costs_nothing():
 def test_an_address_that_cannot_be_found_is_named():
     with pytest.raises(UsageError, match=r"'no-such-host\.invalid:8500' is no host:port that can be found"):
         Client(Connection("localhost:8500,no-such-host.invalid:8500"))
+
+
+def test_a_version_that_goes_for_a_moment_at_the_start_is_waited_for(colour_server, server, client):
+    with grpc.insecure_channel(colour_server) as channel:
+        classes = PredictionServiceStub(channel).Predict(classes_request("hs", 1))
+    server.faults = [(StatusCode.NOT_FOUND, "Servable not found for request: Specific(hs, 1)")]
+    server.classes = classes
+
+    assert client.resolve("hs").version == 1
+    assert server.faults == []
