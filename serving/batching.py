@@ -129,8 +129,12 @@ class Batcher:
         # Requests of one signature whose rows differ in shape cannot be merged; TF Serving lets the whole batch fail.
         likeness = (signature, *((name, array.shape[1:]) for name, array in sorted(inputs.items())))
         with self._changed:
-            self._enqueue(likeness, signature, request)
-            self._changed.notify_all()
+            closing = self._closing
+            if not closing:
+                self._enqueue(likeness, signature, request)
+                self._changed.notify_all()
+        if closing:  # the version is going, and its threads with it: whoever found it just before is answered alone
+            return self._compute(signature, inputs)
         request.done.wait()
         if request.refusal:
             raise request.refusal

@@ -422,6 +422,17 @@ def test_a_full_queue_is_unavailable_and_what_was_taken_is_answered(scaler):
     assert len(refused) < 64
 
 
+def test_a_request_that_found_a_version_just_before_it_went_is_answered(scaler):
+    from serving.servable import Servable
+
+    servable = Servable("scaler", scaler / "2", Batching(max_batch_size=8, timeout_s=0.0))
+    servable.close()
+    message = PredictRequest()
+    message.inputs["x"].CopyFrom(to_tensor(ONES))
+
+    assert from_tensor(servable.predict(message).outputs["y"]).tolist() == [[3.0] * 3] * 2
+
+
 def test_rows_of_different_shapes_are_not_merged(scaler):
     with served(models(Batching(max_batch_size=4, timeout_s=0.05)), scaler) as channel, ThreadPoolExecutor(2) as pool:
         answers = list(pool.map(lambda width: y_of(ask(channel, {"x": np.ones((1, width), "f")})), (2, 5)))
