@@ -106,6 +106,7 @@ class Client:
         self.connection = connection
         self.trouble: AuditError | None = None
         self._stop = stop or threading.Event()
+        self._closed = False
         self._channel = _open_channel(connection)
         self._predict: Callable[..., PredictResponse] = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
@@ -122,10 +123,11 @@ class Client:
         return dataclasses.replace(self._flow.counters)
 
     def _ended(self) -> bool:
-        return self.trouble is not None or self._stop.is_set()
+        return self.trouble is not None or self._closed or self._stop.is_set()
 
     def close(self) -> None:
-        """Closes the channel; requests in flight end as cancelled."""
+        """Closes the channel; what is in flight ends unscored."""
+        self._closed = True
         self._channel.close()
 
     def resolve(self, name: str, version: int | None = None, label: str | None = None) -> ServedModel:
@@ -222,6 +224,8 @@ class Client:
                 self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
                 continue
             except grpc.RpcError as error:
+                if self._ended():
+                    break
                 said, action = _said(error), action_for(error.code(), error.details() or "")
                 if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                     self._flow.refused()
@@ -243,8 +247,6 @@ class Client:
                     return self._refused(model, rows, said)
                 case Action.GIVE_UP:
                     self.trouble = ContractBroken(f"the server at {self.connection.address} refuses: {said}")
-                case Action.CANCELLED:
-                    return _not_scored(model, rows, "stopped")
                 case _:
                     faults += 1
                     if faults > _TRIES_AFTER_FAULT:

@@ -14,11 +14,11 @@ class Action(Enum):
     HALVE = "send half as many pictures"
     PROBE = "try a known-good picture"
     GIVE_UP = "the model, the server or the settings are wrong"
-    CANCELLED = "we were stopped"
 
 
 _ACTION_OF = {
     StatusCode.UNAVAILABLE: Action.WAIT,
+    StatusCode.CANCELLED: Action.WAIT,  # so a server that stops ends what it had begun
     StatusCode.DEADLINE_EXCEEDED: Action.AGAIN,
     StatusCode.INTERNAL: Action.AGAIN,
     StatusCode.UNKNOWN: Action.AGAIN,
@@ -32,7 +32,6 @@ _ACTION_OF = {
     StatusCode.PERMISSION_DENIED: Action.GIVE_UP,
     StatusCode.UNAUTHENTICATED: Action.GIVE_UP,
     StatusCode.ALREADY_EXISTS: Action.GIVE_UP,
-    StatusCode.CANCELLED: Action.CANCELLED,
 }
 
 

@@ -42,6 +42,7 @@ class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []
+        self.status_faults: list[tuple[StatusCode, str]] = []
         self.fault_for: Callable[[np.ndarray], Fault | None] = lambda images: None
         self.batches: list[int] = []
         self.status_requests = 0
@@ -71,6 +72,8 @@ class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
         if request.model_spec.name != "hs":
             context.abort(StatusCode.NOT_FOUND, "Could not find any versions of model")
         self.status_requests += 1
+        if self.status_faults:
+            context.abort(*self.status_faults.pop(0))
         if self.status_requests <= self.available_after:
             return GetModelStatusResponse(
                 model_version_status=[ModelVersionStatus(version=1, state=ModelVersionStatus.LOADING)]
@@ -117,6 +120,7 @@ def assert_scored(answer) -> None:
     ("code", "details", "times"),
     [
         (StatusCode.UNAVAILABLE, "queue is full", 5),
+        (StatusCode.CANCELLED, "CANCELLED", 5),  # so a server that stops ends what it had begun
         (StatusCode.DEADLINE_EXCEEDED, "", 2),
         (StatusCode.INTERNAL, "", 2),
         (StatusCode.UNKNOWN, "", 2),
@@ -251,6 +255,28 @@ def test_a_server_that_is_down_is_told_within_the_connect_budget():
     with pytest.raises(ServerUnreachable, match="no model server answers at localhost:1"):
         client.resolve("hs")
     client.close()
+
+
+def test_a_server_that_stops_while_it_is_asked_at_the_start_is_waited_for(server):
+    client = Client(Connection(f"localhost:{server.port}", connect_budget_s=30))
+    server.status_faults = [(StatusCode.CANCELLED, "CANCELLED")]
+
+    assert client.available_version("hs") == 1
+    client.close()
+
+
+def test_closing_a_client_lets_go_of_requests_in_flight(server, client):
+    asked, answer_now = threading.Event(), threading.Event()
+    server.fault_for = lambda images: asked.set() or (answer_now.wait(30) and None)
+
+    with ThreadPoolExecutor(1) as thread:
+        answer = thread.submit(client.classify, MODEL, IMAGES)
+        asked.wait(30)
+        client.close()
+        fault = answer.result(timeout=10).fault
+        answer_now.set()
+
+    assert fault == "stopped"
 
 
 def test_a_client_that_is_stopped_while_it_waits_for_the_server_says_so():
