@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
+_ROW_GROUP_ROWS = 4096
 _IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
@@ -31,12 +32,21 @@ def draw(width: int, height: int, count: int, image_format: str = "JPEG") -> lis
     return drawn
 
 
-def write_archive(path: Path, pictures: Sequence[bytes], rows: int, row_group_size: int = 256) -> Path:
-    """One declaration for each picture, these again and again; each is a file of its own by its last bytes."""
-    images = [
-        [{"bytes": pictures[number % len(pictures)] + b"%d" % number, "path": "a.jpg"}] if pictures else []
-        for number in range(rows)
-    ]
+def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: float = 0.0) -> Path:
+    """One declaration for each picture, these again and again; each is a file of its own by its last bytes.
+
+    Args:
+        path: of the Parquet file.
+        pictures: to take in turn.
+        rows: how many declarations.
+        repeats: share of the declarations whose picture is a file that came earlier, up to 1,000 rows before.
+    """
+    random = np.random.default_rng(0)
+    numbers: list[int] = []
+    for row in range(rows):
+        again = row > 0 and random.random() < repeats
+        numbers.append(numbers[row - int(random.integers(1, min(row, 1000) + 1))] if again else row)
+    images = [[{"bytes": pictures[n % len(pictures)] + b"%d" % n, "path": "a.jpg"}] for n in numbers]
     table = pa.table(
         {
             "declaration_id": [f"D{number}" for number in range(rows)],
@@ -46,7 +56,7 @@ def write_archive(path: Path, pictures: Sequence[bytes], rows: int, row_group_si
     )
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(
-        table, path, row_group_size=row_group_size, write_batch_size=16, use_dictionary=False, compression="none"
+        table, path, row_group_size=_ROW_GROUP_ROWS, write_batch_size=16, use_dictionary=False, compression="none"
     )
     return path
 

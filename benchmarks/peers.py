@@ -6,6 +6,7 @@ python -m benchmarks.peers pandas_grpc ARCHIVE ADDRESS OUTPUT
 import io
 import json
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,7 +109,44 @@ def stock_beam(archive: str, address: str, output: str) -> None:
         )
 
 
+def make_network(archive: str, address: str, output: str) -> None:
+    """MobileNetV2 with weights at random, as a Keras file and as a SavedModel that keeps our contract."""
+    import keras
+
+    from benchmarks.stand_in import CARD, CLASSES
+    from model.export import export
+
+    keras.utils.set_random_seed(0)
+    network = keras.applications.MobileNetV2(weights=None, classes=len(CLASSES), classifier_activation=None)
+    network.save(Path(output) / "network.keras")
+    export(network, CLASSES, CARD, {}, Path(output) / "model")
+
+
+def keras_in_one_process(archive: str, network: str, output: str) -> None:
+    """Decodes, and calls `model.predict`, batch by batch; the time does not include loading."""
+    import keras
+    import pandas as pd
+
+    model = keras.models.load_model(network)
+    model.predict(np.zeros((BATCH, 224, 224, 3), np.uint8), verbose=0)
+    started = time.monotonic()
+    frame = pd.read_parquet(archive)
+    recommended: list[str] = []
+    for start in range(0, len(frame), BATCH):
+        pixels = np.stack([_pixels(images[0]["bytes"]) for images in frame["images"][start : start + BATCH]])
+        recommended += map(str, model.predict(pixels, verbose=0).argmax(axis=1))
+    frame["recommended"] = recommended
+    frame.drop(columns="images").to_parquet(output)
+    print(json.dumps({"seconds": time.monotonic() - started}))
+
+
+_PEERS = {
+    "pandas_grpc": pandas_grpc,
+    "pandas_json": pandas_json,
+    "stock_beam": stock_beam,
+    "make_network": make_network,
+    "keras": keras_in_one_process,
+}
+
 if __name__ == "__main__":
-    {"pandas_grpc": pandas_grpc, "pandas_json": pandas_json, "stock_beam": stock_beam}[sys.argv[1]](
-        sys.argv[2], sys.argv[3], str(Path(sys.argv[4]))
-    )
+    _PEERS[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,170 @@
+"""How things are measured: commands in processes of their own, their time, CPU and peak memory, and ratios of them."""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.pictures import PictureLimits, PictureSize, decode
+from serving.client import Client, Connection
+from serving.load import generate_load
+
+SIZE = PictureSize(224, 224)
+BATCH, IN_FLIGHT = 64, 4
+_CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
+_RUN_DATE = "2026-11-21"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How long to measure, and on what.
+
+    Attributes:
+        times: how often each side.
+        rows: pictures of a run.
+        peer_rows: pictures of a run of the slow peers.
+        cases: Parquet with photographs (`hs_code`, `images`), to be used instead of drawn pictures; None for none.
+        saved_model: a model of those goods, to see whether its answers stay the same.
+    """
+
+    times: int = 5
+    rows: int = 3000
+    peer_rows: int = 300
+    cases: Path | None = None
+    saved_model: Path | None = None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a part found.
+
+    Attributes:
+        name: of the part.
+        what: was compared.
+        target: such as `>= 0.95`; empty where there is none.
+        ratios: one for each time.
+    """
+
+    name: str
+    what: str
+    target: str
+    ratios: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """Of the ratios."""
+        return statistics.median(self.ratios)
+
+    @property
+    def bound(self) -> float | None:
+        """The number in the target."""
+        return float(self.target.split()[1]) if self.target else None
+
+    def within(self, slack: float = 1.0) -> bool:
+        """Whether the median reaches the target, made this many times easier.
+
+        >>> Measured("B1", "busy", ">= 0.9", (0.7, 0.8)).within(), Measured("B1", "busy", ">= 0.9", (0.8,)).within(2)
+        (False, True)
+        """
+        if self.bound is None:
+            return True
+        if self.target.startswith(">="):
+            return self.median >= self.bound / slack
+        return self.median <= self.bound * slack
+
+
+@dataclass(frozen=True)
+class Used:
+    """What a command took, the start of its interpreter included.
+
+    Attributes:
+        cpu_s: user and system time of all its threads.
+        peak_mb: the most memory that was resident.
+        wall_s: seconds.
+        began_at: by the clock of `time.monotonic`.
+        said: its last line, if that is JSON.
+    """
+
+    cpu_s: float
+    peak_mb: float
+    wall_s: float
+    began_at: float
+    said: dict
+
+
+_PROBE = """
+import importlib, json, resource, runpy, sys, time
+first, module = sys.argv[1], sys.argv[2]
+sys.argv = sys.argv[2:]
+for name in filter(None, first.split(",")):
+    importlib.import_module(name)
+code = 0
+try:
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    code = end.code or 0
+peak = next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+used = resource.getrusage(resource.RUSAGE_SELF)
+print(json.dumps({"code": code, "peak_mb": peak * 1024 / 1e6, "cpu_s": used.ru_utime + used.ru_stime}))
+"""
+
+
+def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
+    """Runs `python -m MODULE …` and says what it took.
+
+    Args:
+        module: to run; one that does nothing but be imported measures just that.
+        arguments: its own.
+        first: modules to import before it.
+
+    Raises:
+        RuntimeError: if it fails.
+    """
+    began_at = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-c", _PROBE, ",".join(first), module, *arguments], capture_output=True, text=True
+    )
+    wall_s = time.monotonic() - began_at
+    *earlier, last = done.stdout.splitlines() or ['{"code": "nothing said"}']
+    probe = json.loads(last)
+    if probe["code"]:
+        raise RuntimeError(f"{module} {arguments[:1]} ended with {probe['code']}: {done.stderr[-2000:]}")
+    said = json.loads(earlier[-1]) if earlier and earlier[-1].startswith("{") else {}
+    return Used(probe["cpu_s"], probe["peak_mb"], wall_s, began_at, said)
+
+
+def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = ()) -> Used:
+    """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`."""
+    config = folder / "config.yaml"
+    config.write_text(_CONFIG)
+    flags = [f"--config={config}", f"--input={archive}", f"--output={folder / 'audits'}", server]
+    return command("pipeline.cli", "run", f"--run-date={_RUN_DATE}", *flags, first=first)
+
+
+def auditing_s(folder: Path) -> float:
+    """Seconds from the first row to the last finding of the latest `audit`, by its manifest."""
+    manifest = json.loads((folder / "audits" / f"run_date={_RUN_DATE}" / "manifest.json").read_text())
+    return manifest["timings_s"]["auditing"]
+
+
+def load(address: str, seconds: float) -> float:
+    """Pictures a second that the load generator gets out of a server."""
+    client = Client(Connection(address, in_flight=IN_FLIGHT))
+    rate = generate_load(client, client.resolve("hs"), BATCH, IN_FLIGHT, seconds).pictures_per_s
+    client.close()
+    return rate
+
+
+def decoding_rate(pictures: Sequence[bytes], count: int, threads: int = 2, size: PictureSize = SIZE) -> float:
+    """Pictures a second that so many threads decode, as the audit decodes them."""
+    limits = PictureLimits()
+    started = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda number: decode(pictures[number % len(pictures)], size, limits), range(count)):
+            pass
+    return count / (time.monotonic() - started)
