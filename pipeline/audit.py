@@ -192,7 +192,8 @@ def _classify_and_judge(
         judge,
         inputs.layout.kept_types,
     )
-    classify = Classify(model, connection, config.pictures.limits(), config.server.batch_size)
+    server = config.server
+    classify = Classify(model, connection, config.pictures.limits(), server.batch_size, server.remembered)
     try:
         outcome = run_job(inputs.pointers(), inputs.layout, classify, table, attempt, night.options)
     except Exception as error:

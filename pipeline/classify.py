@@ -12,7 +12,7 @@ from pipeline.archive import Declarations
 from pipeline.findings import Classified
 from pipeline.in_process import STOP, wait_unless_stopped
 from pipeline.memory import give_back_freed_memory
-from pipeline.picture_stream import PictureStream
+from pipeline.picture_stream import PictureStream, Remembered
 from pipeline.pictures import PictureLimits
 from serving.client import Classifier, Client, Connection
 from serving.contract import ServedModel
@@ -32,12 +32,14 @@ class Classify(beam.PTransform):
         connection: where it is served.
         limits: which pictures are read.
         batch_size: pictures in a request.
+        remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
     """
 
     model: ServedModel
     connection: Connection
     limits: PictureLimits
     batch_size: int
+    remembered: int = 0
 
     def expand(self, declarations: beam.PCollection):
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
@@ -54,6 +56,7 @@ class _Classify(beam.DoFn):
         self._client = Client(settings.connection, STOP)
         self._classifier = Classifier(self._client, settings.model)
         self._cores = len(os.sched_getaffinity(0))
+        self._remembered = Remembered(settings.remembered)
         self._decoders = ThreadPoolExecutor(self._cores, thread_name_prefix="decode")
 
     def start_bundle(self) -> None:
@@ -67,6 +70,7 @@ class _Classify(beam.DoFn):
             _PICTURES_AHEAD * self._cores,
             settings.batch_size,
             settings.connection.in_flight,
+            self._remembered,
             wait_unless_stopped,
         )
 

@@ -52,6 +52,7 @@ class Server(Section):
     label: str | None = None
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
     in_flight: Annotated[int, Field(ge=1, le=64)] = 4
+    remembered: Annotated[int, Field(ge=0)] = 5_000
     deadline_s: Seconds = 30
     outage_budget_s: Annotated[float, Field(ge=0)] = 900
     connect_budget_s: Annotated[float, Field(ge=0)] = 30

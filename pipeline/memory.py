@@ -5,7 +5,7 @@ import ctypes
 import pyarrow as pa
 
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8  # malloc.h of glibc
-_LARGE_BYTES = 1 << 17
+_LARGE_BYTES = 1 << 19  # more than a small photograph takes: new pages for each would cost half its decoding
 
 
 def give_back_freed_memory() -> None:

@@ -5,7 +5,7 @@ fill up across declarations and files, and several are in flight while the next 
 """
 
 import hashlib
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.archive import Declarations
 from pipeline.findings import NOT_SCORED, Classified
-from pipeline.pictures import Picture, PictureLimits, PictureSize, decode
+from pipeline.pictures import Picture, PictureLimits, PictureSize, PictureStatus, decode
 from serving.client import Answer
 
 T = TypeVar("T")
@@ -42,6 +42,13 @@ class _Batch:
     missing: int
 
 
+class _Decoded(NamedTuple):
+    """A picture, or the probabilities that it had when it came before."""
+
+    digest: str
+    found: Picture | np.ndarray
+
+
 class _Picture(NamedTuple):
     """Whose picture it is, and which of them."""
 
@@ -56,6 +63,29 @@ class _Request(NamedTuple):
     answer: Future[Answer]
 
 
+class Remembered:
+    """The probabilities of the latest pictures: importers attach one file to many declarations.
+
+    Args:
+        most: pictures to remember; the earliest are forgotten first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._probabilities: OrderedDict[str, np.ndarray] = OrderedDict()
+
+    def of(self, digest: str) -> np.ndarray | None:
+        """float32 [C] of a file, or None."""
+        return self._probabilities.get(digest)
+
+    def add(self, digest: str, probabilities: np.ndarray) -> None:
+        """Remembers float32 [C]."""
+        if self._most:
+            self._probabilities[digest] = probabilities.copy()  # a view would keep a whole answer
+            if len(self._probabilities) > self._most:
+                self._probabilities.popitem(last=False)
+
+
 class PictureStream:
     """Decodes and classifies the pictures of declarations.
 
@@ -68,6 +98,7 @@ class PictureStream:
         lookahead: pictures that are being decoded or wait for their place in a request.
         batch_size: pictures in a request.
         in_flight: requests that wait for their answers before decoding pauses.
+        remembered: pictures that need neither be decoded nor sent again.
         wait: how to wait for a future.
     """
 
@@ -81,15 +112,18 @@ class PictureStream:
         lookahead: int,
         batch_size: int,
         in_flight: int,
+        remembered: Remembered,
         wait: Await = Future.result,
     ) -> None:
         self._size, self._classes, self._limits = size, classes, limits
         self._decoders, self._submit, self._wait = decoders, submit, wait
+        self._remembered = remembered
         self._lookahead, self._batch_size, self._in_flight = lookahead, batch_size, in_flight
         self._batches: deque[_Batch] = deque()
-        self._decoding: deque[tuple[_Picture, Future[tuple[str, Picture]]]] = deque()
+        self._decoding: deque[tuple[_Picture, Future[_Decoded]]] = deque()
         self._requests: deque[_Request] = deque()
         self._filling: list[_Picture] = []
+        self._unscored = np.full(classes, np.nan, np.float32)
         self._pixels = np.empty((batch_size, size.height, size.width, 3), np.uint8)
 
     def put(self, declarations: Declarations) -> Iterator[Classified]:
@@ -119,20 +153,26 @@ class PictureStream:
             self._collect_answer()
         yield from self._complete()
 
-    def _decode(self, picture: pa.Scalar) -> tuple[str, Picture]:
+    def _decode(self, picture: pa.Scalar) -> _Decoded:
         buffer = picture.as_buffer()
         data = memoryview(buffer) if buffer is not None else memoryview(b"")
-        return hashlib.sha256(data).hexdigest(), decode(data, self._size, self._limits)
+        digest = hashlib.sha256(data).hexdigest()
+        known = self._remembered.of(digest)
+        return _Decoded(digest, decode(data, self._size, self._limits) if known is None else known)
 
     def _collect_picture(self) -> None:
         mine, decoding = self._decoding.popleft()
         batch, position = mine
-        batch.digests[position], decoded = self._wait(decoding)
-        batch.statuses[position], batch.details[position] = decoded.status, decoded.detail
-        if decoded.pixels is None:
-            batch.missing -= 1
-            return
-        self._pixels[len(self._filling)] = decoded.pixels
+        batch.digests[position], found = self._wait(decoding)
+        if isinstance(found, np.ndarray):
+            self._classified(mine, found)
+        elif found.pixels is None:
+            self._classified(mine, self._unscored, found.status, found.detail)
+        else:
+            self._fill(mine, found.pixels)
+
+    def _fill(self, mine: _Picture, pixels: np.ndarray) -> None:
+        self._pixels[len(self._filling)] = pixels
         self._filling.append(mine)
         if len(self._filling) == self._batch_size:
             self._send()
@@ -147,11 +187,20 @@ class PictureStream:
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
         answer = self._wait(request.answer)
-        for (batch, position), probabilities in zip(request.pictures, answer.probabilities, strict=True):
+        for mine, probabilities in zip(request.pictures, answer.probabilities, strict=True):
             if np.isnan(probabilities[0]):
-                batch.statuses[position], batch.details[position] = NOT_SCORED, answer.fault
-            batch.probabilities[position] = probabilities
-            batch.missing -= 1
+                self._classified(mine, probabilities, NOT_SCORED, answer.fault)
+            else:
+                self._classified(mine, probabilities)
+                self._remembered.add(mine.batch.digests[mine.position], probabilities)
+
+    def _classified(
+        self, mine: _Picture, probabilities: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
+    ) -> None:
+        batch, position = mine
+        batch.statuses[position], batch.details[position] = status, detail
+        batch.probabilities[position] = probabilities
+        batch.missing -= 1
 
     def _complete(self) -> Iterator[Classified]:
         while self._batches and not self._batches[0].missing:
