@@ -45,7 +45,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
             found += PARTS[name](scale, Path(folder))
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
-    _print(found, Console())
+    _print(found, Console(width=None if sys.stdout.isatty() else 120))
     if args.output:
         _write(found, args.output)
     return int(args.quick and not all(one.within(_GROSS) for one in found))

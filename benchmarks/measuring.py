@@ -33,8 +33,8 @@ class Scale:
     """
 
     times: int = 5
-    rows: int = 3000
-    peer_rows: int = 300
+    rows: int = 2000
+    peer_rows: int = 200
     cases: Path | None = None
     saved_model: Path | None = None
 
