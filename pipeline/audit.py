@@ -16,7 +16,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.archive import DeadLetter
 from pipeline.classify import Classify
-from pipeline.config import Config, budget_rows
+from pipeline.config import Config
 from pipeline.connection import connection_to
 from pipeline.findings import FindingsTable
 from pipeline.in_process import PROGRESS, STOP
@@ -28,8 +28,9 @@ from pipeline.publish import Place
 from pipeline.report import write_report
 from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.errors import AuditError, ContractBroken, Interrupted, NotPublished, ServerUnreachable
+from pipeline.rules.selection import Selection
 from pipeline.rules.verdicts import Judge
-from pipeline.worklist import select, to_csv
+from pipeline.worklist import check_columns, select, write_worklist
 from serving.client import Client, Connection
 from serving.contract import ServedModel
 from serving.launch import MODEL_NAME, bundled_server
@@ -59,6 +60,8 @@ class Night:
         attempt_id: unique; names staging and logs.
         saved_model: serve this model with the bundled server; None to use the configured server.
         options: Beam's.
+        selection: what the worklist has.
+        look_alikes: pairs of codes that a picture cannot tell apart.
     """
 
     config: Config
@@ -66,6 +69,8 @@ class Night:
     attempt_id: str
     saved_model: Path | None
     options: PipelineOptions
+    selection: Selection
+    look_alikes: tuple[tuple[str, str], ...] = ()
 
     @property
     def place(self) -> Place:
@@ -118,6 +123,7 @@ def audit(night: Night) -> Published:
             _log.warning("an earlier publication was interrupted; the run before it stands again")
         with watch("inspecting the inputs"):
             inputs = find_inputs(night.config, night.run_date)
+            check_columns(night.selection, [name for name, _ in inputs.layout.kept_types])
             PROGRESS.total = inputs.rows
         place.sweep(night.config.staging_days)
         place.check_space(inputs.rows)
@@ -183,9 +189,17 @@ def _classify_and_judge(
     night: Night, inputs: Inputs, connection: Connection, model: ServedModel, attempt: Path
 ) -> tuple[FindingsTable, Outcome]:
     config = night.config
-    judge = Judge(model.table, _thresholds(config, model), config.verdict.assumed_wrong_share, config.verdict.top_k)
+    verdict = config.verdict
+    judge = Judge(
+        model.table,
+        _thresholds(config, model),
+        verdict.assumed_wrong_share,
+        verdict.top_k,
+        verdict.sure_above,
+        night.look_alikes,
+    )
     table = FindingsTable(
-        run_id(night.run_date, inputs, config, model),
+        run_id(night.run_date, inputs, config, model, night.look_alikes),
         night.run_date,
         model.name,
         model.version,
@@ -221,9 +235,8 @@ def _verify_and_describe(
         _refuse_if_too_much_is_missing(ledger, night.config.limits.max_unscored_share)
     _write_dead_letters(dead_letters, attempt / "dead_letters")
     with watch("writing the worklist"):
-        budget = budget_rows(night.config.worklist.budget, ledger.findings.total())
-        worklist = select(parts, budget)
-        (attempt / "worklist.csv").write_text(to_csv(worklist, (name for name, _ in table.kept)), encoding="utf-8")
+        worklist = select(parts, night.selection)
+        write_worklist(worklist, attempt)
     described = manifest(
         run_id=table.run_id,
         attempt_id=night.attempt_id,

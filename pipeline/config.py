@@ -1,6 +1,5 @@
 """The configuration of a run: YAML → checked values; every mistake is one sentence naming the key."""
 
-import re
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,7 +11,9 @@ from pipeline.pictures import PictureLimits
 from pipeline.rules.card import Card, Mistake, Thresholds
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.errors import UsageError
+from pipeline.rules.selection import By, Selection, budget_rows
 from pipeline.settings import Section, load_settings
+from pipeline.tables import read_look_alikes, read_rates
 from serving.contract import ServedModel, Signature
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -95,7 +96,17 @@ class VerdictSettings(Section):
     assumed_wrong_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     mistakes: Mistake = Mistake.AT_RANDOM
+    sure_above: Share = 0.9
+    look_alikes: Path | None = None
     thresholds: VerdictThresholds | None = None
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """The look-alikes, read.
+
+        Raises:
+            UsageError: if they cannot be read.
+        """
+        return read_look_alikes(self.look_alikes) if self.look_alikes else ()
 
 
 class Limits(Section):
@@ -109,6 +120,11 @@ class Worklist(Section):
     """What the run itself puts into worklist.csv and report.html."""
 
     budget: str = "5%"
+    by: By = By.RISK
+    per_office: bool = False
+    random_share: Share = 0.0
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    rates: Path | None = None
     report_findings: Annotated[int, Field(ge=0, le=2000)] = 100
 
     @field_validator("budget", mode="before")
@@ -116,6 +132,15 @@ class Worklist(Section):
     def _readable(cls, budget: object) -> str:
         budget_rows(str(budget), 100)
         return str(budget)
+
+    def selection(self) -> Selection:
+        """The same with the rates read.
+
+        Raises:
+            UsageError: if the rates cannot be read.
+        """
+        rates = read_rates(self.rates) if self.rates else {}
+        return Selection(self.budget, self.by, self.per_office, self.random_share, self.seed, rates)
 
 
 class ForeignModel(Section):
@@ -185,23 +210,6 @@ class Config(Section):
     def yesterday(self) -> date:
         """The run date where none is given: the day before today in the configured time zone."""
         return datetime.now(ZoneInfo(self.time_zone)).date() - timedelta(days=1)
-
-
-def budget_rows(budget: str, rows: int) -> int:
-    """How many of `rows` a budget covers: `200`, or `5%`, rounded up.
-
-    >>> budget_rows("5%", 296), budget_rows("200", 296)
-    (15, 200)
-
-    Raises:
-        ValueError: if the budget is neither.
-    """
-    match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)%|([0-9]+)", budget.strip())
-    if not match or (match[1] and float(match[1]) > 100):
-        raise ValueError(f"a budget is a number of declarations such as 200, or a share such as 5%, got {budget!r}")
-    if match[2]:
-        return min(int(match[2]), rows)
-    return min(rows, -int(-float(match[1]) * rows // 100))
 
 
 def load_config(path: Path) -> Config:

@@ -23,13 +23,16 @@ _LIBRARIES = ("hs-audit", "apache-beam", "grpcio", "numpy", "pillow", "pyarrow",
 _DECIDES = {"columns", "keep", "foreign_model", "pictures", "verdict"}
 
 
-def run_id(run_date: date, inputs: Inputs, config: Config, model: ServedModel) -> str:
+def run_id(
+    run_date: date, inputs: Inputs, config: Config, model: ServedModel, look_alikes: Sequence[tuple[str, str]]
+) -> str:
     """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
     made_of = {
         "run_date": run_date.isoformat(),
         "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
         "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
         "configuration": config.model_dump(mode="json", include=_DECIDES),
+        "look_alikes": sorted(look_alikes),
         "model": [model.name, model.version, model.table.labels, model.card.to_json()],
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]

@@ -10,7 +10,6 @@ import argparse
 import base64
 import hashlib
 import io
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,19 +21,21 @@ from typing import Any
 import jinja2
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from markupsafe import Markup
 from PIL import ExifTags, Image
 
 from pipeline.archive import ArchiveFile, DeadLetter, RowGroup, inspect, read_pictures
-from pipeline.config import ColumnNames, budget_rows
-from pipeline.findings import FIELD_NAMES, NOT_SCORED, SCHEMA_VERSION
+from pipeline.config import ColumnNames
+from pipeline.findings import NOT_SCORED
 from pipeline.pictures import PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.published import outside, read_manifest
 from pipeline.rules.errors import UsageError
 from pipeline.rules.hs_codes import LEVELS, HSCode
 from pipeline.rules.nomenclature import description
 from pipeline.rules.reasons import LEVEL_NAMES, VERDICTS, explain, file_words, picture_words, repair_words
 from pipeline.rules.verdicts import VERDICT_OF, Reason, Verdict
-from pipeline.worklist import select
+from pipeline.worklist import NOT_KEPT
 
 _MOST_PICTURES = 4
 _MOST_RECOMMENDATIONS = 3
@@ -56,13 +57,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page of a published run anew."""
-    manifest = _read_manifest(args.published)
-    if args.output.resolve().is_relative_to(args.published.resolve()):
-        raise UsageError(f"nothing is written into a published run; give an --output outside {args.published}")
-    worklist = _read_worklist(args.published, manifest)
-    configuration, page = manifest["configuration"], args.output / "report.html"
+    manifest = read_manifest(args.published)
+    folder = outside(args.published, args.output)
+    worklist = _read_worklist(args.published)
+    configuration, page = manifest["configuration"], folder / "report.html"
     try:
-        args.output.mkdir(parents=True, exist_ok=True)
         most = configuration["worklist"]["report_findings"]
         write_report(page, manifest, worklist, configuration["columns"]["images"], most)
     except OSError as error:
@@ -97,24 +96,11 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
     path.write_text(page, encoding="utf-8")
 
 
-def _read_manifest(published: Path) -> dict[str, Any]:
-    if not (published / "_SUCCESS").is_file():
-        raise UsageError(f"{published} is no published run: it has no _SUCCESS; give a run_date=… folder")
+def _read_worklist(published: Path) -> pa.Table:
     try:
-        manifest = json.loads((published / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{published / 'manifest.json'} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(f"{published / 'manifest.json'} is not of schema_version {SCHEMA_VERSION}")
-    return manifest
-
-
-def _read_worklist(published: Path, manifest: dict[str, Any]) -> pa.Table:
-    budget = budget_rows(manifest["configuration"]["worklist"]["budget"], manifest["rows"]["findings"])
-    try:
-        return select(sorted((published / "findings").glob("*.parquet")), budget)
+        return pq.read_table(published / "worklist.parquet")
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"the findings in {published} cannot be read: {error}") from error
+        raise UsageError(f"{published / 'worklist.parquet'} cannot be read: {error}") from error
 
 
 @dataclass(frozen=True)
@@ -306,7 +292,7 @@ def _rungs(declared: HSCode, finding: Finding) -> Iterator[Rung]:
 
 def _kept(finding: Finding) -> Iterator[tuple[str, str]]:
     for name, value in finding.items():
-        if name not in FIELD_NAMES and value is not None:
+        if name not in NOT_KEPT and value is not None:
             yield name.replace("_", " ").capitalize(), _text(value)
 
 

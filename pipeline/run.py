@@ -64,6 +64,8 @@ def run(args: argparse.Namespace) -> int:
         new_attempt_id(),
         args.saved_model,
         beam_options(config.beam, args.beam_flags),
+        config.worklist.selection(),
+        config.verdict.pairs(),
     )
     night.place.prepare()
     with _logging(night.place.log(night.attempt_id), config.log_format, console), _stoppable(), _progress(console):

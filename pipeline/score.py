@@ -5,7 +5,6 @@ find; `outside` and `bad code` are left out of both sides, as no picture can dec
 """
 
 import argparse
-import csv
 import json
 from collections import Counter
 from dataclasses import dataclass
@@ -15,9 +14,11 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.config import budget_rows
+from pipeline.published import findings_of, read_manifest
 from pipeline.rules.errors import UsageError
+from pipeline.rules.selection import budget_rows
 from pipeline.rules.statistics import Rate
+from pipeline.tables import read_lines
 
 _LEFT_OUT = frozenset({"outside", "bad code"})
 _BUDGETS = ("1%", "2%", "5%", "10%")
@@ -71,21 +72,11 @@ def read_truth(path: Path) -> dict[str, dict[str, str]]:
     Raises:
         UsageError: if the file is missing, lacks a column, or names a declaration twice.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream)
-            missing = {"declaration_id", "kind", "true_hs_code"} - set(reader.fieldnames or ())
-            if missing:
-                raise UsageError(f"{path} has no column {', '.join(sorted(missing))}")
-            truth: dict[str, dict[str, str]] = {}
-            for line in reader:
-                if line["declaration_id"] in truth:
-                    raise UsageError(f"{path}, line {reader.line_num}: {line['declaration_id']!r} stands there twice")
-                truth[line["declaration_id"]] = line
-    except OSError as error:
-        raise UsageError(f"the truth {path} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise UsageError(f"the truth {path} is not UTF-8 text") from error
+    truth: dict[str, dict[str, str]] = {}
+    for place, line in read_lines(path, ("declaration_id", "kind", "true_hs_code")):
+        if line["declaration_id"] in truth:
+            raise UsageError(f"{place}: {line['declaration_id']!r} stands there twice")
+        truth[line["declaration_id"]] = line
     return truth
 
 
@@ -95,10 +86,10 @@ def read_findings(folder: Path) -> list[dict]:
     Raises:
         UsageError: if the folder is no published run.
     """
-    if not (folder / "_SUCCESS").exists():
-        raise UsageError(f"{folder} is not a published run: it has no _SUCCESS")
-    parts = sorted((folder / "findings").glob("*.parquet"))
-    return [finding for part in parts for finding in pq.ParquetFile(part).read(columns=_COLUMNS).to_pylist()]
+    read_manifest(folder)
+    return [
+        finding for part in findings_of(folder) for finding in pq.ParquetFile(part).read(columns=_COLUMNS).to_pylist()
+    ]
 
 
 def score(findings: list[dict], truth: dict[str, dict[str, str]]) -> Score:

@@ -1,23 +1,35 @@
-"""The worklist: the findings that officers should open first, within a budget.
+"""The worklist: the findings that officers should open, exactly as many as they can.
 
-Ranked by risk; equal risks stand in the order of the archive. What cannot be judged has no risk and no place in it.
+Ranked by risk, those that differ come first, then those whose pictures are surely of other goods while the classifier
+does not know the declared code, then the rest; equal ones stand in the order of the archive. Ranked by revenue, those
+with a known stake come first. What cannot be judged is opened only where it is drawn at random: a seeded share of the
+budget is drawn evenly from the whole night, so that its hit rate is that of the night.
 """
 
 import csv
+import hashlib
 import io
-from collections.abc import Iterable
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-_ORDER = [
-    ("risk", "descending"),
-    ("source_file", "ascending"),
-    ("source_row_group", "ascending"),
-    ("source_row", "ascending"),
-]
+from pipeline.findings import FIELD_NAMES
+from pipeline.rules.errors import UsageError
+from pipeline.rules.revenue import stake
+from pipeline.rules.selection import By, Selection
+from pipeline.rules.verdicts import Reason
+
+RANDOM = "random"
+_SOURCE_ROW = ("source_file", "source_row_group", "source_row")
+_ORDER = [("tier", "ascending"), ("score", "descending"), *((name, "ascending") for name in _SOURCE_ROW)]
+_DRAW = [("draw", "ascending")]
 _COLUMNS = (
     "declaration_id",
     "item_no",
@@ -29,57 +41,188 @@ _COLUMNS = (
     "differs_at",
     "risk",
 )
-_SOURCE = ("source_file", "source_row_group", "source_row", "run_id")
+_ADDED = pa.schema(
+    [
+        pa.field("case", pa.int64()),
+        pa.field("chosen_by", pa.string()),
+        pa.field("duty_difference", pa.float64()),
+        pa.field("revenue", pa.float64()),
+    ]
+)
+NOT_KEPT = FIELD_NAMES | set(_ADDED.names)
+_NO_PLACE = 9
 
 
-def select(parts: Iterable[Path], rows: int) -> pa.Table:
-    """The first `rows` findings of the worklist, all columns, best first.
+def check_columns(selection: Selection, names: Sequence[str]) -> None:
+    """Makes sure that the findings have what the selection needs.
+
+    Raises:
+        UsageError: which column is missing, and what for.
+    """
+    if selection.per_office and "office" not in names:
+        raise UsageError("a worklist per office needs the column office, which the archive does not have")
+    if selection.by is By.REVENUE and "value" not in names:
+        raise UsageError("a worklist by revenue needs the column value, which the archive does not have")
+
+
+def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
+    """The worklist, best first: all columns of the findings, and `case`, `chosen_by`, `duty_difference`, `revenue`.
+
+    Lines of one importer with one declared and one recommended code are one case, numbered by the rank of its first.
 
     Args:
-        parts: files of findings; one at a time is in memory.
-        rows: the budget.
+        parts: files of findings; one batch at a time is in memory, and as many rows as the budget has.
+        selection: which.
     """
-    best: pa.Table | None = None
+    parts = list(parts)
+    schema = pq.read_schema(parts[0])
+    offices = _rows_by_office(parts, selection.per_office)
+    budgets = {office: selection.rows(of) for office, of in offices.items()}
+    best: dict[str | None, pa.Table] = {}
+    drawn: dict[str | None, pa.Table] = {}
     for part in parts:
-        file = pq.ParquetFile(part)
-        best = best if best is not None else file.schema_arrow.empty_table()
-        for batch in file.iter_batches(8192):
-            candidates = pa.Table.from_batches([batch.filter(pc.is_valid(batch.column("risk")))])
-            merged = pa.concat_tables([best, candidates])
-            best = merged.take(pc.sort_indices(merged, sort_keys=_ORDER)[:rows])
-    assert best is not None, "a run has at least one file of findings"
-    return best
+        for batch in pq.ParquetFile(part).iter_batches(8192):
+            for office, rows in _by_office(_ranked(batch, selection), selection.per_office):
+                placed = rows.filter(pc.less(rows["tier"], _NO_PLACE))
+                best[office] = _first(best.get(office), placed, budgets[office], _ORDER)
+                drawn[office] = _first(drawn.get(office), rows, selection.drawn(offices[office]), _DRAW)
+    chosen = [_together(best[office], drawn[office], budgets[office], selection.by) for office in best]
+    if not chosen:
+        return pa.schema([*schema, *_ADDED]).empty_table()
+    table = pa.concat_tables(chosen)
+    table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
+    table = table.append_column(_ADDED.field("case"), pa.array(_cases(table), pa.int64()))
+    return table.select([*schema.names, *_ADDED.names])
 
 
-def to_csv(worklist: pa.Table, kept: Iterable[str]) -> str:
-    """The worklist as CSV with a header; cells that a spreadsheet would run as formulas are neutralised.
+def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[str | None]:
+    if not per_office:
+        return Counter({None: sum(pq.read_metadata(part).num_rows for part in parts)})
+    rows: Counter[str | None] = Counter()
+    for part in parts:
+        rows.update(pq.read_table(part, columns=["office"]).column("office").to_pylist())
+    return rows
 
-    Args:
-        worklist: from `select`.
-        kept: names of the passed-through columns.
-    """
-    kept = tuple(kept)
+
+def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[str | None, pa.Table]]:
+    if not per_office:
+        return [(None, rows)]
+    offices = rows["office"].unique().to_pylist()
+    here = {
+        office: pc.is_null(rows["office"]) if office is None else pc.equal(rows["office"], office) for office in offices
+    }
+    return [(office, rows.filter(mask)) for office, mask in here.items()]
+
+
+def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
+    """The findings with their place: tier, score within it, stake, and the number by which they are drawn."""
+    names = [name for name in ("reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations",
+                               "value", "duty_rate", *_SOURCE_ROW) if name in batch.schema.names]  # fmt: skip
+    tiers, scores, differences, revenues, draws = [], [], [], [], []
+    for finding in batch.select(names).to_pylist():
+        recommended = [entry["hs_code"] for entry in finding["recommendations"]]
+        at_stake = stake(
+            finding["risk"],
+            _number(finding.get("value")),
+            finding["declared_hs_code_normalized"],
+            _number(finding.get("duty_rate")),
+            recommended,
+            selection.rates,
+        )
+        revenue = at_stake.revenue if at_stake else None
+        tier, score = _place(finding, revenue if selection.by is By.REVENUE else None)
+        tiers.append(tier)
+        scores.append(score)
+        differences.append(at_stake.duty_difference if at_stake else None)
+        revenues.append(revenue)
+        draws.append(_draw(selection.seed, finding) if selection.random_share else 0)
+    added = {"tier": pa.array(tiers, pa.int8()), "score": pa.array(scores, pa.float64()),
+             "duty_difference": pa.array(differences, pa.float64()), "revenue": pa.array(revenues, pa.float64()),
+             "draw": pa.array(draws, pa.uint64())}  # fmt: skip
+    table = pa.Table.from_batches([batch])
+    for name, values in added.items():
+        table = table.append_column(name, values)
+    return table
+
+
+def _number(written: object) -> float | None:
+    """A value or a rate as archives hold them; None for text, and for what no value or rate can be."""
+    if isinstance(written, (int, float, Decimal)) and math.isfinite(written) and written >= 0:
+        return float(written)
+    return None
+
+
+def _place(finding: dict[str, Any], revenue: float | None) -> tuple[int, float]:
+    if revenue is not None:
+        return 0, revenue
+    if finding["mismatch"]:
+        return 1, finding["risk"]
+    if finding["reason"] == Reason.SURE_OF_OTHERS:
+        return 2, finding["recommendations"][0]["probability"]
+    return (_NO_PLACE, 0.0) if finding["risk"] is None else (3, finding["risk"])
+
+
+def _draw(seed: int, finding: dict[str, Any]) -> int:
+    key = "\0".join(str(finding[name]) for name in _SOURCE_ROW)
+    return int.from_bytes(
+        hashlib.blake2b(key.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little"
+    )
+
+
+def _first(before: pa.Table | None, more: pa.Table, rows: int, order: list[tuple[str, str]]) -> pa.Table:
+    merged = more if before is None else pa.concat_tables([before, more])
+    return merged.take(pc.sort_indices(merged, sort_keys=order)[:rows])
+
+
+def _together(best: pa.Table, drawn: pa.Table, budget: int, by: By) -> pa.Table:
+    """The drawn ones, and of the best ones as many others as the budget still has."""
+    taken = set(_source_rows(drawn))
+    others = [row for row, source in enumerate(_source_rows(best)) if source not in taken]
+    ranked = best.take(pa.array(others[: budget - drawn.num_rows], pa.int64()))
+    return pa.concat_tables(
+        part.append_column("chosen_by", pa.array([why] * part.num_rows, pa.string()))
+        for part, why in ((ranked, by.value), (drawn, RANDOM))
+    )
+
+
+def _source_rows(table: pa.Table) -> list[tuple]:
+    return list(zip(*(table[name].to_pylist() for name in _SOURCE_ROW), strict=True))
+
+
+def _cases(table: pa.Table) -> list[int]:
+    first: dict[tuple, int] = {}
+    importers = table["importer"].to_pylist() if "importer" in table.column_names else [None] * table.num_rows
+    declared = table["declared_hs_code_normalized"].to_pylist()
+    cases = []
+    for rank, (importer, code, recommended) in enumerate(
+        zip(importers, declared, table["recommendations"].to_pylist(), strict=True), start=1
+    ):
+        best = recommended[0]["hs_code"] if recommended else None
+        known = importer is not None and code is not None and best is not None
+        cases.append(first.setdefault((importer, code, best), rank) if known else rank)
+    return cases
+
+
+def write_worklist(worklist: pa.Table, folder: Path) -> None:
+    """Writes worklist.csv and worklist.parquet."""
+    (folder / "worklist.csv").write_text(to_csv(worklist), encoding="utf-8")
+    pq.write_table(worklist, folder / "worklist.parquet")
+
+
+def to_csv(worklist: pa.Table) -> str:
+    """The worklist as CSV with a header; cells that a spreadsheet would run as formulas are neutralised."""
+    kept = [name for name in worklist.column_names if name not in NOT_KEPT]
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        (
-            "rank",
-            *_COLUMNS,
-            "recommended_hs_code",
-            "recommended_probability",
-            "recommended_description",
-            *kept,
-            *_SOURCE,
-        )
-    )
+    recommended = ("recommended_hs_code", "recommended_probability", "recommended_description")
+    writer.writerow(("rank", *_ADDED.names, *_COLUMNS, *recommended, *kept, *_SOURCE_ROW, "run_id"))
     for rank, finding in enumerate(worklist.to_pylist(), start=1):
         best: dict = next(iter(finding["recommendations"]), {})
-        recommended = (best.get("hs_code"), best.get("probability"), best.get("description"))
         cells = (
             rank,
-            *(finding[name] for name in _COLUMNS),
-            *recommended,
-            *(finding[name] for name in (*kept, *_SOURCE)),
+            *(finding[name] for name in (*_ADDED.names, *_COLUMNS)),
+            *(best.get(name) for name in ("hs_code", "probability", "description")),
+            *(finding[name] for name in (*kept, *_SOURCE_ROW, "run_id")),
         )
         writer.writerow([neutralised(cell) for cell in cells])
     return out.getvalue()

@@ -4,8 +4,9 @@ import pytest
 
 from model.experiments import load_experiments
 from pipeline.cli import main
-from pipeline.config import budget_rows, load_config
+from pipeline.config import load_config
 from pipeline.rules.errors import UsageError
+from pipeline.rules.selection import budget_rows
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -32,6 +32,7 @@ from pipeline.rules.hs_codes import HSCode
 from pipeline.rules.nomenclature import description
 from pipeline.rules.reasons import VERDICTS, explain, picture_words, repair_words
 from pipeline.rules.verdicts import Judge, Reason, Verdict
+from pipeline.worklist import select, write_worklist
 from serving.contract import ServedModel
 from tests.archives import BLUE, COLOURS, GREEN, RED, encoded, grey_picture, picture, row, write_archive
 
@@ -107,6 +108,7 @@ class Night:
             ledger=draw_up(inputs, letters, [part]), model=model, thresholds=THRESHOLDS,
             timings_s={},
         )  # fmt: skip
+        write_worklist(select([part], config.worklist.selection()), self.published)
         (self.published / "manifest.json").write_text(json.dumps(described), encoding="utf-8")
         (self.published / "_SUCCESS").touch()
         return self
@@ -474,16 +476,16 @@ def test_an_output_that_cannot_be_written_is_one_sentence(night, tmp_path, capsy
 
     assert main(["report", str(night.published), "--output", str(tmp_path / "out")]) == 2
 
-    assert "report.html cannot be written" in capsys.readouterr().err
+    assert "out cannot be made: File exists" in capsys.readouterr().err
 
 
-def test_findings_that_cannot_be_read_are_one_sentence(night, tmp_path, capsys):
+def test_a_worklist_that_cannot_be_read_is_one_sentence(night, tmp_path, capsys):
     night.audit(row("KR-1", RED, picture(BLUE)))
-    (night.published / "findings" / "part-00000.parquet").write_bytes(b"PAR1")
+    (night.published / "worklist.parquet").write_bytes(b"PAR1")
 
     assert main(["report", str(night.published), "--output", str(tmp_path / "out")]) == 2
 
-    assert "the findings in" in capsys.readouterr().err
+    assert "worklist.parquet cannot be read" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("reason", Reason)

@@ -77,10 +77,10 @@ def test_every_declaration_gets_its_finding_with_a_reason(run, tmp_path, publish
         ("A7", "agrees"),
         ("A8", "code_malformed"),
         ("A9", "code_unknown"),
-        ("A10", "outside_scope"),
+        ("A10", "sure_of_others"),
         ("A11", "unknown_goods"),
         (None, "code_malformed"),
-        ("A1", "outside_scope"),
+        ("A1", "sure_of_others"),
     ]
 
 
@@ -152,7 +152,15 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
 
     manifest = json.loads((published / "manifest.json").read_text())
     names = sorted(path.name for path in published.iterdir())
-    assert names == ["_SUCCESS", "dead_letters", "findings", "manifest.json", "report.html", "worklist.csv"]
+    assert names == [
+        "_SUCCESS",
+        "dead_letters",
+        "findings",
+        "manifest.json",
+        "report.html",
+        "worklist.csv",
+        "worklist.parquet",
+    ]
     assert manifest["rows"]["in_footers"] == manifest["rows"]["findings"] == sum(manifest["verdicts"].values()) == 13
     assert sum(manifest["reasons"].values()) == 13
     assert sum(manifest["pictures"].values()) == sum(len(declared["images"]) for declared in ROWS)
@@ -165,8 +173,40 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
         "findings/part-00000.parquet",
         "report.html",
         "worklist.csv",
+        "worklist.parquet",
     ]
     assert digests["worklist.csv"] == hashlib.sha256((published / "worklist.csv").read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ("verdict: {look_alikes: missing.csv}", "missing.csv cannot be read: No such file"),
+        ("worklist: {rates: missing.csv}", "missing.csv cannot be read: No such file"),
+        ("worklist: {per_office: true}", "a worklist per office needs the column office"),
+        ("worklist: {by: revenue}", "a worklist by revenue needs the column value"),
+    ],
+)
+def test_a_worklist_that_cannot_be_made_is_told_before_the_night(
+    run, config, tmp_path, published, capsys, settings, sentence
+):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    config.write_text(f"server: {{model: hs}}\n{settings}\n")
+
+    assert run() == 2
+    assert sentence in capsys.readouterr().err
+    assert not published.exists()
+
+
+def test_look_alikes_keep_a_verdict_unsure(run, config, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    (tmp_path / "alike.csv").write_text("hs_code,looks_like\n8708.29,3926.90\n8708.29,7326.90\n3926.90,7326.90\n")
+    config.write_text(f"server: {{model: hs}}\nverdict: {{look_alikes: {tmp_path / 'alike.csv'}}}\n")
+
+    assert run() == 0
+    reasons = {finding["reason"] for finding in findings_of(published)}
+    assert "look_alike" in reasons
+    assert "differs" not in reasons
 
 
 def test_readers_use_the_findings_as_one_table(run, tmp_path, published):
@@ -188,7 +228,7 @@ def test_the_worklist_has_the_budget_and_the_riskiest_first(run, tmp_path, publi
 
     lines = (published / "worklist.csv").read_text().splitlines()
     assert len(lines) == 1 + 3
-    assert lines[1].startswith("1,A3,")
+    assert lines[1].startswith("1,1,risk,,,A3,")
 
 
 def test_one_bad_file_costs_that_files_unread_rows_only(run, tmp_path, published):

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,6 +16,7 @@ JUDGE = Judge(TABLE, Thresholds(differs_below=0.05, agrees_above=0.4, unknown_ab
 
 BUMPER = (0.97, 0.01, 0.01, 0.01)
 PLASTIC = (0.01, 0.01, 0.97, 0.01)
+SOME_PART = (0.60, 0.38, 0.01, 0.01)
 OTHER_PART = (0.02, 0.96, 0.01, 0.01)
 BETWEEN = (0.2, 0.02, 0.76, 0.02)
 CLUELESS = (0.25, 0.25, 0.25, 0.25)
@@ -36,7 +39,9 @@ def judged(declared, *pictures, total=None, readable=None):
         ("code_malformed", "n/a", (BUMPER,), None, None),
         ("code_malformed", "8708.3", (BUMPER,), None, None),
         ("code_unknown", "851712", (BUMPER,), None, None),
-        ("outside_scope", "610910", (BUMPER,), None, None),
+        ("sure_of_others", "610910", (BUMPER,), None, None),
+        ("sure_of_others", "870840", (BUMPER,), None, None),  # its heading is known, but not the code
+        ("outside_scope", "610910", (BETWEEN,), None, None),
         ("unknown_goods", "870829", (CLUELESS,), None, None),
         ("pictures_disagree", "870829", (BUMPER, PLASTIC), None, None),
         ("low_confidence", "870829", (BETWEEN,), None, None),
@@ -67,11 +72,35 @@ def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, 
 
 
 def test_only_levels_that_the_classifier_knows_are_judged():
-    same_heading, same_chapter = judged("870840", BUMPER), judged("8711", BUMPER)
+    same_heading, same_chapter = judged("870840", SOME_PART), judged("8711", SOME_PART)
 
     assert list(same_heading.declared_probabilities) == [2, 4]
     assert list(same_chapter.declared_probabilities) == [2]
     assert same_heading.verdict is same_chapter.verdict is Verdict.AGREES
+
+
+@pytest.mark.parametrize(
+    ("pairs", "declared", "picture", "reason"),
+    [
+        ((("870829", "392690"),), "870829", PLASTIC, "look_alike"),
+        ((("392690", "870829"),), "8708290000", PLASTIC, "look_alike"),  # either way round
+        ((("87", "39"),), "870829", PLASTIC, "look_alike"),  # all of two chapters
+        ((("870829", "392690"),), "870899", PLASTIC, "differs"),  # another code
+        ((("870829", "732690"),), "870829", PLASTIC, "differs"),  # the pictures speak for a third one
+        ((("870829", "392690"),), "870829", BUMPER, "agrees"),
+        ((), "870829", PLASTIC, "differs"),
+    ],
+)
+def test_between_look_alikes_the_verdict_stays_unsure(pairs, declared, picture, reason):
+    judge = replace(JUDGE, look_alikes=pairs)
+
+    assert judge(parse_declared_code(declared), Evidence(1, 1, np.array([picture]))).reason == reason
+
+
+def test_a_code_that_the_rest_of_a_chapter_may_hold_is_not_out_of_scope():
+    judge = replace(JUDGE, table=ClassTable(("870829", "87*", "392690", "732690")))
+
+    assert judge(parse_declared_code("871120"), Evidence(1, 1, np.array([BUMPER]))).reason is Reason.AGREES
 
 
 def test_a_code_out_of_scope_still_gets_recommendations():

@@ -24,10 +24,12 @@ _REASONS = {
     Reason.NOT_SCORED: "The pictures could be read, but the classifier gave no answer for them.",
     Reason.CODE_MALFORMED: "The declared code cannot be read as an HS code without guessing.",
     Reason.CODE_UNKNOWN: "The declared code is not in the nomenclature.",
+    Reason.SURE_OF_OTHERS: "The classifier is sure of goods that it knows, but does not know the declared code.",
     Reason.OUTSIDE_SCOPE: "The classifier has learned no goods of the declared chapter.",
     Reason.UNKNOWN_GOODS: "The pictures show nothing that the classifier recognises.",
     Reason.PICTURES_DISAGREE: "Some pictures speak for the declared code, others against it; recommend review.",
     Reason.LOW_CONFIDENCE: "The pictures speak neither clearly for the declared code nor clearly against it.",
+    Reason.LOOK_ALIKE: "The pictures speak for goods that look like those of the declared code.",
     Reason.DIFFERS: "The pictures speak for another {part}; recommend review.",
     Reason.AGREES: "The pictures speak for the declared code.",
 }

@@ -30,10 +30,12 @@ class Reason(StrEnum):
     NOT_SCORED = "not_scored"
     CODE_MALFORMED = "code_malformed"
     CODE_UNKNOWN = "code_unknown"
+    SURE_OF_OTHERS = "sure_of_others"
     OUTSIDE_SCOPE = "outside_scope"
     UNKNOWN_GOODS = "unknown_goods"
     PICTURES_DISAGREE = "pictures_disagree"
     LOW_CONFIDENCE = "low_confidence"
+    LOOK_ALIKE = "look_alike"
     DIFFERS = "differs"
     AGREES = "agrees"
 
@@ -44,10 +46,12 @@ VERDICT_OF = {
     Reason.NOT_SCORED: Verdict.CANNOT_JUDGE,
     Reason.CODE_MALFORMED: Verdict.CANNOT_JUDGE,
     Reason.CODE_UNKNOWN: Verdict.CANNOT_JUDGE,
+    Reason.SURE_OF_OTHERS: Verdict.CANNOT_JUDGE,
     Reason.OUTSIDE_SCOPE: Verdict.CANNOT_JUDGE,
     Reason.UNKNOWN_GOODS: Verdict.CANNOT_JUDGE,
     Reason.PICTURES_DISAGREE: Verdict.UNSURE,
     Reason.LOW_CONFIDENCE: Verdict.UNSURE,
+    Reason.LOOK_ALIKE: Verdict.UNSURE,
     Reason.DIFFERS: Verdict.DIFFERS,
     Reason.AGREES: Verdict.AGREES,
 }
@@ -109,12 +113,17 @@ class Judge:
         thresholds: where the verdicts part.
         assumed_wrong_share: share of wrong declarations among all, for the risk.
         top_k: how many codes to recommend at most.
+        sure_above: probability of a recommended code from which on the pictures are surely of these goods, where the
+            declared code is none that the classifier knows.
+        look_alikes: pairs of codes that no picture can tell apart; a pair of prefixes stands for all codes under them.
     """
 
     table: ClassTable
     thresholds: Thresholds
     assumed_wrong_share: float = 0.05
     top_k: int = 5
+    sure_above: float = 0.9
+    look_alikes: tuple[tuple[str, str], ...] = ()
 
     def __call__(self, declared: ParsedCode, evidence: Evidence) -> Judgement:
         """Judges one declaration."""
@@ -124,6 +133,8 @@ class Judge:
         recommendations = recommend(combined, self.table, self.top_k)
         reason = _out_of_reach(declared, self.table)
         if declared.code is None or reason:
+            if reason is Reason.OUTSIDE_SCOPE and self._sure(recommendations):
+                reason = Reason.SURE_OF_OTHERS
             return Judgement(reason or Reason.CODE_MALFORMED, None, {}, None, recommendations)
         at_levels = declared_probabilities(combined, declared.code, self.table)
         if normalised_entropy(combined) > self.thresholds.unknown_above:
@@ -131,6 +142,14 @@ class Judge:
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(declared.code.digits[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
+        if (
+            reason is Reason.AGREES
+            and self._sure(recommendations)
+            and not len(self.table.columns(declared.code.digits))
+        ):
+            return Judgement(Reason.SURE_OF_OTHERS, None, at_levels, None, recommendations)
+        if reason is Reason.DIFFERS and self._look_alike(combined, declared.code.digits[:finest]):
+            reason = Reason.LOOK_ALIKE
         return Judgement(
             reason,
             self._differs_at(at_levels) if reason is Reason.DIFFERS else None,
@@ -146,6 +165,16 @@ class Judge:
         if low <= probability < high:
             return Reason.LOW_CONFIDENCE
         return Reason.DIFFERS if probability < low else Reason.AGREES
+
+    def _sure(self, recommendations: tuple[Recommendation, ...]) -> bool:
+        return bool(recommendations) and recommendations[0].probability >= self.sure_above
+
+    def _look_alike(self, probabilities: np.ndarray, declared: str) -> bool:
+        """Whether the declared code would not differ, were it one with those that look like it."""
+        pairs = [*self.look_alikes, *((second, first) for first, second in self.look_alikes)]
+        alike = [other for one, other in pairs if declared.startswith(one)]
+        outputs = {output for code in (declared, *alike) for output in self.table.columns(code)}
+        return bool(alike) and float(probabilities[sorted(outputs)].sum()) >= self.thresholds.differs_below
 
     def _differs_at(self, at_levels: dict[int, float]) -> int:
         return min(level for level, probability in at_levels.items() if probability < self.thresholds.differs_below)
