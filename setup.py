@@ -11,6 +11,7 @@ setup(
     package_data={
         "model": ["templates/*"],
         "pipeline": ["configs/*.yaml", "templates/*"],  # pipeline/configs is a link to configs
+        "pipeline.rules": ["words/*.toml"],
         "serving": ["deploy/*"],
     },
     install_requires=[

@@ -29,6 +29,7 @@ COMMANDS = {
     "evaluate": Command("model.evaluate", "what a classifier is worth on cases that it has not seen"),
     "experiment": Command("model.experiment", "a grid of trainings, also the paper's, side by side"),
     "worklist": Command("pipeline.worklist_command", "choose anew what officers should open, within a budget"),
+    "explain": Command("pipeline.explain", "print the whole decision on one declaration"),
     "score": Command("pipeline.score", "compare a run with what is known to be true"),
     "report": Command("pipeline.report", "write the page that officers open, again"),
     "check": Command("pipeline.check", "tell what is wrong before a night is lost"),

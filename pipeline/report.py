@@ -33,7 +33,7 @@ from pipeline.published import outside, read_manifest
 from pipeline.rules.errors import UsageError
 from pipeline.rules.hs_codes import LEVELS, HSCode
 from pipeline.rules.nomenclature import description
-from pipeline.rules.reasons import LEVEL_NAMES, VERDICTS, explain, file_words, picture_words, repair_words
+from pipeline.rules.reasons import explain, file_words, level_name, picture_words, repair_words, verdict_words
 from pipeline.rules.verdicts import VERDICT_OF, Reason, Verdict
 from pipeline.worklist import NOT_KEPT
 
@@ -142,10 +142,12 @@ class Chapter:
 def _groups(manifest: dict[str, Any]) -> list[Group]:
     total = manifest["rows"]["findings"]
     groups = []
-    for verdict, words in VERDICTS.items():
+    for verdict in (Verdict.DIFFERS, Verdict.UNSURE, Verdict.AGREES, Verdict.CANNOT_JUDGE):
         counts = {reason: manifest["reasons"].get(reason, 0) for reason in Reason if VERDICT_OF[reason] is verdict}
         reasons = [_figure(reason, explain(reason), count, total) for reason, count in counts.items() if count]
-        groups.append(Group(_figure(verdict, words, manifest["verdicts"].get(verdict, 0), total), reasons))
+        groups.append(
+            Group(_figure(verdict, verdict_words(verdict), manifest["verdicts"].get(verdict, 0), total), reasons)
+        )
     return groups
 
 
@@ -259,7 +261,7 @@ def _entry(rank: int, finding: Finding, pictures: list[Thumbnail]) -> Entry:
     return Entry(
         rank,
         finding,
-        VERDICTS[Verdict(finding["verdict"])],
+        verdict_words(Verdict(finding["verdict"])),
         explain(Reason(finding["reason"]), declared, differs_at, recommended),
         _parted(declared, differs_at) if declared else None,
         description(declared) if declared else None,
@@ -287,7 +289,7 @@ def _rungs(declared: HSCode, finding: Finding) -> Iterator[Rung]:
     for level in LEVELS:
         code, probability = declared.at(level), finding[f"declared_probability_{level}"]
         if code is not None and probability is not None:
-            yield Rung(LEVEL_NAMES[level], code, probability, level >= (finding["differs_at"] or max(LEVELS) + 1))
+            yield Rung(level_name(level), code, probability, level >= (finding["differs_at"] or max(LEVELS) + 1))
 
 
 def _kept(finding: Finding) -> Iterator[tuple[str, str]]:

@@ -1,0 +1,90 @@
+"""`hs-audit explain`, and the sentences of the catalogues."""
+
+import re
+
+import pytest
+
+from pipeline.cli import main
+from pipeline.rules.reasons import LANGUAGES, catalogue
+from pipeline.rules.verdicts import Reason, Verdict
+from tests.archives import GREEN, RED, picture, row, write_archive
+
+RUN_DATE = "2026-11-21"
+
+
+@pytest.fixture(scope="module")
+def published(colour_server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    rows = [
+        row("A1", "8708.29-0000", picture(GREEN), picture(GREEN, shade=1), b"%PDF-1.7"),
+        row("A2", "n/a"),
+        row("A3#7", "870829", picture(RED)),
+        row("A4", "870829", picture(RED), item_no=1),
+        row("A4", "392690", picture(RED), item_no=2),
+    ]
+    write_archive(folder / "a.parquet", rows)
+    (folder / "config.yaml").write_text("server: {model: hs}\n")
+    flags = [f"--config={folder}/config.yaml", f"--input={folder}/a.parquet", f"--output={folder}/audits"]
+    assert main(["run", f"--run-date={RUN_DATE}", f"--server={colour_server}", *flags]) == 0
+    return folder / "audits" / f"run_date={RUN_DATE}"
+
+
+def explained(published, capsys, *arguments: str) -> str:
+    assert main(["explain", str(published), *arguments]) == 0
+    return capsys.readouterr().out
+
+
+def test_the_whole_decision_is_printed(published, capsys):
+    text = explained(published, capsys, "A1")
+
+    read = ("'8708.29-0000'", "8708.29.0000", "Not a picture (PDF)", "a.parquet")
+    decided = ("Recommend review (differs)", "another chapter", "differs below", "◄ differs", "3926.90", "risk")
+    for said in (*read, *decided, "hs version 1", "of the model"):
+        assert said in text
+
+
+def test_a_finding_about_which_nothing_is_known_is_explained_too(published, capsys):
+    text = explained(published, capsys, "A2")
+
+    assert "Cannot judge (no_picture): The declaration has no picture." in text
+    assert "no code" in text
+    assert "levels" not in text
+
+
+def test_an_item_is_chosen_by_its_number(published, capsys):
+    both, second = explained(published, capsys, "A4"), explained(published, capsys, "A4#2")
+
+    assert both.count("read as") == 2
+    assert second.count("read as") == 1
+    assert "'392690'" in second
+
+
+def test_an_id_may_hold_the_sign_that_parts_items(published, capsys):
+    assert "A3#7" in explained(published, capsys, "A3#7")
+
+
+def test_an_unknown_declaration_is_one_sentence(published, capsys):
+    assert main(["explain", str(published), "A9"]) == 2
+    assert "has no finding of declaration A9" in capsys.readouterr().err
+
+
+def test_other_languages_say_the_same(published, capsys):
+    text = explained(published, capsys, "A1", "--language=ko")
+
+    assert "검토 권고" in text
+    assert "예: 3926.90" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_catalogue_has_every_sentence_with_the_same_gaps(language):
+    ours, english = catalogue(language), catalogue("en")
+
+    assert {name: set(section) for name, section in ours.items()} == {
+        name: set(section) for name, section in english.items()
+    }
+    for name, section in english.items():
+        for key, sentence in section.items():
+            gaps = re.findall(r"\{\w+\}", sentence)
+            assert sorted(re.findall(r"\{\w+\}", ours[name][key])) == sorted(gaps), (name, key)
+    assert set(ours["reasons"]) == set(Reason)
+    assert set(ours["verdicts"]) == set(Verdict)
