@@ -7,22 +7,44 @@ find; `outside` and `bad code` are left out of both sides, as no picture can dec
 import argparse
 import json
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
 from pipeline.published import findings_of, read_manifest
 from pipeline.rules.errors import UsageError
+from pipeline.rules.revenue import stake
 from pipeline.rules.selection import budget_rows
 from pipeline.rules.statistics import Rate
-from pipeline.tables import read_lines
+from pipeline.tables import known_code, read_lines, read_rates
+from pipeline.worklist import RANDOM, number
 
 _LEFT_OUT = frozenset({"outside", "bad code"})
 _BUDGETS = ("1%", "2%", "5%", "10%")
-_COLUMNS = ["declaration_id", "item_no", "verdict", "reason", "mismatch", "risk", "recommendations"]
+_COLUMNS = (
+    "declaration_id", "declared_hs_code_normalized", "verdict", "reason", "mismatch", "risk", "recommendations",
+    "office", "value", "duty_rate",
+)  # fmt: skip
+_RISK_BINS = 10
+_MOST_GROUPS = 12
+
+Truth = dict[str, str]
+Known = list[tuple[dict[str, Any], Truth]]
+
+
+@dataclass(frozen=True)
+class Group:
+    """What the flag is worth for one office or chapter."""
+
+    counted: int
+    precision: Rate
+    recall: Rate
 
 
 @dataclass(frozen=True)
@@ -31,34 +53,53 @@ class Score:
 
     Attributes:
         counted: findings on both sides.
-        wrong: of them declared under a wrong code.
+        wrong: of them declared under a wrong code; where the truth is of a fair sample, their share is what
+            `assumed_wrong_share` should be.
         precision: wrong ones among the flagged.
         recall: flagged ones among the wrong.
         at_budget: budget → (wrong ones among those inspected, of the wrong ones how many are among them), by risk.
+        revenue_at_budget: budget → share of the duty at stake in all wrong ones that is found, by risk and by revenue;
+            None without rates, or where nothing is at stake.
+        risk_error: mean distance of risk from the share of wrong ones, over ten bins; None where nothing has a risk.
+        drawn: wrong ones among those that the worklist drew at random; None where it drew none that the truth names.
         top_1: level → findings with pictures whose first recommendation is right to that digit.
         kinds: kind → verdict → count.
+        offices, chapters: the flag in each, most findings first.
     """
 
     counted: int
-    wrong: int
+    wrong: Rate
     precision: Rate
     recall: Rate
     at_budget: dict[str, tuple[Rate, Rate]]
+    revenue_at_budget: dict[str, tuple[float, float]] | None
+    risk_error: float | None
+    drawn: Rate | None
     top_1: dict[int, Rate]
     kinds: dict[str, Counter[str]]
+    offices: dict[str, Group]
+    chapters: dict[str, Group]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a published run_date=… folder")
     parser.add_argument("--truth", type=Path, required=True, help="CSV with declaration_id, kind and true_hs_code")
+    parser.add_argument(
+        "--rates", type=Path, metavar="FILE", help="CSV with hs_code and duty_rate (percent), for revenue"
+    )
+    parser.add_argument(
+        "--worklist", type=Path, metavar="FILE", help="worklist.parquet with a random share (default: the run's own)"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the score."""
     truth = read_truth(args.truth)
-    measured = score(read_findings(args.run), truth)
+    rates = read_rates(args.rates) if args.rates else {}
+    findings = read_findings(args.run)
+    measured = score(findings, truth, rates, read_drawn(args.worklist or args.run / "worklist.parquet"))
     if args.json:
         print(json.dumps(_as_json(measured), indent=2))
     else:
@@ -66,34 +107,59 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_truth(path: Path) -> dict[str, dict[str, str]]:
+def read_truth(path: Path) -> dict[str, Truth]:
     """declaration_id → its line of the truth file.
 
     Raises:
-        UsageError: if the file is missing, lacks a column, or names a declaration twice.
+        UsageError: if the file is missing, lacks a column, names a declaration twice or a code that does not exist.
     """
-    truth: dict[str, dict[str, str]] = {}
+    truth: dict[str, Truth] = {}
     for place, line in read_lines(path, ("declaration_id", "kind", "true_hs_code")):
         if line["declaration_id"] in truth:
             raise UsageError(f"{place}: {line['declaration_id']!r} stands there twice")
+        if line["true_hs_code"]:
+            line["true_hs_code"] = known_code(line["true_hs_code"], place)
         truth[line["declaration_id"]] = line
     return truth
 
 
-def read_findings(folder: Path) -> list[dict]:
+def read_findings(folder: Path) -> list[dict[str, Any]]:
     """The findings of a published run, as far as scoring needs them.
 
     Raises:
         UsageError: if the folder is no published run.
     """
     read_manifest(folder)
-    return [
-        finding for part in findings_of(folder) for finding in pq.ParquetFile(part).read(columns=_COLUMNS).to_pylist()
-    ]
+    findings: list[dict[str, Any]] = []
+    for part in findings_of(folder):
+        file = pq.ParquetFile(part)
+        findings += file.read(columns=[name for name in _COLUMNS if name in file.schema_arrow.names]).to_pylist()
+    return findings
 
 
-def score(findings: list[dict], truth: dict[str, dict[str, str]]) -> Score:
+def read_drawn(worklist: Path) -> set[str]:
+    """The ids that a worklist drew at random.
+
+    Raises:
+        UsageError: if it cannot be read.
+    """
+    try:
+        table = pq.read_table(worklist, columns=["declaration_id", "chosen_by"])
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{worklist} cannot be read: {error}") from error
+    return {row["declaration_id"] for row in table.to_pylist() if row["chosen_by"] == RANDOM}
+
+
+def score(
+    findings: list[dict[str, Any]], truth: Mapping[str, Truth], rates: Mapping[str, float], drawn: Set[str]
+) -> Score:
     """Compares findings with the truth; findings that it does not name are left out.
+
+    Args:
+        findings: rows, with the columns that scoring needs.
+        truth: declaration_id → its line.
+        rates: digits of a code or prefix → duty in percent.
+        drawn: ids that were drawn at random.
 
     Raises:
         UsageError: if the truth names none of the findings.
@@ -104,28 +170,89 @@ def score(findings: list[dict], truth: dict[str, dict[str, str]]) -> Score:
     kinds: dict[str, Counter[str]] = {}
     for finding, line in known:
         kinds.setdefault(line["kind"], Counter())[finding["verdict"]] += 1
-    counted = [(finding, line["kind"] == "wrong") for finding, line in known if line["kind"] not in _LEFT_OUT]
-    wrong = sum(is_wrong for _, is_wrong in counted)
-    found = sum(is_wrong for finding, is_wrong in counted if finding["mismatch"])
+    counted = [(finding, line) for finding, line in known if line["kind"] not in _LEFT_OUT]
+    wrong = sum(_is_wrong(line) for _, line in counted)
+    flag = _group(counted)
+    at_random = [line for finding, line in known if finding["declaration_id"] in drawn]
     return Score(
         len(counted),
-        wrong,
-        Rate(found, sum(finding["mismatch"] for finding, _ in counted)),
-        Rate(found, wrong),
+        Rate(wrong, len(counted)),
+        flag.precision,
+        flag.recall,
         {budget: _at_budget(counted, budget_rows(budget, len(counted)), wrong) for budget in _BUDGETS},
+        _revenue_at_budget(counted, rates),
+        _risk_error(counted),
+        Rate(sum(map(_is_wrong, at_random)), len(at_random)) if at_random else None,
         {level: _top_1(known, level) for level in (6, 4, 2)},
         kinds,
+        _groups(counted, lambda finding: finding.get("office")),
+        _groups(counted, lambda finding: (finding["declared_hs_code_normalized"] or "")[:2] or None),
     )
 
 
-def _at_budget(counted: list[tuple[dict, bool]], rows: int, wrong: int) -> tuple[Rate, Rate]:
+def _is_wrong(line: Truth) -> bool:
+    return line["kind"] == "wrong"
+
+
+def _group(counted: Known) -> Group:
+    found = sum(_is_wrong(line) for finding, line in counted if finding["mismatch"])
+    flagged, wrong = sum(finding["mismatch"] for finding, _ in counted), sum(_is_wrong(line) for _, line in counted)
+    return Group(len(counted), Rate(found, flagged), Rate(found, wrong))
+
+
+def _groups(counted: Known, key: Callable[[dict[str, Any]], str | None]) -> dict[str, Group]:
+    members: dict[str, Known] = {}
+    for finding, line in counted:
+        name = key(finding)
+        if name is not None:
+            members.setdefault(str(name), []).append((finding, line))
+    return {name: _group(mine) for name, mine in sorted(members.items(), key=lambda pair: (-len(pair[1]), pair[0]))}
+
+
+def _risk_error(counted: Known) -> float | None:
+    pairs = [(finding["risk"], _is_wrong(line)) for finding, line in counted if finding["risk"] is not None]
+    if not pairs:
+        return None
+    bins: dict[int, list[tuple[float, bool]]] = {}
+    for risk, is_wrong in pairs:
+        bins.setdefault(min(int(risk * _RISK_BINS), _RISK_BINS - 1), []).append((risk, is_wrong))
+    return sum(abs(sum(risk - is_wrong for risk, is_wrong in mine)) for mine in bins.values()) / len(pairs)
+
+
+def _revenue_at_budget(counted: Known, rates: Mapping[str, float]) -> dict[str, tuple[float, float]] | None:
+    """Of the duty that all wrong codes move, how much lies in the first of each order."""
+    if not rates:
+        return None
+    by_risk, by_revenue = [], []
+    for finding, line in counted:
+        declared, declared_rate = finding["declared_hs_code_normalized"], number(finding.get("duty_rate"))
+        value, risk = number(finding.get("value")), finding["risk"]
+        recommended = [best["hs_code"] for best in finding["recommendations"]]
+        expected = stake(risk, value, declared, declared_rate, recommended, rates)
+        true = stake(1.0, value, declared, declared_rate, [line["true_hs_code"]], rates) if _is_wrong(line) else None
+        duty = true.revenue if true else 0.0
+        by_risk.append((-1.0 if risk is None else risk, duty))
+        by_revenue.append((-1.0 if expected is None else expected.revenue, duty))
+    total = sum(duty for _, duty in by_risk)
+    if not total:
+        return None
+
+    def share(ranked: list[tuple[float, float]], rows: int) -> float:
+        first = sorted(ranked, key=lambda pair: -pair[0])[:rows]
+        return sum(duty for _, duty in first) / total
+
+    rows = {budget: budget_rows(budget, len(counted)) for budget in _BUDGETS}
+    return {budget: (share(by_risk, count), share(by_revenue, count)) for budget, count in rows.items()}
+
+
+def _at_budget(counted: Known, rows: int, wrong: int) -> tuple[Rate, Rate]:
     """Exactly `rows` findings are opened, by falling risk; those without risk last, in the order of the archive."""
     ranked = sorted(counted, key=lambda pair: -1.0 if pair[0]["risk"] is None else pair[0]["risk"], reverse=True)
-    hits = sum(is_wrong for _, is_wrong in ranked[:rows])
+    hits = sum(_is_wrong(line) for _, line in ranked[:rows])
     return Rate(hits, rows), Rate(hits, wrong)
 
 
-def _top_1(known: list[tuple[dict, dict[str, str]]], level: int) -> Rate:
+def _top_1(known: Known, level: int) -> Rate:
     recommended = [
         (finding["recommendations"][0]["hs_code"], line["true_hs_code"])
         for finding, line in known
@@ -135,31 +262,65 @@ def _top_1(known: list[tuple[dict, dict[str, str]]], level: int) -> Rate:
 
 
 def _print(measured: Score, console: Console) -> None:
-    console.print(f"{measured.counted} findings counted, {measured.wrong} of them declared under a wrong code")
-    console.print(f"flag: precision {measured.precision}, recall {measured.recall}", highlight=False)
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
+
+    say(f"{measured.counted} findings counted; declared under a wrong code: {_with_interval(measured.wrong)}")
+    say(f"flag: precision {_with_interval(measured.precision)}")
+    say(f"      recall {_with_interval(measured.recall)}")
     for level, rate in measured.top_1.items():
-        console.print(f"first recommendation right at {level} digits: {rate}", highlight=False)
-    budgets = Table("opened", "wrong among them", "of all wrong ones", title="by risk", title_justify="left")
-    for budget, (precision, recall) in measured.at_budget.items():
-        budgets.add_row(budget, str(precision), str(recall))
-    console.print(budgets)
+        say(f"first recommendation right at {level} digits: {_with_interval(rate)}")
+    if measured.risk_error is not None:
+        say(f"risk: {measured.risk_error:.3f} away from the share of wrong ones, on average")
+    if measured.drawn:
+        say(f"wrong among those drawn at random: {_with_interval(measured.drawn)}")
+    console.print(_budgets(measured))
     verdicts = ("agrees", "differs", "unsure", "cannot_judge")
     kinds = Table("kind", *verdicts, title="verdicts", title_justify="left")
     for kind, counts in sorted(measured.kinds.items()):
         kinds.add_row(kind, *(str(counts[verdict]) for verdict in verdicts))
     console.print(kinds)
+    for name, groups in (("office", measured.offices), ("chapter", measured.chapters)):
+        if groups:
+            console.print(_flag_by(name, groups))
 
 
-def _as_json(measured: Score) -> dict:
-    def rate(value: Rate) -> dict:
-        return {"hits": value.hits, "of": value.of, "share": value.share}
+def _budgets(measured: Score) -> Table:
+    revenue = measured.revenue_at_budget
+    more = ("duty found by risk", "by revenue") if revenue else ()
+    table = Table("opened", "wrong among them", "of all wrong ones", *more, title="by risk", title_justify="left")
+    for budget, (precision, recall) in measured.at_budget.items():
+        table.add_row(
+            budget, str(precision), str(recall), *(f"{share:.0%}" for share in (revenue or {}).get(budget, ()))
+        )
+    return table
 
-    return {
-        "counted": measured.counted,
-        "wrong": measured.wrong,
-        "precision": rate(measured.precision),
-        "recall": rate(measured.recall),
-        "at_budget": {k: {"precision": rate(p), "recall": rate(r)} for k, (p, r) in measured.at_budget.items()},
-        "top_1": {str(level): rate(value) for level, value in measured.top_1.items()},
-        "kinds": {kind: dict(counts) for kind, counts in measured.kinds.items()},
-    }
+
+def _flag_by(name: str, groups: dict[str, Group]) -> Table:
+    title = f"the flag by {name}" + (
+        f", the first {_MOST_GROUPS} of {len(groups)}" if len(groups) > _MOST_GROUPS else ""
+    )
+    table = Table(name, "findings", "precision", "recall", title=title, title_justify="left")
+    for key, group in list(groups.items())[:_MOST_GROUPS]:
+        table.add_row(key, str(group.counted), str(group.precision), str(group.recall))
+    return table
+
+
+def _with_interval(rate: Rate) -> str:
+    low, high = rate.interval
+    return f"{rate}, {low:.3f} to {high:.3f} at 95 %" if rate.of else str(rate)
+
+
+def _as_json(measured: Score) -> dict[str, Any]:
+    def plain(value: object) -> object:
+        if isinstance(value, Rate):
+            return {"hits": value.hits, "of": value.of, "share": value.share, "interval_95": value.interval}
+        if isinstance(value, Group):
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        if isinstance(value, Mapping):
+            return {str(key): plain(each) for key, each in value.items()}
+        if isinstance(value, tuple):
+            return [plain(each) for each in value]
+        return value
+
+    return {field.name: plain(getattr(measured, field.name)) for field in fields(measured)}

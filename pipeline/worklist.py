@@ -123,9 +123,9 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
         recommended = [entry["hs_code"] for entry in finding["recommendations"]]
         at_stake = stake(
             finding["risk"],
-            _number(finding.get("value")),
+            number(finding.get("value")),
             finding["declared_hs_code_normalized"],
-            _number(finding.get("duty_rate")),
+            number(finding.get("duty_rate")),
             recommended,
             selection.rates,
         )
@@ -145,8 +145,12 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
     return table
 
 
-def _number(written: object) -> float | None:
-    """A value or a rate as archives hold them; None for text, and for what no value or rate can be."""
+def number(written: object) -> float | None:
+    """A value or a rate as archives hold them; None for text, and for what no value or rate can be.
+
+    >>> number(Decimal("12.5")), number(float("nan")), number("12.5")
+    (12.5, None, None)
+    """
     if isinstance(written, (int, float, Decimal)) and math.isfinite(written) and written >= 0:
         return float(written)
     return None

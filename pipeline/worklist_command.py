@@ -2,6 +2,7 @@
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         write_worklist(worklist, folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    _say(worklist, folder, Console())
+    _say(worklist, rates, folder, Console())
     return 0
 
 
@@ -68,13 +69,13 @@ def _share(written: str) -> float:
         raise UsageError(f"a share is written 5% or 0.05, got {written!r}") from None
 
 
-def _say(worklist: pa.Table, folder: Path, console: Console) -> None:
+def _say(worklist: pa.Table, rates: Mapping[str, float], folder: Path, console: Console) -> None:
     chosen = Counter(worklist["chosen_by"].to_pylist())
     how = ", ".join(
         f"{count} by {name}" if name != "random" else f"{count} at random" for name, count in chosen.items()
     )
     cases = len(set(worklist["case"].to_pylist()))
     console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}", highlight=False)
-    if unknown := worklist["revenue"].null_count:
+    if rates and (unknown := worklist["revenue"].null_count):
         console.print(f"{unknown} of them without a stake: risk, value or a rate is missing", highlight=False)
     console.print(str(folder / "worklist.csv"), highlight=False, soft_wrap=True)
