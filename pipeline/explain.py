@@ -135,8 +135,11 @@ def _recommendations(finding: Finding) -> Table:
 
 
 def _pictures(finding: Finding, language: str) -> Table:
-    table = Table("picture", "what became of it", "SHA-256", title="pictures", title_justify="left")
+    disagreement = finding["disagreement"]
+    title = "pictures" if disagreement is None else f"pictures; on average two of them disagree on {disagreement:.0%}"
+    table = Table("picture", "what became of it", "counts for", "SHA-256", title=title, title_justify="left")
     for number, picture in enumerate(finding["pictures"], start=1):
         words = picture_words(picture["status"], picture["detail"], language)
-        table.add_row(str(number), escape(printable(words)), picture["sha256"][:16] + "…")
+        weight = "" if picture["weight"] is None else f"{picture['weight']:.0%}"
+        table.add_row(str(number), escape(printable(words)), weight, picture["sha256"][:16] + "…")
     return table

@@ -31,6 +31,7 @@ _PICTURE = pa.struct(
         pa.field("sha256", pa.string(), nullable=False),
         pa.field("status", pa.string(), nullable=False),
         pa.field("detail", pa.string()),
+        pa.field("weight", pa.float64()),  # share of what the pictures say together; null for one that did not count
     ]
 )
 FIELDS = (
@@ -53,6 +54,7 @@ FIELDS = (
     pa.field("risk", pa.float64()),
     pa.field("images_total", pa.int32(), nullable=False),
     pa.field("images_used", pa.int32(), nullable=False),
+    pa.field("disagreement", pa.float64()),
     pa.field("pictures", pa.list_(_PICTURE), nullable=False),
     pa.field("model_name", pa.string(), nullable=False),
     pa.field("model_version", pa.int64(), nullable=False),
@@ -113,7 +115,8 @@ class FindingsTable:
         for row, code in enumerate(written):
             mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
             parsed = parse_declared_code(code)
-            judgement = self.judge(parsed, evidence(classified, mine))
+            counted = counted_once(classified, mine)
+            judgement = self.judge(parsed, evidence(classified, mine, counted))
             rows.append(
                 {
                     "source_row": declarations.first_row + row,
@@ -121,7 +124,7 @@ class FindingsTable:
                     "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
                     "code_repair": parsed.repair,
                     **_judgement_fields(judgement),
-                    **_picture_fields(classified, mine),
+                    **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
                 }
             )
         return self._assemble(declarations, rows)
@@ -147,15 +150,20 @@ class FindingsTable:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
-def evidence(classified: Classified, mine: slice) -> Evidence:
-    """What a declaration's pictures say; the same picture twice counts once."""
-    statuses = classified.statuses[mine]
+def counted_once(classified: Classified, mine: slice) -> list[int]:
+    """The positions of a declaration's classified pictures; the same picture twice counts once."""
     first_of: dict[str, int] = {}
-    for position, (digest, status) in enumerate(zip(classified.digests[mine], statuses, strict=True)):
-        if status == "ok":
-            first_of.setdefault(digest, mine.start + position)
+    for position in range(mine.start, mine.stop):
+        if classified.statuses[position] == "ok":
+            first_of.setdefault(classified.digests[position], position)
+    return list(first_of.values())
+
+
+def evidence(classified: Classified, mine: slice, counted: list[int]) -> Evidence:
+    """What a declaration's pictures say, of which those at `counted` are looked at."""
+    statuses = classified.statuses[mine]
     readable = sum(status in ("ok", NOT_SCORED) for status in statuses)
-    return Evidence(len(statuses), readable, classified.probabilities[list(first_of.values())])
+    return Evidence(len(statuses), readable, classified.probabilities[counted])
 
 
 def _judgement_fields(judgement: Judgement) -> dict:
@@ -165,6 +173,7 @@ def _judgement_fields(judgement: Judgement) -> dict:
         "mismatch": judgement.verdict is Verdict.DIFFERS,
         "differs_at": judgement.differs_at,
         "risk": judgement.risk,
+        "disagreement": judgement.disagreement,
         "recommendations": [
             {"hs_code": best.code.digits, "probability": best.probability, "description": description(best.code)}
             for best in judgement.recommendations
@@ -173,14 +182,16 @@ def _judgement_fields(judgement: Judgement) -> dict:
     }
 
 
-def _picture_fields(classified: Classified, mine: slice) -> dict:
+def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict:
     digests, statuses, details = classified.digests[mine], classified.statuses[mine], classified.details[mine]
     return {
         "images_total": len(statuses),
         "images_used": sum(status == "ok" for status in statuses),
         "pictures": [
-            {"sha256": digest, "status": str(status), "detail": detail}
-            for digest, status, detail in zip(digests, statuses, details, strict=True)
+            {"sha256": digest, "status": str(status), "detail": detail, "weight": weights.get(position)}
+            for position, (digest, status, detail) in enumerate(
+                zip(digests, statuses, details, strict=True), mine.start
+            )
         ],
     }
 

@@ -9,7 +9,7 @@ from pipeline.rules.card import Card, Thresholds
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.declared_codes import parse_declared_code
 from pipeline.rules.hs_codes import HSCode
-from pipeline.rules.verdicts import VERDICT_OF, Evidence, Judge, Reason, Verdict, normalised_entropy, risk
+from pipeline.rules.verdicts import VERDICT_OF, Evidence, Judge, Reason, Verdict, combine, normalised_entropy, risk
 
 TABLE = ClassTable(("870829", "870899", "392690", "732690"))
 JUDGE = Judge(TABLE, Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.8))
@@ -101,6 +101,40 @@ def test_a_code_that_the_rest_of_a_chapter_may_hold_is_not_out_of_scope():
     judge = replace(JUDGE, table=ClassTable(("870829", "87*", "392690", "732690")))
 
     assert judge(parse_declared_code("871120"), Evidence(1, 1, np.array([BUMPER]))).reason is Reason.AGREES
+
+
+def test_a_picture_unlike_the_others_is_outvoted():
+    label = (0.01, 0.01, 0.01, 0.97)
+
+    judgement = judged("870829", BUMPER, BUMPER, label)
+
+    assert judgement.recommendations[0].code == HSCode("870829")
+    assert judgement.recommendations[0].probability > np.mean([BUMPER, BUMPER, label], axis=0)[0]
+    assert judgement.weights[2] < judgement.weights[0] / 4
+    assert sum(judgement.weights) == pytest.approx(1)
+    assert judgement.disagreement == pytest.approx(0.64, abs=0.01)
+
+
+def test_one_picture_alone_is_believed_as_it_is():
+    judgement = judged("870829", BETWEEN)
+
+    assert (judgement.weights, judgement.disagreement) == ((1.0,), None)
+    assert judgement.declared_probabilities[6] == pytest.approx(0.2)
+
+
+@given(
+    st.lists(
+        st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(lambda row: sum(row) > 1e-6), min_size=1, max_size=6
+    )
+)
+def test_pictures_together_are_a_distribution_whatever_their_order(rows):
+    several = np.array(rows) / np.sum(rows, axis=1, keepdims=True)
+
+    together, reversed_ = combine(several), combine(several[::-1])
+
+    assert together.probabilities.sum() == pytest.approx(1)
+    assert (together.probabilities >= 0).all()
+    assert together.probabilities == pytest.approx(reversed_.probabilities, abs=1e-9)
 
 
 def test_a_code_out_of_scope_still_gets_recommendations():

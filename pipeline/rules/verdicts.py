@@ -1,7 +1,7 @@
 """From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -57,6 +57,10 @@ VERDICT_OF = {
 }
 
 
+_LEAST_WEIGHT = 0.1  # of a picture that has nothing in common with the others
+_LEAST_PROBABILITY = 1e-9  # no picture alone rules a code out for good
+
+
 @dataclass(frozen=True)
 class Evidence:
     """What became of a declaration's pictures.
@@ -70,6 +74,21 @@ class Evidence:
     images_total: int
     images_readable: int
     probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class Combined:
+    """What several pictures say together.
+
+    Attributes:
+        probabilities: float64 [C].
+        weights: float64 [k], how much each picture counts; they sum to 1.
+        disagreement: mean share of their probability that two pictures do not have in common, 0 to 1; None for one.
+    """
+
+    probabilities: np.ndarray
+    weights: np.ndarray
+    disagreement: float | None
 
 
 @dataclass(frozen=True)
@@ -90,13 +109,17 @@ class Judgement:
         declared_probabilities: level → summed probability of the declared code, for each level that was judged.
         risk: probability that the declared code is wrong; None where nothing can be judged.
         recommendations: the most probable codes, best first; empty where no picture was classified.
+        weights: how much each classified picture counted; they sum to 1.
+        disagreement: of the pictures, 0 to 1; None unless there are several.
     """
 
     reason: Reason
-    differs_at: int | None
-    declared_probabilities: dict[int, float]
-    risk: float | None
-    recommendations: tuple[Recommendation, ...]
+    differs_at: int | None = None
+    declared_probabilities: dict[int, float] = field(default_factory=dict)
+    risk: float | None = None
+    recommendations: tuple[Recommendation, ...] = ()
+    weights: tuple[float, ...] = ()
+    disagreement: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -128,27 +151,31 @@ class Judge:
     def __call__(self, declared: ParsedCode, evidence: Evidence) -> Judgement:
         """Judges one declaration."""
         if not len(evidence.probabilities):
-            return Judgement(_nothing_classified(evidence), None, {}, None, ())
-        combined = evidence.probabilities.mean(axis=0, dtype=np.float64)
+            return Judgement(_nothing_classified(evidence))
+        combined = combine(evidence.probabilities)
+        return replace(
+            self._judge(declared, evidence, combined.probabilities),
+            weights=tuple(combined.weights.tolist()),
+            disagreement=combined.disagreement,
+        )
+
+    def _judge(self, declared: ParsedCode, evidence: Evidence, combined: np.ndarray) -> Judgement:
         recommendations = recommend(combined, self.table, self.top_k)
         reason = _out_of_reach(declared, self.table)
         if declared.code is None or reason:
             if reason is Reason.OUTSIDE_SCOPE and self._sure(recommendations):
                 reason = Reason.SURE_OF_OTHERS
-            return Judgement(reason or Reason.CODE_MALFORMED, None, {}, None, recommendations)
+            return Judgement(reason or Reason.CODE_MALFORMED, recommendations=recommendations)
+        code = declared.code.digits
         at_levels = declared_probabilities(combined, declared.code, self.table)
         if normalised_entropy(combined) > self.thresholds.unknown_above:
             return Judgement(Reason.UNKNOWN_GOODS, None, at_levels, None, recommendations)
         finest = max(at_levels)
-        one_by_one = evidence.probabilities[:, self.table.columns(declared.code.digits[:finest])].sum(axis=1)
+        one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
-        if (
-            reason is Reason.AGREES
-            and self._sure(recommendations)
-            and not len(self.table.columns(declared.code.digits))
-        ):
+        if reason is Reason.AGREES and self._sure(recommendations) and not len(self.table.columns(code)):
             return Judgement(Reason.SURE_OF_OTHERS, None, at_levels, None, recommendations)
-        if reason is Reason.DIFFERS and self._look_alike(combined, declared.code.digits[:finest]):
+        if reason is Reason.DIFFERS and self._look_alike(combined, code[:finest]):
             reason = Reason.LOOK_ALIKE
         return Judgement(
             reason,
@@ -178,6 +205,31 @@ class Judge:
 
     def _differs_at(self, at_levels: dict[int, float]) -> int:
         return min(level for level, probability in at_levels.items() if probability < self.thresholds.differs_below)
+
+
+def combine(probabilities: np.ndarray) -> Combined:
+    """What several pictures of one declaration say together.
+
+    The geometric mean of their probabilities, where pictures that speak for the same codes as others count more: a
+    label or a scan among photographs of the goods is outvoted. On held-out pictures this had the best likelihood,
+    calibration and flag among seven rules; docs/verdicts.md has the figures.
+
+    >>> combine(np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9]])).weights.round(2).tolist()
+    [0.39, 0.42, 0.19]
+
+    Args:
+        probabilities: float [k, C], one row per picture, k at least 1.
+    """
+    several = np.asarray(probabilities, np.float64)
+    count = len(several)
+    if count == 1:
+        return Combined(several[0], np.ones(1), None)
+    with_others = np.array([np.minimum(one, several).sum() - one.sum() for one in several])
+    weights = _LEAST_WEIGHT + with_others
+    weights /= weights.sum()
+    logarithms = weights @ np.log(np.maximum(several, _LEAST_PROBABILITY))
+    together = np.exp(logarithms - logarithms.max())
+    return Combined(together / together.sum(), weights, 1 - float(with_others.mean()) / (count - 1))
 
 
 def declared_probabilities(probabilities: np.ndarray, declared: HSCode, table: ClassTable) -> dict[int, float]:
