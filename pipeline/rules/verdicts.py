@@ -1,8 +1,9 @@
 """From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 
 import numpy as np
 
@@ -152,37 +153,34 @@ class Judge:
         """Judges one declaration."""
         if not len(evidence.probabilities):
             return Judgement(_nothing_classified(evidence))
-        combined = combine(evidence.probabilities)
-        return replace(
-            self._judge(declared, evidence, combined.probabilities),
-            weights=tuple(combined.weights.tolist()),
-            disagreement=combined.disagreement,
+        together = combine(evidence.probabilities)
+        combined, best = together.probabilities, recommend(together.probabilities, self.table, self.top_k)
+        judgement = partial(
+            Judgement,
+            recommendations=best,
+            weights=tuple(together.weights.tolist()),
+            disagreement=together.disagreement,
         )
-
-    def _judge(self, declared: ParsedCode, evidence: Evidence, combined: np.ndarray) -> Judgement:
-        recommendations = recommend(combined, self.table, self.top_k)
-        reason = _out_of_reach(declared, self.table)
-        if declared.code is None or reason:
-            if reason is Reason.OUTSIDE_SCOPE and self._sure(recommendations):
-                reason = Reason.SURE_OF_OTHERS
-            return Judgement(reason or Reason.CODE_MALFORMED, recommendations=recommendations)
+        out_of_reach = _out_of_reach(declared, self.table)
+        if declared.code is None or out_of_reach:
+            surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best)
+            return judgement(Reason.SURE_OF_OTHERS if surely else out_of_reach or Reason.CODE_MALFORMED)
         code = declared.code.digits
         at_levels = declared_probabilities(combined, declared.code, self.table)
         if normalised_entropy(combined) > self.thresholds.unknown_above:
-            return Judgement(Reason.UNKNOWN_GOODS, None, at_levels, None, recommendations)
+            return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
-        if reason is Reason.AGREES and self._sure(recommendations) and not len(self.table.columns(code)):
-            return Judgement(Reason.SURE_OF_OTHERS, None, at_levels, None, recommendations)
+        if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
+            return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
         if reason is Reason.DIFFERS and self._look_alike(combined, code[:finest]):
             reason = Reason.LOOK_ALIKE
-        return Judgement(
+        return judgement(
             reason,
-            self._differs_at(at_levels) if reason is Reason.DIFFERS else None,
-            at_levels,
-            risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
-            recommendations,
+            differs_at=self._differs_at(at_levels) if reason is Reason.DIFFERS else None,
+            declared_probabilities=at_levels,
+            risk=risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
         )
 
     def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
