@@ -237,9 +237,11 @@ def b11(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 
 def b12(scale: Scale, folder: Path) -> Iterator[Measured]:
-    """Marginal time of a declaration as nights grow; small pictures, or decoding would hide it."""
-    unit, pictures = scale.rows // 2, draw(32, 32, 20)
-    archives = [write_archive(folder / f"{times}.parquet", pictures, times * unit) for times in (1, 10, 100)]
+    """Marginal time of a declaration as nights grow; all have one picture, or decoding would hide it."""
+    unit, pictures = scale.rows // 2, draw(32, 32, 1)
+    archives = [
+        write_archive(folder / f"{times}.parquet", pictures, times * unit, repeats=1.0) for times in (1, 10, 100)
+    ]
     ratios = []
     for _ in range(scale.times):
         walls = []
