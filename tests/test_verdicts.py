@@ -64,6 +64,7 @@ def test_the_first_reason_that_applies_is_given(reason, declared, pictures, tota
         ("870829", PLASTIC, 2),
         ("870829", OTHER_PART, 6),
         ("392690", BUMPER, 2),
+        ("870829", (0.01, 0.09, 0.88, 0.02), 2),  # a tenth for its chapter is not enough to agree there
         ("8708290000", OTHER_PART, 6),  # the classes go no deeper than 6 digits
     ],
 )

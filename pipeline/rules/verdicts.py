@@ -202,7 +202,8 @@ class Judge:
         return bool(alike) and float(probabilities[sorted(outputs)].sum()) >= self.thresholds.differs_below
 
     def _differs_at(self, at_levels: dict[int, float]) -> int:
-        return min(level for level, probability in at_levels.items() if probability < self.thresholds.differs_below)
+        """The coarsest level at which the pictures do not speak for the declared code."""
+        return min(level for level, probability in at_levels.items() if probability < self.thresholds.agrees_above)
 
 
 def combine(probabilities: np.ndarray) -> Combined:
