@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 from pipeline.archive import DeadLetter
 from pipeline.inputs import Inputs
 
+_BATCH_ROWS = 4096
 _COLUMNS = [
     "source_file",
     "source_row_group",
@@ -85,7 +86,7 @@ def draw_up(inputs: Inputs, dead_letters: Sequence[DeadLetter], parts: Iterable[
     seen = {(pointer.file, pointer.index): np.zeros(pointer.rows, np.uint8) for pointer in inputs.pointers()}
     ids = []
     for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(columns=_COLUMNS):
+        for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS, columns=_COLUMNS):
             _mark_rows(batch, seen)
             _count(batch, ledger)
             ids.append(_hashed_ids(batch))

@@ -51,6 +51,7 @@ _ADDED = pa.schema(
 )
 NOT_KEPT = FIELD_NAMES | set(_ADDED.names)
 _NO_PLACE = 9
+_BATCH_ROWS = 1024  # a finding is some kilobytes of Python objects
 
 
 def check_columns(selection: Selection, names: Sequence[str]) -> None:
@@ -81,7 +82,7 @@ def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
     best: dict[str | None, pa.Table] = {}
     drawn: dict[str | None, pa.Table] = {}
     for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(8192):
+        for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
             for office, rows in _by_office(_ranked(batch, selection), selection.per_office):
                 placed = rows.filter(pc.less(rows["tier"], _NO_PLACE))
                 best[office] = _first(best.get(office), placed, budgets[office], _ORDER)
