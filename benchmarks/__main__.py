@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.measuring import Measured, Scale
 from benchmarks.parts import PARTS
 
-_QUICK = ("b1", "b5", "b6", "b13")
+_QUICK = ("b1", "b6", "b13")
 _GROSS = 2.0  # machines are noisy: only what is twice as bad as it should be is a regression
 _PACKAGES = ("apache-beam", "grpcio", "numpy", "pillow", "protobuf", "pyarrow", "tensorflow")
 

@@ -121,20 +121,20 @@ def b5(scale: Scale, folder: Path) -> Iterator[Measured]:
     """CPU of a worker beside what decoding costs."""
     kinds = {"JPEG": small_pictures(scale), "PNG": draw(350, 350, 20, "PNG")}
     for name, pictures in kinds.items():
-        per_picture = _marginal_cpu_s(pictures, scale, folder)
+        per_picture = _marginal_cpu_s(pictures, 3 * scale.rows, folder)
         ratios = [next(per_picture) / _bare_pillow_cpu_s(pictures, 1000) for _ in range(scale.times)]
         yield at_most("B5", f"CPU of a worker per picture / bare Pillow in a loop, {name}", 1.15, ratios)
 
 
-def _marginal_cpu_s(pictures: list[bytes], scale: Scale, folder: Path) -> Iterator[float]:
-    """What one more picture costs a run, again and again."""
-    few, many = (write_archive(folder / f"{rows}.parquet", pictures, rows) for rows in (scale.rows // 3, scale.rows))
+def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path) -> Iterator[float]:
+    """What one more picture costs a run, again and again; what a run costs at least falls out."""
+    few, many = (write_archive(folder / f"{count}.parquet", pictures, count) for count in (rows // 10, rows))
     while True:
         used = []
         for archive in (few, many):
             with gpu(0.1) as running:
                 used.append(audit(archive, folder, f"--server={running.address}").cpu_s)
-        yield (used[1] - used[0]) / (scale.rows - scale.rows // 3)
+        yield (used[1] - used[0]) / (rows - rows // 10)
 
 
 def _bare_pillow_cpu_s(pictures: list[bytes], count: int) -> float:
@@ -231,8 +231,8 @@ def b11(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Reading, judging, writing and publishing beside the whole: pictures that are refused at their first bytes."""
     pictures = small_pictures(scale)
     junk = [b"no picture" + picture[10:] for picture in pictures]
-    whole = _marginal_cpu_s(pictures, scale, _made(folder / "photographs"))
-    rest = _marginal_cpu_s(junk, replace(scale, rows=10 * scale.rows), _made(folder / "junk"))  # they cost so little
+    whole = _marginal_cpu_s(pictures, 3 * scale.rows, _made(folder / "photographs"))
+    rest = _marginal_cpu_s(junk, 10 * scale.rows, _made(folder / "junk"))  # they cost so little
     ratios = [next(rest) / next(whole) for _ in range(scale.times)]
     yield at_most("B11", "reading, judging, writing, publishing / whole run, CPU", 0.05, ratios)
 
