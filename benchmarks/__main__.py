@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="folder for results.json and results.png")
     args = parser.parse_args()
     names = args.parts or (_QUICK if args.quick else PARTS)
-    scale = Scale(times=1, rows=1500, peer_rows=100) if args.quick else Scale()
+    scale = Scale(times=1, rows=1500, peer_rows=100) if args.quick else Scale(times=args.times)
     scale = replace(scale, cases=args.cases, saved_model=args.saved_model)
     console = Console(stderr=True)
     found: list[Measured] = []
