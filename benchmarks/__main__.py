@@ -26,6 +26,7 @@ def main() -> int:
     """Measures; 1 where a quick run is twice as bad as it should be."""
     parser = argparse.ArgumentParser("benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which (default: all)")
+    parser.add_argument("--times", type=int, default=Scale.times, help="how often each side (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few parts, once; fails on a gross regression")
     parser.add_argument(
         "--cases", type=Path, metavar="FILE", help="Parquet with photographs to use instead of drawn ones"

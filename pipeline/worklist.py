@@ -79,21 +79,47 @@ def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
     schema = pq.read_schema(parts[0])
     offices = _rows_by_office(parts, selection.per_office)
     budgets = {office: selection.rows(of) for office, of in offices.items()}
-    best: dict[str | None, pa.Table] = {}
-    drawn: dict[str | None, pa.Table] = {}
+    best = {office: _First(budget, _ORDER) for office, budget in budgets.items()}
+    drawn = {office: _First(selection.drawn(of), _DRAW) for office, of in offices.items()}
     for part in parts:
         for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
             for office, rows in _by_office(_ranked(batch, selection), selection.per_office):
-                placed = rows.filter(pc.less(rows["tier"], _NO_PLACE))
-                best[office] = _first(best.get(office), placed, budgets[office], _ORDER)
-                drawn[office] = _first(drawn.get(office), rows, selection.drawn(offices[office]), _DRAW)
-    chosen = [_together(best[office], drawn[office], budgets[office], selection.by) for office in best]
-    if not chosen:
+                best[office].add(rows.filter(pc.less(rows["tier"], _NO_PLACE)))
+                drawn[office].add(rows)
+    if not sum(offices.values()):
         return pa.schema([*schema, *_ADDED]).empty_table()
+    chosen = [_together(best[name].rows(), drawn[name].rows(), budgets[name], selection.by) for name in offices]
     table = pa.concat_tables(chosen)
     table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
     table = table.append_column(_ADDED.field("case"), pa.array(_cases(table), pa.int64()))
     return table.select([*schema.names, *_ADDED.names])
+
+
+class _First:
+    """The first rows of an order, of all that were added; the others are let go of from time to time.
+
+    Args:
+        most: how many rows to keep.
+        order: sort keys.
+    """
+
+    def __init__(self, most: int, order: list[tuple[str, str]]) -> None:
+        self._most, self._order = most, order
+        self._tables: list[pa.Table] = []
+        self._held = 0
+
+    def add(self, rows: pa.Table) -> None:
+        """Considers these, too."""
+        self._tables.append(rows)
+        self._held += rows.num_rows
+        if self._held > 2 * self._most + _BATCH_ROWS:  # so that each row is sorted a few times, however many come
+            self._tables = [self.rows()]
+            self._held = self._tables[0].num_rows
+
+    def rows(self) -> pa.Table:
+        """The first ones, in order."""
+        merged = pa.concat_tables(self._tables)
+        return merged.take(pc.sort_indices(merged, sort_keys=self._order)[: self._most])
 
 
 def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[str | None]:
@@ -172,11 +198,6 @@ def _draw(seed: int, finding: dict[str, Any]) -> int:
     return int.from_bytes(
         hashlib.blake2b(key.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little"
     )
-
-
-def _first(before: pa.Table | None, more: pa.Table, rows: int, order: list[tuple[str, str]]) -> pa.Table:
-    merged = more if before is None else pa.concat_tables([before, more])
-    return merged.take(pc.sort_indices(merged, sort_keys=order)[:rows])
 
 
 def _together(best: pa.Table, drawn: pa.Table, budget: int, by: By) -> pa.Table:
