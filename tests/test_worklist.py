@@ -5,6 +5,7 @@ import io
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -65,6 +66,15 @@ def test_the_order_does_not_depend_on_the_files(tmp_path):
     selection = Selection("7", random_share=0.3, seed=5)
 
     assert ids(select([one], selection)) == ids(select(two, selection))
+
+
+def test_a_long_night_gives_what_sorting_all_of_it_gives(tmp_path):
+    risks = np.random.default_rng(0).random(5000).round(3)  # many are equal
+    part = written(tmp_path, [finding(row, float(risk)) for row, risk in enumerate(risks)])
+
+    worklist = select([part], Selection("37"))
+
+    assert worklist["source_row"].to_pylist() == sorted(range(5000), key=lambda row: (-risks[row], row))[:37]
 
 
 def test_by_revenue_value_and_duty_count_both_ways(tmp_path):
