@@ -34,8 +34,9 @@ from pipeline.rules.errors import UsageError
 from pipeline.rules.hs_codes import LEVELS, HSCode
 from pipeline.rules.nomenclature import description
 from pipeline.rules.reasons import explain, file_words, level_name, picture_words, repair_words, verdict_words
+from pipeline.rules.selection import By
 from pipeline.rules.verdicts import VERDICT_OF, Reason, Verdict
-from pipeline.worklist import NOT_KEPT
+from pipeline.worklist import NOT_KEPT, RANDOM
 
 _MOST_PICTURES = 4
 _MOST_RECOMMENDATIONS = 3
@@ -82,6 +83,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
     """
     findings = worklist.slice(0, most).to_pylist()
     shown = _pictures_of(findings, manifest, images)
+    chosen_by = worklist["chosen_by"].to_pylist()
     template = _environment().get_template("report.html")
     page = template.render(
         manifest=manifest,
@@ -91,6 +93,8 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
         chapters=_chapters(manifest),
         unread=_unread_files(manifest),
         worklist_rows=worklist.num_rows,
+        by_revenue=By.REVENUE.value in chosen_by,
+        drawn=chosen_by.count(RANDOM),
         entries=[_entry(rank, finding, shown[_position(finding)]) for rank, finding in enumerate(findings, start=1)],
     )
     path.write_text(page, encoding="utf-8")

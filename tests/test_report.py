@@ -421,6 +421,22 @@ def test_the_page_shows_the_first_of_a_longer_worklist(night):
     assert "The first 2 are shown here, all of them stand in worklist.csv." in page.text
 
 
+def test_the_page_says_what_ranks_the_worklist_and_what_was_drawn(night):
+    night.audit(*(row(f"KR-{number}", RED, picture(BLUE, shade=number)) for number in range(4)), random_share=0.5)
+
+    page = night.page()
+
+    assert "The 4 findings to open first, by risk" in page.text
+    assert "2 findings of them drawn at random from the whole night" in page.text
+    assert page.text.count("Drawn at random") == 2
+
+
+def test_pictures_that_are_surely_of_other_goods_are_said_to_come_after_those_that_differ(night):
+    night.audit(row("KR-1", "610910", picture(BLUE)), row("KR-2", RED, picture(BLUE)))
+
+    assert "Of 1 declaration among them the pictures are surely of other goods" in night.page().text
+
+
 def test_a_page_set_to_show_no_findings_points_to_the_worklist(night):
     night.audit(row("KR-1", RED, picture(BLUE)), report_findings=0)
 
