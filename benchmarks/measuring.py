@@ -85,14 +85,12 @@ class Used:
     Attributes:
         cpu_s: user and system time of all its threads.
         peak_mb: the most memory that was resident.
-        wall_s: seconds.
         began_at: by the clock of `time.monotonic`.
         said: its last line, if that is JSON.
     """
 
     cpu_s: float
     peak_mb: float
-    wall_s: float
     began_at: float
     said: dict
 
@@ -129,13 +127,12 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, ",".join(first), module, *arguments], capture_output=True, text=True
     )
-    wall_s = time.monotonic() - began_at
     *earlier, last = done.stdout.splitlines() or ['{"code": "nothing said"}']
     probe = json.loads(last)
     if probe["code"]:
         raise RuntimeError(f"{module} {arguments[:1]} ended with {probe['code']}: {done.stderr[-2000:]}")
     said = json.loads(earlier[-1]) if earlier and earlier[-1].startswith("{") else {}
-    return Used(probe["cpu_s"], probe["peak_mb"], wall_s, began_at, said)
+    return Used(probe["cpu_s"], probe["peak_mb"], began_at, said)
 
 
 def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = ()) -> Used:

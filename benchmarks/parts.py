@@ -290,7 +290,7 @@ def b14(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 def b15(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Keras in one process, beside a run with the bundled server and the same network."""
-    command("benchmarks.peers", "make_network", "", "", str(folder))
+    command("benchmarks.peers", "make_network", str(folder))
     archive = write_archive(folder / "archive.parquet", small_pictures(scale), scale.peer_rows)
     ratios = []
     for _ in range(scale.times):

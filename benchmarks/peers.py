@@ -109,7 +109,7 @@ def stock_beam(archive: str, address: str, output: str) -> None:
         )
 
 
-def make_network(archive: str, address: str, output: str) -> None:
+def make_network(output: str) -> None:
     """MobileNetV2 with weights at random, as a Keras file and as a SavedModel that keeps our contract."""
     import keras
 
