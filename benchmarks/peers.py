@@ -7,7 +7,7 @@ import io
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +140,7 @@ def keras_in_one_process(archive: str, network: str, output: str) -> None:
     print(json.dumps({"seconds": time.monotonic() - started}))
 
 
-_PEERS = {
+_PEERS: dict[str, Callable[..., None]] = {
     "pandas_grpc": pandas_grpc,
     "pandas_json": pandas_json,
     "stock_beam": stock_beam,

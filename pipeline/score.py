@@ -19,11 +19,11 @@ from rich.table import Table
 
 from pipeline.published import findings_of, read_manifest
 from pipeline.rules.errors import UsageError
-from pipeline.rules.revenue import stake
+from pipeline.rules.revenue import number, stake
 from pipeline.rules.selection import budget_rows
 from pipeline.rules.statistics import Rate
 from pipeline.tables import known_code, read_lines, read_rates
-from pipeline.worklist import RANDOM, number
+from pipeline.worklist import RANDOM
 
 _LEFT_OUT = frozenset({"outside", "bad code"})
 _BUDGETS = ("1%", "2%", "5%", "10%")

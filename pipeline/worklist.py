@@ -9,10 +9,8 @@ budget is drawn evenly from the whole night, so that its hit rate is that of the
 import csv
 import hashlib
 import io
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ import pyarrow.parquet as pq
 
 from pipeline.findings import FIELD_NAMES
 from pipeline.rules.errors import UsageError
-from pipeline.rules.revenue import stake
+from pipeline.rules.revenue import number, stake
 from pipeline.rules.selection import By, Selection
 from pipeline.rules.verdicts import Reason
 
@@ -170,17 +168,6 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
     for name, values in added.items():
         table = table.append_column(name, values)
     return table
-
-
-def number(written: object) -> float | None:
-    """A value or a rate as archives hold them; None for text, and for what no value or rate can be.
-
-    >>> number(Decimal("12.5")), number(float("nan")), number("12.5")
-    (12.5, None, None)
-    """
-    if isinstance(written, (int, float, Decimal)) and math.isfinite(written) and written >= 0:
-        return float(written)
-    return None
 
 
 def _place(finding: dict[str, Any], revenue: float | None) -> tuple[int, float]:

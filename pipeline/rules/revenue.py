@@ -1,7 +1,9 @@
 """What is at stake for the treasury where a declared code is wrong."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 
 from pipeline.rules.hs_codes import LEVELS
 
@@ -64,3 +66,14 @@ def rate_of(code: str, rates: Mapping[str, float]) -> float | None:
     """
     prefixes = (code[:level] for level in reversed(LEVELS) if len(code) >= level)
     return next((rates[prefix] for prefix in prefixes if prefix in rates), None)
+
+
+def number(written: object) -> float | None:
+    """A value or a rate as archives hold them; None for text, and for what no value or rate can be.
+
+    >>> number(Decimal("12.5")), number(float("nan")), number("12.5")
+    (12.5, None, None)
+    """
+    if isinstance(written, (int, float, Decimal)) and math.isfinite(written) and written >= 0:
+        return float(written)
+    return None
