@@ -56,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS[name]
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # see pipeline.memory; Arrow reads it as it is loaded
     module = importlib.import_module(command.module)
     parser = argparse.ArgumentParser(f"hs-audit {name}", description=module.__doc__, allow_abbrev=False)
     module.add_arguments(parser)

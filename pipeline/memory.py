@@ -12,9 +12,17 @@ def give_back_freed_memory() -> None:
     """Makes large freed blocks go back to the system at once.
 
     By default glibc keeps an arena for each thread and, after the first request of some megabytes was freed, takes the
-    next ones from it; Arrow's own pool keeps what it had too. Together that is twice what is in use.
+    next ones from it; Arrow's default pool keeps what it had, too. Together that is twice what is in use.
+
+    Of Arrow's pools jemalloc uses its pages again without keeping many: reading costs a quarter of what it does with
+    glibc's. What Arrow allocates by itself, as in writing Parquet, comes from a pool that only the environment
+    variable `ARROW_DEFAULT_MEMORY_POOL` can change; by default that takes 2 MB at once, 15 MB in all.
     """
-    pa.set_memory_pool(pa.system_memory_pool())
+    if "jemalloc" in pa.supported_memory_backends():
+        pa.jemalloc_set_decay_ms(0)
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
+    else:
+        pa.set_memory_pool(pa.system_memory_pool())
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:  # other C libraries do without
         mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

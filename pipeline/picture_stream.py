@@ -72,16 +72,17 @@ class Remembered:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._probabilities: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._probabilities: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
 
-    def of(self, digest: str) -> np.ndarray | None:
-        """float32 [C] of a file, or None."""
-        return self._probabilities.get(digest)
+    def of(self, digest: bytes) -> np.ndarray | None:
+        """float32 [C] of a file by its SHA-256, or None."""
+        known = self._probabilities.get(digest)
+        return None if known is None else np.frombuffer(known, np.float32)
 
-    def add(self, digest: str, probabilities: np.ndarray) -> None:
+    def add(self, digest: bytes, probabilities: np.ndarray) -> None:
         """Remembers float32 [C]."""
         if self._most:
-            self._probabilities[digest] = probabilities.copy()  # a view would keep a whole answer
+            self._probabilities[digest] = probabilities.tobytes()
             if len(self._probabilities) > self._most:
                 self._probabilities.popitem(last=False)
 
@@ -156,9 +157,9 @@ class PictureStream:
     def _decode(self, picture: pa.Scalar) -> _Decoded:
         buffer = picture.as_buffer()
         data = memoryview(buffer) if buffer is not None else memoryview(b"")
-        digest = hashlib.sha256(data).hexdigest()
-        known = self._remembered.of(digest)
-        return _Decoded(digest, decode(data, self._size, self._limits) if known is None else known)
+        digest = hashlib.sha256(data)
+        known = self._remembered.of(digest.digest())
+        return _Decoded(digest.hexdigest(), decode(data, self._size, self._limits) if known is None else known)
 
     def _collect_picture(self) -> None:
         mine, decoding = self._decoding.popleft()
@@ -192,7 +193,7 @@ class PictureStream:
                 self._classified(mine, probabilities, NOT_SCORED, answer.fault)
             else:
                 self._classified(mine, probabilities)
-                self._remembered.add(mine.batch.digests[mine.position], probabilities)
+                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), probabilities)
 
     def _classified(
         self, mine: _Picture, probabilities: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None

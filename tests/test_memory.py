@@ -23,8 +23,9 @@ LOCAL = Path(__file__).parent.parent / "configs" / "local.yaml"
 
 PROBE = """
 import json, sys
-import pipeline.audit, pipeline.run
 from pipeline.cli import main
+main(["config", "local"])
+import pipeline.audit, pipeline.run
 def status_mb(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) * 1024 / 1e6
 before = status_mb("VmRSS")
