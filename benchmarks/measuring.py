@@ -135,12 +135,12 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     return Used(probe["cpu_s"], probe["peak_mb"], began_at, said)
 
 
-def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = ()) -> Used:
+def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = (), module: str = "pipeline.cli") -> Used:
     """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`."""
     config = folder / "config.yaml"
     config.write_text(_CONFIG)
     flags = [f"--config={config}", f"--input={archive}", f"--output={folder / 'audits'}", server]
-    return command("pipeline.cli", "run", f"--run-date={_RUN_DATE}", *flags, first=first)
+    return command(module, "run", f"--run-date={_RUN_DATE}", *flags, first=first)
 
 
 def timings_s(folder: Path) -> dict[str, float]:

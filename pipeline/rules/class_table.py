@@ -62,7 +62,7 @@ class ClassTable:
 
     def probability(self, probabilities: np.ndarray, prefix: str) -> float:
         """The summed probability of `prefix`, from float [C] with one entry per output."""
-        return float(min(1.0, probabilities[self.columns(prefix)].sum()))
+        return min(1.0, float(probabilities[self.columns(prefix)].sum()))
 
     def recommendable(self, probabilities: np.ndarray) -> np.ndarray:
         """Probabilities float [C] per output → float [len(codes)] per code, outputs with one code summed."""

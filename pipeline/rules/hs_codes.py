@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 LEVELS = (2, 4, 6, 8, 10)
 
@@ -39,8 +40,13 @@ class HSCode:
         >>> HSCode("870829").prefixes()
         ('87', '8708', '870829')
         """
-        return tuple(self.digits[:level] for level in LEVELS if level <= len(self.digits))
+        return _prefixes(self.digits)
 
     def __str__(self) -> str:
         parts = (self.digits[:4], self.digits[4:6], self.digits[6:])
         return ".".join(part for part in parts if part)
+
+
+@lru_cache(maxsize=65536)
+def _prefixes(digits: str) -> tuple[str, ...]:
+    return tuple(digits[:level] for level in LEVELS if level <= len(digits))

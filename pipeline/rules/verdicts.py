@@ -245,7 +245,8 @@ def recommend(probabilities: np.ndarray, table: ClassTable, top_k: int) -> tuple
     """The `top_k` most probable codes, best first, equal ones in the order of the classes."""
     per_code = table.recommendable(probabilities)
     best = np.argsort(-per_code, kind="stable")[:top_k]
-    return tuple(Recommendation(table.codes[i], float(per_code[i])) for i in best)
+    chosen = zip(best.tolist(), per_code[best].tolist(), strict=True)
+    return tuple(Recommendation(table.codes[i], probability) for i, probability in chosen)
 
 
 def normalised_entropy(probabilities: np.ndarray) -> float:
