@@ -43,6 +43,7 @@ class _Answer(beam.DoFn):
             ["ok"] * count,
             [None] * count,
             np.tile(self._probabilities, (count, 1)),
+            np.full(count, np.nan, np.float32),
         )
 
 

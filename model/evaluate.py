@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints and writes."""
     with quiet_import():
         from model.cases import open_cases
-        from model.evaluation import as_json, evaluate
+        from model.evaluation import as_json, evaluate, unknown_as_json, unknown_goods
         from model.predictions import predict, version_of
         from model.progress import Steps
 
@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
     cases = open_cases(args.cases, args.pictures == "all")
     with Steps() as steps, steps.step(f"classifying {cases.path.name}", cases.count) as advance:
         said = predict(version, cases, advance, args.leave_out_unknown)
-    evaluations = evaluate(said, args.wrong_share, args.seed)
+    evaluations, unknown = evaluate(said, args.wrong_share, args.seed), unknown_goods(said)
     args.output.mkdir(parents=True, exist_ok=True)
     facts = {
         "model": str(args.model),
@@ -47,16 +47,19 @@ def run(args: argparse.Namespace) -> int:
         "wrong_share": args.wrong_share,
         "seed": args.seed,
         "left_out": {"unreadable_pictures": len(said.unreadable), "unknown_codes": said.unknown},
+        "unknown_goods": unknown_as_json(unknown),
         "evaluations": [as_json(evaluation) for evaluation in evaluations],
     }
     (args.output / "evaluation.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    (args.output / "evaluation.html").write_text(_page(version, cases, said, evaluations, args), encoding="utf-8")
-    _print(evaluations, Console())
+    (args.output / "evaluation.html").write_text(
+        _page(version, cases, said, evaluations, unknown, args), encoding="utf-8"
+    )
+    _print(evaluations, unknown, Console())
     print(f"written: {args.output / 'evaluation.html'}, {args.output / 'evaluation.json'}")
     return 0
 
 
-def _page(version: Path, cases, said, evaluations, args: argparse.Namespace) -> str:
+def _page(version: Path, cases, said, evaluations, unknown, args: argparse.Namespace) -> str:
     from model.calibration import reliability
     from model.evaluation import KS
     from model.figures import confusion_picture, inspected_curve, reliability_diagram
@@ -72,6 +75,8 @@ def _page(version: Path, cases, said, evaluations, args: argparse.Namespace) -> 
             "confusion": confusion_picture(one.confusion, [each.label for each in one.classes]),
         }
     left_out = f"{len(said.unreadable)} pictures could not be read. " if said.unreadable else ""
+    if unknown:
+        left_out += f"{_unknown_words(unknown)} "
     if said.unknown:
         left_out += f"Cases of codes that the model does not know were left out: {', '.join(sorted(said.unknown))}."
     return render(
@@ -91,7 +96,14 @@ def _page(version: Path, cases, said, evaluations, args: argparse.Namespace) -> 
     )
 
 
-def _print(evaluations, console: Console) -> None:
+def _unknown_words(unknown) -> str:
+    words = f"Taken for unknown goods: {unknown.false_alarms} cases of codes that the classifier knows"
+    if unknown.auroc is not None:
+        words += f", {unknown.caught} of others; AUROC {unknown.auroc:.3f}"
+    return f"{words}."
+
+
+def _print(evaluations, unknown, console: Console) -> None:
     from model.evaluation import KS
 
     for one in evaluations:
@@ -102,3 +114,5 @@ def _print(evaluations, console: Console) -> None:
             table.add_row(str(level), *(str(rates[k]) for k in KS))
         console.print(table)
         console.print(f"calibration error {one.calibration_error:.3f}, mean F1 {one.macro_f1:.3f}", highlight=False)
+    if unknown:
+        console.print(_unknown_words(unknown), highlight=False)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.metrics import roc_auc_score
 
 from model.calibration import calibration_error, negative_log_likelihood
 from model.metrics import (
@@ -61,6 +62,38 @@ class Evaluation:
             for t, r in pairs
             if counts[t, r]
         ]
+
+
+@dataclass(frozen=True)
+class UnknownGoods:
+    """How well a classifier tells goods that it has never seen.
+
+    Attributes:
+        false_alarms: cases of known goods that are taken for unknown ones.
+        caught: cases of unknown goods that are.
+        auroc: probability that a case of unknown goods is more novel than one of known goods; None without any.
+    """
+
+    false_alarms: Rate
+    caught: Rate
+    auroc: float | None
+
+
+def unknown_goods(said: Predictions) -> UnknownGoods | None:
+    """What the model's novelty is worth; None where it gives none.
+
+    Args:
+        said: with the novelty of cases whose code the classifier does not know, if there are any.
+    """
+    above = said.card.thresholds.novel_above
+    if above is None:
+        return None
+    alarms, caught = ((novelty > above) for novelty in (said.novelty, said.novelty_of_unknown))
+    auroc = None
+    if len(caught):
+        truth = np.repeat([0, 1], [len(alarms), len(caught)])
+        auroc = float(roc_auc_score(truth, np.concatenate([said.novelty, said.novelty_of_unknown])))
+    return UnknownGoods(Rate(int(alarms.sum()), len(alarms)), Rate(int(caught.sum()), len(caught)), auroc)
 
 
 def evaluate(predictions: Predictions, wrong_share: float, seed: int) -> tuple[Evaluation, ...]:
@@ -124,6 +157,13 @@ def as_json(evaluation: Evaluation) -> dict:
             for mistake, night in evaluation.nights.items()
         },
     }
+
+
+def unknown_as_json(found: UnknownGoods | None) -> dict | None:
+    """The same of unknown goods."""
+    if found is None:
+        return None
+    return {"false_alarms": _rate(found.false_alarms), "caught": _rate(found.caught), "auroc": found.auroc}
 
 
 def _rate(rate: Rate) -> dict:

@@ -18,6 +18,7 @@ from tensorflow_serving.apis.predict_pb2 import PredictRequest
 from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
 from model.golden import golden_pictures
+from model.novelty import Seen
 from pipeline.rules.card import Card
 from pipeline.rules.errors import UsageError
 
@@ -28,7 +29,12 @@ _WARM_UP_BATCHES = (1, 8)
 
 class _Classifier(tf.Module):
     def __init__(
-        self, network: keras.Model, classes: tuple[str, ...], card: Card, confusion: np.ndarray | None
+        self,
+        network: keras.Model,
+        classes: tuple[str, ...],
+        card: Card,
+        confusion: np.ndarray | None,
+        seen: Seen | None,
     ) -> None:
         super().__init__()
         self.network = network
@@ -36,9 +42,12 @@ class _Classifier(tf.Module):
         ping = tf.TensorSpec([None], tf.int32, name="ping")
 
         def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            logits = network(tf.cast(images, tf.float32), training=False)
+            said = network(tf.cast(images, tf.float32), training=False)
+            logits, features = (said, None) if seen is None else said
             probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)
-            return {"probabilities": probabilities if confusion is None else probabilities @ tf.constant(confusion)}
+            if confusion is not None:
+                probabilities = probabilities @ tf.constant(confusion)
+            return {"probabilities": probabilities} | ({"novelty": _novelty(features, seen)} if seen else {})
 
         def describe(ping: tf.Tensor) -> dict[str, tf.Tensor]:
             rows = tf.shape(ping)[0]
@@ -51,6 +60,13 @@ class _Classifier(tf.Module):
         self.describe = tf.function(describe, input_signature=[ping])
 
 
+def _novelty(features: tf.Tensor, seen: Seen) -> tf.Tensor:
+    """`Seen.novelty` in the graph."""
+    unit = tf.math.l2_normalize(tf.cast(features, tf.float32) @ tf.constant(seen.directions), axis=1)
+    likeness = tf.reduce_max(tf.matmul(unit, tf.constant(seen.examples), transpose_b=True), axis=1)
+    return tf.clip_by_value(1 - likeness, 0.0, 1.0)
+
+
 def export(
     network: keras.Model,
     classes: tuple[str, ...],
@@ -59,17 +75,19 @@ def export(
     folder: Path,
     *,
     confusion: np.ndarray | None = None,
+    seen: Seen | None = None,
     attachments: dict[str, str] | None = None,
 ) -> tuple[int, Path]:
     """Writes the next version of a model; it appears under its number only when it is whole.
 
     Args:
-        network: float32 [N, H, W, 3] 0..255 → logits [N, C].
+        network: float32 [N, H, W, 3] 0..255 → logits [N, C]; with `seen` also → features [N, F].
         classes: HS codes in the order of the outputs.
         card: what the model says of itself.
         about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.
         folder: of the numbered versions; made if missing.
         confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
+        seen: what the network learned from; None leaves out how unlike to that a picture is.
         attachments: further text files for `assets.extra`, by name.
 
     Returns:
@@ -82,7 +100,7 @@ def export(
     unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        module = _Classifier(network, classes, card, confusion)
+        module = _Classifier(network, classes, card, confusion, seen)
         tf.saved_model.save(
             module, str(unfinished), signatures={"serving_default": module.classify, "classes": module.describe}
         )

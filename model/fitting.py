@@ -62,8 +62,8 @@ class _Batches(keras.utils.PyDataset):
         return (inputs, *(target[batch] for target in self._targets))
 
 
-def logits(network: keras.Model, rows: RowFile, numbers: np.ndarray, batch_size: int) -> np.ndarray:
-    """What a network says of these rows, float32 [n, C]."""
+def outputs(network: keras.Model, rows: RowFile, numbers: np.ndarray, batch_size: int) -> np.ndarray:
+    """What a network says of these rows: float32 [n, C], its logits, or [n, F], its features."""
     return network.predict(_Batches(rows, numbers, batch_size, ()), verbose=0)
 
 
@@ -102,7 +102,7 @@ def fit(
         history = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[seen])
         losses.append(history.history["loss"][0])
         if held_out and (recipe.early_stopping or epoch + 1 == epochs):
-            said.append(logits(network, *held_out, phase.batch_size))
+            said.append(outputs(network, *held_out, phase.batch_size))
         if epoch + 1 == epochs or time.monotonic() - saved_at > _CHECKPOINT_EVERY_S:
             _save(network, checkpoint, losses, said)
             saved_at = time.monotonic()

@@ -101,6 +101,8 @@ def _check_loaded(version: Path, tell: Tell, complain: Complain) -> None:
     loaded = tf.saved_model.load(str(version))
     classify, describe = loaded.signatures["serving_default"], loaded.signatures["classes"]
     said = describe(ping=tf.zeros([1], tf.int32))
+    if card.thresholds.novel_above is not None and "novelty" not in classify.structured_outputs:
+        complain("the card has a threshold for novelty, but the graph does not give it")
     if tuple(label.decode() for label in said["hs_codes"].numpy()[0]) != table.labels:
         complain("the classes in the graph are not those of assets.extra")
     if asdict(Card.from_json(said["card"].numpy()[0].decode())) != asdict(card):

@@ -31,6 +31,8 @@ class Predictions:
         generated: bool [N].
         unreadable: pictures left out.
         unknown: codes that the classifier does not know → pictures, left out.
+        novelty: float32 [N], NaN where the model does not give it.
+        novelty_of_unknown: float32 [M], of the cases that were left out.
     """
 
     table: ClassTable
@@ -41,12 +43,16 @@ class Predictions:
     generated: np.ndarray
     unreadable: tuple[Unreadable, ...]
     unknown: dict[str, int]
+    novelty: np.ndarray
+    novelty_of_unknown: np.ndarray
 
     def only(self, rows: np.ndarray) -> "Predictions":
         """These rows alone; bool [N]."""
         truth = tuple(label for label, kept in zip(self.truth, rows, strict=True) if kept)
         kept = (self.probabilities[rows], truth, self.labels[rows], self.generated[rows])
-        return Predictions(self.table, self.card, *kept, self.unreadable, self.unknown)
+        return Predictions(
+            self.table, self.card, *kept, self.unreadable, self.unknown, self.novelty[rows], self.novelty_of_unknown
+        )
 
 
 def version_of(model: Path, number: int | None) -> Path:
@@ -105,8 +111,10 @@ def predict(
     waiting: list[tuple[int, np.ndarray]] = []
 
     def flush() -> None:
-        images = np.stack([pixels for _, pixels in waiting])
-        for (case, _), row in zip(waiting, classify(images=tf.constant(images))["probabilities"].numpy(), strict=True):
+        said = classify(images=tf.constant(np.stack([pixels for _, pixels in waiting])))
+        novelty = said["novelty"].numpy() if "novelty" in said else np.full(len(waiting), np.nan, np.float32)
+        rows = np.column_stack([said["probabilities"].numpy(), novelty])
+        for (case, _), row in zip(waiting, rows, strict=True):
             sums[case] = sums.get(case, 0) + row
         waiting.clear()
 
@@ -116,7 +124,8 @@ def predict(
         seen = picture.case
         if picture.hs_code not in column:
             unknown[picture.hs_code] = unknown.get(picture.hs_code, 0) + 1
-            continue
+            if not leave_out_unknown:
+                continue
         *_, count = of_case.get(picture.case, (None, None, 0))
         of_case[picture.case] = (picture.hs_code, picture.generated, count + 1)
         waiting.append((picture.case, picture.pixels))
@@ -130,17 +139,21 @@ def predict(
             f"{cases.path} has codes that the model does not know: {', '.join(sorted(unknown))}; "
             "--leave-out-unknown measures on the others"
         )
-    if not sums:
+    mean = {number: row / of_case[number][2] for number, row in sorted(sums.items())}
+    known = {number: row for number, row in mean.items() if of_case[number][0] in column}
+    if not known:
         raise UsageError(f"{cases.path} has no readable picture of a code that the model knows")
-    numbers = sorted(sums)
-    truth = tuple(of_case[number][0] for number in numbers)
+    truth = tuple(of_case[number][0] for number in known)
+    rows = np.stack(list(known.values()))
     return Predictions(
         table,
         card,
-        np.stack([sums[number] / of_case[number][2] for number in numbers]),
+        rows[:, :-1],
         truth,
         np.array([column[label] for label in truth]),
-        np.array([of_case[number][1] for number in numbers]),
+        np.array([of_case[number][1] for number in known]),
         tuple(unreadable),
         unknown,
+        rows[:, -1],
+        np.array([row[-1] for number, row in mean.items() if number not in known], np.float32),
     )

@@ -51,6 +51,7 @@ class Recipe:
         measured: how many of them are held out in turn, for temperature, thresholds and early stopping.
         precision: share of truly wrong declarations wanted among those that the thresholds flag.
         wrong_share: share of wrong declarations among all that the thresholds assume.
+        unknown_share: share of known goods that may be taken for unknown.
         seed: of everything random.
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     measured: int = 3
     precision: float = 0.9
     wrong_share: float = 0.05
+    unknown_share: float = 0.05
     seed: int = 0
 
     def __post_init__(self) -> None:

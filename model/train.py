@@ -205,6 +205,7 @@ def export_trained(
         about,
         output,
         confusion=trained.calibration.confusion,
+        seen=trained.seen,
         attachments={"unreadable.csv": left_out.getvalue()},
     )
 

@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import keras
@@ -29,9 +29,10 @@ from model.calibration import (
 )
 from model.cases import Cases, Unreadable
 from model.examples import Examples, Preparation, prepare
-from model.fitting import Fitted, Shown, fit
+from model.fitting import Fitted, Shown, fit, outputs
 from model.metrics import top_k
 from model.networks import Cut, Devices, cut, fresh_copy, head, weights_digest
+from model.novelty import MOST_EXAMPLES, Seen, look_at
 from model.recipes import Phase, Recipe
 from model.rows import RowFile
 from pipeline.pictures import PictureSize
@@ -46,7 +47,8 @@ class Trained:
     """A classifier with what was measured on held-out cases.
 
     Attributes:
-        network: float32 [N, H, W, 3] 0..255 → logits [N, C].
+        network: float32 [N, H, W, 3] 0..255 → logits [N, C] and features [N, F].
+        seen: what it learned from, to tell unknown goods.
         classes: HS codes in the order of the outputs.
         calibration: logits → probabilities.
         thresholds: for the card, by the kind of mistake.
@@ -56,6 +58,7 @@ class Trained:
     """
 
     network: keras.Model
+    seen: Seen
     classes: tuple[str, ...]
     calibration: Calibration
     thresholds: dict[Mistake, Thresholds]
@@ -119,10 +122,11 @@ class Trainer:
         _check_enough(examples.classes, examples.labels, examples.groups, least)
         learned = None
         if tune_on is None:
-            said, labels, groups = self._on_folds(examples, parts)
+            said, novelty, held_out = self._on_folds(examples, parts)
+            labels, groups = examples.labels[held_out], examples.groups[held_out]
         else:
             others = self._examples(tune_on, parts, 0)
-            learned, said, labels = self._on_others(examples, parts, others)
+            learned, said, novelty, labels = self._on_others(examples, parts, others)
             groups = others.groups
         losses = [negative_log_likelihood(logits, labels) for logits in said]
         epochs = int(np.argmin(losses)) + 1 if self.recipe.early_stopping else self.recipe.last.epochs
@@ -134,9 +138,12 @@ class Trainer:
         thresholds = thresholds_by_mistake(
             probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
         )
+        novel_above = float(np.quantile(novelty, 1 - self.recipe.unknown_share))
+        thresholds = {mistake: replace(drawn, novel_above=novel_above) for mistake, drawn in thresholds.items()}
         flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
         return Trained(
             self._assembled(parts, learned),
+            self._seen(learned, examples, np.arange(len(examples.labels))),
             examples.classes,
             calibration,
             thresholds,
@@ -154,24 +161,41 @@ class Trainer:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
     def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Logits [E, N, C], labels [N] and groups [N] of pictures, from networks that had not seen their like."""
+        """Logits [E, N, C] and novelty [N] from networks that had not seen the like, and the pictures, int [N]."""
         fold_of = held_out_folds(examples.labels, examples.groups, self.recipe.folds)
-        said, seen = [], []
+        said, novelty, pictures = [], [], []
         for fold in range(self.recipe.measured):
             held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
             name = f"part {fold + 1} of {self.recipe.folds} held out"
-            _, fitted = self._fit(name, examples, parts, np.flatnonzero(fold_of != fold), held_out=(examples, held_out))
+            learned_from = np.flatnonzero(fold_of != fold)
+            learner, fitted = self._fit(name, examples, parts, learned_from, held_out=(examples, held_out))
             said.append(fitted.held_out)
-            seen.append(held_out)
-        pictures = np.concatenate(seen)
-        return np.concatenate(said, axis=1), examples.labels[pictures], examples.groups[pictures]
+            seen = self._seen(learner, examples, learned_from)
+            novelty.append(seen.novelty(self._features(learner, examples, held_out)))
+            pictures.append(held_out)
+        return np.concatenate(said, axis=1), np.concatenate(novelty), np.concatenate(pictures)
 
-    def _on_others(self, examples: Examples, parts: Cut, others: Examples) -> tuple[_Learner, np.ndarray, np.ndarray]:
-        """What learned from all cases, and logits [E, N, C] and labels [N] of others, whose codes must be known."""
+    def _on_others(
+        self, examples: Examples, parts: Cut, others: Examples
+    ) -> tuple[_Learner, np.ndarray, np.ndarray, np.ndarray]:
+        """What learned from all cases; logits [E, N, C], novelty [N] and labels [N] of others, whose codes it knows."""
         numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
         learned, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
+        novelty = self._seen(learned, examples, everything).novelty(self._features(learned, others, numbers))
         column = {code: number for number, code in enumerate(examples.classes)}
-        return learned, fitted.held_out, np.array([column[others.classes[label]] for label in others.labels])
+        labels = np.array([column[others.classes[label]] for label in others.labels])
+        return learned, fitted.held_out, novelty, labels
+
+    def _seen(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> Seen:
+        """What a learner has seen; of very many pictures an even choice."""
+        step = -(-len(pictures) // MOST_EXAMPLES)
+        return look_at(self._features(learner, examples, pictures[::step]))
+
+    def _features(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
+        """What the head is shown of these pictures, float32 [n, F]."""
+        if learner.tail is None:
+            return _rows(examples, "head").read(examples.rows(pictures))
+        return outputs(learner.tail, examples.inputs, examples.rows(pictures), self.recipe.last.batch_size)
 
     def _fit(
         self,
@@ -214,13 +238,14 @@ class Trainer:
         return _Learner(tail, top, keras.Sequential([keras.Input(parts.shape), tail, top]))
 
     def _assembled(self, parts: Cut, learned: _Learner) -> keras.Model:
-        """The whole network in float32, from pixels to logits; the backbone takes up what its tail learned."""
+        """The whole network in float32, pixels → logits and features; the backbone takes up what its tail learned."""
         if learned.tail is not None and parts.tail is not None:
             parts.tail.set_weights(learned.tail.get_weights())
         features, classes = learned.head.get_weights()[0].shape
         single = head(features, classes, self.recipe.dropout)
         single.set_weights(learned.head.get_weights())
-        return keras.Model(self.backbone.network.input, single(self.backbone.network.output))
+        found = self.backbone.network.output
+        return keras.Model(self.backbone.network.input, [single(found), found])
 
 
 def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int) -> np.ndarray:

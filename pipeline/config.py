@@ -83,10 +83,11 @@ class VerdictThresholds(Section):
     differs_below: Share
     agrees_above: Share
     unknown_above: Share
+    novel_above: Share | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "VerdictThresholds":
-        Thresholds(self.differs_below, self.agrees_above, self.unknown_above)
+        Thresholds(self.differs_below, self.agrees_above, self.unknown_above, novel_above=self.novel_above)
         return self
 
 
@@ -139,7 +140,7 @@ class Worklist(Section):
         Raises:
             UsageError: if the rates cannot be read.
         """
-        rates = read_rates(self.rates) if self.rates else {}
+        rates = read_rates(self.rates)
         return Selection(self.budget, self.by, self.per_office, self.random_share, self.seed, rates)
 
 

@@ -98,7 +98,10 @@ def _facts(
     if finding["risk"] is not None:
         yield "risk", f"{finding['risk']:.4f} that the code is wrong, if {share:.0%} of all declarations are"
     thresholds = manifest["thresholds"]
-    yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
+    if finding["novelty"] is not None and thresholds["novel_above"] is not None:
+        yield "novelty", f"{finding['novelty']:.4f}; unknown goods above {thresholds['novel_above']:.4f}"
+    else:
+        yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
     yield "thresholds", f"of the {thresholds['from']}"
     yield "model", f"{finding['model_name']} version {finding['model_version']}"
     yield "row", f"{finding['source_row']} of row group {finding['source_row_group']} of {finding['source_file']}"

@@ -55,6 +55,7 @@ FIELDS = (
     pa.field("images_total", pa.int32(), nullable=False),
     pa.field("images_used", pa.int32(), nullable=False),
     pa.field("disagreement", pa.float64()),
+    pa.field("novelty", pa.float64()),
     pa.field("pictures", pa.list_(_PICTURE), nullable=False),
     pa.field("model_name", pa.string(), nullable=False),
     pa.field("model_version", pa.int64(), nullable=False),
@@ -72,6 +73,7 @@ class Classified:
         statuses: of each picture: `ok`, why it could not be decoded, or `not_scored`.
         details: of each picture, such as what a thing that is no picture is; or None.
         probabilities: float32 [pictures, C]; rows without meaning where the status is not `ok`.
+        novelty: float32 [pictures]; NaN where the model does not give it.
     """
 
     declarations: Declarations
@@ -79,6 +81,7 @@ class Classified:
     statuses: Sequence[str]
     details: Sequence[str | None]
     probabilities: np.ndarray
+    novelty: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,9 @@ def evidence(classified: Classified, mine: slice, counted: list[int]) -> Evidenc
     """What a declaration's pictures say, of which those at `counted` are looked at."""
     statuses = classified.statuses[mine]
     readable = sum(status in ("ok", NOT_SCORED) for status in statuses)
-    return Evidence(len(statuses), readable, classified.probabilities[counted])
+    novelty = classified.novelty[counted]
+    given = novelty if not np.isnan(novelty).any() else None
+    return Evidence(len(statuses), readable, classified.probabilities[counted], given)
 
 
 def _judgement_fields(judgement: Judgement) -> dict:
@@ -174,6 +179,7 @@ def _judgement_fields(judgement: Judgement) -> dict:
         "differs_at": judgement.differs_at,
         "risk": judgement.risk,
         "disagreement": judgement.disagreement,
+        "novelty": judgement.novelty,
         "recommendations": [
             {"hs_code": best.code.digits, "probability": best.probability, "description": description(best.code)}
             for best in judgement.recommendations

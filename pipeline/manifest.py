@@ -82,6 +82,7 @@ def manifest(
             "differs_below": thresholds.differs_below,
             "agrees_above": thresholds.agrees_above,
             "unknown_above": thresholds.unknown_above,
+            "novel_above": thresholds.novel_above,
         },
         "configuration": config.model_dump(mode="json"),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},

@@ -32,18 +32,18 @@ class Await(Protocol):
 
 @dataclass
 class _Batch:
-    """A batch of declarations on its way."""
+    """A batch of declarations on its way; of each picture float32 [C + 1], its probabilities and its novelty."""
 
     declarations: Declarations
     digests: list[str]
     statuses: list[str]
     details: list[str | None]
-    probabilities: np.ndarray
+    answers: np.ndarray
     missing: int
 
 
 class _Decoded(NamedTuple):
-    """A picture, or the probabilities that it had when it came before."""
+    """A picture, or the answer that it had when it came before."""
 
     digest: str
     found: Picture | np.ndarray
@@ -64,7 +64,7 @@ class _Request(NamedTuple):
 
 
 class Remembered:
-    """The probabilities of the latest pictures: importers attach one file to many declarations.
+    """What the model said of the latest pictures: importers attach one file to many declarations.
 
     Args:
         most: pictures to remember; the earliest are forgotten first.
@@ -72,19 +72,19 @@ class Remembered:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._probabilities: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
+        self._answers: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
 
     def of(self, digest: bytes) -> np.ndarray | None:
-        """float32 [C] of a file by its SHA-256, or None."""
-        known = self._probabilities.get(digest)
+        """float32 [C + 1] of a file by its SHA-256, or None."""
+        known = self._answers.get(digest)
         return None if known is None else np.frombuffer(known, np.float32)
 
-    def add(self, digest: bytes, probabilities: np.ndarray) -> None:
-        """Remembers float32 [C]."""
+    def add(self, digest: bytes, answer: np.ndarray) -> None:
+        """Remembers float32 [C + 1]."""
         if self._most:
-            self._probabilities[digest] = probabilities.tobytes()
-            if len(self._probabilities) > self._most:
-                self._probabilities.popitem(last=False)
+            self._answers[digest] = answer.tobytes()
+            if len(self._answers) > self._most:
+                self._answers.popitem(last=False)
 
 
 class PictureStream:
@@ -124,7 +124,7 @@ class PictureStream:
         self._decoding: deque[tuple[_Picture, Future[_Decoded]]] = deque()
         self._requests: deque[_Request] = deque()
         self._filling: list[_Picture] = []
-        self._unscored = np.full(classes, np.nan, np.float32)
+        self._unscored = np.full(classes + 1, np.nan, np.float32)
         self._pixels = np.empty((batch_size, size.height, size.width, 3), np.uint8)
 
     def put(self, declarations: Declarations) -> Iterator[Classified]:
@@ -135,7 +135,7 @@ class PictureStream:
             [""] * pictures,
             [""] * pictures,
             [None] * pictures,
-            np.full((pictures, self._classes), np.nan, np.float32),
+            np.full((pictures, self._classes + 1), np.nan, np.float32),
             pictures,
         )
         self._batches.append(batch)
@@ -188,22 +188,24 @@ class PictureStream:
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
         answer = self._wait(request.answer)
-        for mine, probabilities in zip(request.pictures, answer.probabilities, strict=True):
-            if np.isnan(probabilities[0]):
-                self._classified(mine, probabilities, NOT_SCORED, answer.fault)
+        rows = np.column_stack([answer.probabilities, answer.novelty])
+        for mine, row in zip(request.pictures, rows, strict=True):
+            if np.isnan(row[0]):
+                self._classified(mine, row, NOT_SCORED, answer.fault)
             else:
-                self._classified(mine, probabilities)
-                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), probabilities)
+                self._classified(mine, row)
+                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), row)
 
     def _classified(
-        self, mine: _Picture, probabilities: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
+        self, mine: _Picture, answer: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
     ) -> None:
         batch, position = mine
         batch.statuses[position], batch.details[position] = status, detail
-        batch.probabilities[position] = probabilities
+        batch.answers[position] = answer
         batch.missing -= 1
 
     def _complete(self) -> Iterator[Classified]:
         while self._batches and not self._batches[0].missing:
             batch = self._batches.popleft()
-            yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, batch.probabilities)
+            probabilities, novelty = batch.answers[:, :-1], batch.answers[:, -1]
+            yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, probabilities, novelty)

@@ -30,6 +30,7 @@ from serving.contract import (
     classes_request,
     encode_request,
     read_classes,
+    read_novelty,
     read_probabilities,
 )
 from serving.flow import Counters, Flow
@@ -87,10 +88,12 @@ class Answer:
 
     Attributes:
         probabilities: float32 [N, C]; rows of NaN stand for pictures that were not scored.
+        novelty: float32 [N]; NaN where a picture was not scored, or the model does not give it.
         fault: why pictures were not scored; None where all were.
     """
 
     probabilities: np.ndarray
+    novelty: np.ndarray
     fault: str | None = None
 
 
@@ -219,7 +222,7 @@ class Client:
                     again, started = True, time.monotonic()
                     response = self._predict(request.message, timeout=self.connection.deadline_s)
                     self._flow.answered(rows, time.monotonic() - started)
-                return Answer(read_probabilities(response, model, rows))
+                return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
             except BadAnswer as bad_answer:
                 self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
                 continue
@@ -259,7 +262,9 @@ class Client:
         size = int(min(self._rows_that_fit, len(images)))
         parts = [self.classify(model, images[start : start + size]) for start in range(0, len(images), size)]
         faults = [part.fault for part in parts if part.fault]
-        return Answer(np.concatenate([part.probabilities for part in parts]), faults[0] if faults else None)
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        novelty = np.concatenate([part.novelty for part in parts])
+        return Answer(probabilities, novelty, faults[0] if faults else None)
 
     def _refused(self, model: ServedModel, rows: int, said: str) -> Answer:
         """These pictures were refused: a known-good one tells whether they or the contract are at fault."""
@@ -386,7 +391,7 @@ def _target(addresses: str) -> str:
 
 
 def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:
-    return Answer(np.full((rows, len(model.table)), np.nan, np.float32), fault)
+    return Answer(np.full((rows, len(model.table)), np.nan, np.float32), np.full(rows, np.nan, np.float32), fault)
 
 
 def _said(error: grpc.RpcError) -> str:

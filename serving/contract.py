@@ -1,6 +1,7 @@
 """What the audit and a served model agree on: names, shapes and types of what goes over the wire.
 
-`serving_default`: `images` uint8 [N, H, W, 3] RGB → `probabilities` float32 [N, C], rows sum to 1.
+`serving_default`: `images` uint8 [N, H, W, 3] RGB → `probabilities` float32 [N, C], rows sum to 1; and, where the
+card has a threshold for it, `novelty` float32 [N], 0 to 1, how unlike a picture is to all that the model learned from.
 `classes`: `ping` int32 [N] → `hs_codes` string [N, C] and `card` string [N], the model's card as JSON.
 
 A model from elsewhere has no `classes`; the configuration names its signature, its classes and its card instead.
@@ -19,6 +20,7 @@ from serving.messages import ModelSpec, PredictRequest, PredictResponse, TensorP
 from serving.tensors import from_tensor, to_tensor
 
 CLASSES_SIGNATURE = "classes"
+NOVELTY = "novelty"
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,11 @@ class ServedModel:
     def picture_size(self) -> PictureSize:
         """The pixels that the model wants."""
         return PictureSize(self.card.height, self.card.width, self.card.resize_filter, self.card.draft_multiple)
+
+    @property
+    def has_novelty(self) -> bool:
+        """Whether it says how unlike a picture is to what it learned from."""
+        return self.card.thresholds.novel_above is not None
 
 
 class BadAnswer(Exception):
@@ -88,7 +95,7 @@ def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     """
     pixels = np.ascontiguousarray(images, model.signature.dtype)
     request = _request(model.name, model.version, model.signature.name)
-    request.output_filter.append(model.signature.output)
+    request.output_filter.extend((model.signature.output, NOVELTY) if model.has_novelty else (model.signature.output,))
     tensor = to_tensor(pixels[:0])
     tensor.tensor_shape.dim[0].size = len(pixels)
     head = tensor.SerializeToString() + _field(TensorProto, "tensor_content", pixels.nbytes)
@@ -113,6 +120,22 @@ def read_probabilities(response: PredictResponse, model: ServedModel, rows: int)
     if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
         raise BadAnswer("the probabilities of a picture do not sum to 1")
     return probabilities
+
+
+def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np.ndarray:
+    """How unlike each picture is to what the model learned from, float32 [rows]; NaN where the model does not say.
+
+    Raises:
+        BadAnswer: if what came back cannot be the novelty of these pictures.
+    """
+    if not model.has_novelty:
+        return np.full(rows, np.nan, np.float32)
+    novelty = _output(response, NOVELTY)
+    if novelty.shape != (rows,) or novelty.dtype != np.float32:
+        raise BadAnswer(f"expected novelty float32 [{rows}], got {novelty.dtype} {list(novelty.shape)}")
+    if not ((novelty >= 0) & (novelty <= 1)).all():
+        raise BadAnswer("the novelty of a picture is not between 0 and 1")
+    return novelty
 
 
 def classes_request(name: str, version: int) -> PredictRequest:

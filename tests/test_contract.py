@@ -1,10 +1,21 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.rules.card import Card, Thresholds
 from pipeline.rules.class_table import ClassTable
 from pipeline.rules.errors import ContractBroken
-from serving.contract import ServedModel, Signature, classes_request, encode_request, read_classes
+from serving.contract import (
+    BadAnswer,
+    ServedModel,
+    Signature,
+    classes_request,
+    encode_request,
+    read_classes,
+    read_novelty,
+)
 from serving.messages import PredictRequest, PredictResponse
 from serving.tensors import from_tensor, to_tensor
 
@@ -71,3 +82,41 @@ def test_the_class_table_is_asked_for_with_one_ping():
 def test_an_answer_that_breaks_the_contract_is_named(response, sentence):
     with pytest.raises(ContractBroken, match=sentence):
         read_classes(response, "hs", 12)
+
+
+def with_novelty(model: ServedModel) -> ServedModel:
+    return replace(model, card=replace(CARD, thresholds=replace(CARD.thresholds, novel_above=0.3)))
+
+
+def test_novelty_is_asked_for_only_where_the_card_has_a_threshold_for_it():
+    images = np.zeros((1, 4, 5, 3), np.uint8)
+
+    wanted = [
+        list(PredictRequest.FromString(encode_request(model, images).message).output_filter)
+        for model in (MODEL, with_novelty(MODEL))
+    ]
+
+    assert wanted == [["probabilities"], ["probabilities", "novelty"]]
+
+
+def test_a_model_without_novelty_still_works():
+    assert np.isnan(read_novelty(PredictResponse(), MODEL, 2)).all()
+
+
+@pytest.mark.parametrize(
+    ("answer", "sentence"),
+    [
+        (None, "the answer has no output 'novelty'"),
+        (np.zeros((2, 1), np.float32), "expected novelty float32 [2], got float32 [2, 1]"),
+        (np.zeros(2, np.int32), "expected novelty float32 [2], got int32 [2]"),
+        (np.array([0.5, 1.5], np.float32), "not between 0 and 1"),
+        (np.array([0.5, np.nan], np.float32), "not between 0 and 1"),
+    ],
+)
+def test_novelty_that_breaks_the_contract_is_named(answer, sentence):
+    response = PredictResponse()
+    if answer is not None:
+        response.outputs["novelty"].CopyFrom(to_tensor(answer))
+
+    with pytest.raises(BadAnswer, match=re.escape(sentence)):
+        read_novelty(response, with_novelty(MODEL), 2)

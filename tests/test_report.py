@@ -138,6 +138,7 @@ def classified(declarations: Declarations, not_scored: bool) -> Classified:
         ["not_scored" if not_scored and status == "ok" else status for status in statuses],
         [picture.detail for picture in decoded],
         (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),
+        np.full(len(weights), np.nan, np.float32),
     )
 
 

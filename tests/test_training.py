@@ -1,5 +1,6 @@
 """Training end to end, small: cases in, a version that keeps the contract out."""
 
+import io
 import json
 import resource
 import signal
@@ -11,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.cli import main
-from pipeline.rules.card import Card, Thresholds
+from pipeline.pictures import PictureLimits, PictureSize, decode
+from pipeline.rules.card import Card, Mistake, Thresholds
 from pipeline.rules.errors import UsageError
 from serving.client import Client, Connection
 from serving.launch import bundled_server
@@ -51,6 +54,39 @@ def test_the_served_model_gives_the_probabilities_of_the_saved_one(trained):
         client.close()
 
     np.testing.assert_allclose(served.probabilities, saved["probabilities"].numpy(), atol=1e-5)
+    np.testing.assert_allclose(served.novelty, saved["novelty"].numpy(), atol=1e-5)
+
+
+def test_a_trained_model_knows_what_it_learned_from_and_nothing_else(trained):
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(trained / "1")).signatures["serving_default"]
+    card = Card.from_json((trained / "1" / "assets.extra" / "hs_audit.json").read_text())
+    size, limits = PictureSize(card.height, card.width, card.resize_filter), PictureLimits()
+    learned = [decode(pictures[0], size, limits).pixels for _, pictures in tinted_cases(9)]
+    stripes = np.tile(np.array([0, 255], np.uint8)[:, None], (card.height, card.width // 2, 3)).reshape(
+        learned[0].shape
+    )
+
+    novelty = signature(images=tf.constant(np.stack([*learned, stripes])))["novelty"].numpy()
+
+    assert novelty[:-1].max() < 1e-3
+    assert novelty[-1] > card.thresholds.novel_above
+    assert card.thresholds_for[Mistake.AT_RANDOM].novel_above == card.thresholds.novel_above
+
+
+def test_an_evaluation_says_how_well_unknown_goods_are_told(trained, tmp_path, capsys):
+    stripes = io.BytesIO()
+    Image.fromarray(np.tile(np.array([0, 255], np.uint8)[:, None], (24, 12, 3))[:, :24]).save(stripes, "PNG")
+    cases = write_cases(tmp_path / "cases.parquet", [*tinted_cases(3), ("080810", [stripes.getvalue()])])
+
+    code = main(["evaluate", str(trained), f"--cases={cases}", f"--output={tmp_path}", "--leave-out-unknown"])
+
+    unknown = json.loads((tmp_path / "evaluation.json").read_text())["unknown_goods"]
+    assert code == 0
+    assert (unknown["false_alarms"]["hits"], unknown["false_alarms"]["of"]) == (0, 9)
+    assert (unknown["caught"]["hits"], unknown["caught"]["of"], unknown["auroc"]) == (1, 1, 1.0)
+    assert "Taken for unknown goods: 0 of 9" in capsys.readouterr().out
 
 
 def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):
@@ -232,7 +268,7 @@ def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     trained = Trainer(load_backbone("compact"), recipe, Devices(**devices), tmp_path / "work", steps.step).train(cases)
 
     assert {weight.dtype for weight in trained.network.get_weights()} == {np.dtype("float32")}
-    assert trained.network.output.dtype == "float32"
+    assert {output.dtype for output in trained.network.outputs} == {"float32"}
     assert trained.metrics["held_out_top_1"] > 0.8
 
 

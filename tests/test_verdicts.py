@@ -72,6 +72,35 @@ def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, 
     assert judged(declared, picture).differs_at == differs_at
 
 
+@pytest.mark.parametrize(
+    ("declared", "picture", "novelty", "reason"),
+    [
+        ("870829", BUMPER, (0.2,), "agrees"),
+        ("870829", BUMPER, (0.4,), "unknown_goods"),
+        ("870829", CLUELESS, (0.2,), "low_confidence"),  # entropy does not count beside it
+        ("870829", CLUELESS, None, "unknown_goods"),  # a model without novelty
+        ("610910", BUMPER, (0.2,), "sure_of_others"),
+        ("610910", BUMPER, (0.4,), "outside_scope"),  # nobody can be sure of goods never seen
+    ],
+)
+def test_pictures_unlike_all_that_was_learned_show_unknown_goods(declared, picture, novelty, reason):
+    judge = replace(JUDGE, thresholds=replace(JUDGE.thresholds, novel_above=0.3))
+    seen = None if novelty is None else np.array(novelty)
+
+    judgement = judge(parse_declared_code(declared), Evidence(1, 1, np.array([picture]), seen))
+
+    assert (judgement.reason, judgement.novelty) == (reason, novelty and novelty[0])
+
+
+def test_several_pictures_are_as_novel_as_those_that_count():
+    label, novelty = (0.01, 0.01, 0.01, 0.97), np.array([0.1, 0.1, 0.9])
+
+    judgement = JUDGE(parse_declared_code("870829"), Evidence(3, 3, np.array([BUMPER, BUMPER, label]), novelty))
+
+    assert judgement.novelty == pytest.approx(np.dot(judgement.weights, novelty))
+    assert judgement.novelty < 0.2
+
+
 def test_only_levels_that_the_classifier_knows_are_judged():
     same_heading, same_chapter = judged("870840", SOME_PART), judged("8711", SOME_PART)
 

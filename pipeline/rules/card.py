@@ -35,16 +35,19 @@ class Thresholds:
         agrees_above: the declared code's probability from which on a declaration agrees.
         unknown_above: normalised entropy (0 sure, 1 clueless) above which the pictures show unknown goods.
         wrong_share: share of wrong declarations that the thresholds were drawn at.
+        novel_above: the model's novelty (0 seen, 1 unlike anything seen) above which they do, in place of the entropy;
+            None where the model gives no novelty.
     """
 
     differs_below: float
     agrees_above: float
     unknown_above: float
     wrong_share: float = 0.05
+    novel_above: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
-            if not 0 <= value <= 1:
+            if value is not None and not 0 <= value <= 1:
                 raise ValueError(f"{name} must be in [0, 1], got {value}")
         if self.differs_below > self.agrees_above:
             raise ValueError(f"differs_below ({self.differs_below}) must not exceed agrees_above ({self.agrees_above})")

@@ -70,11 +70,13 @@ class Evidence:
         images_total: pictures in the archive.
         images_readable: pictures that could be decoded.
         probabilities: float [k, C], one row per distinct picture that was classified.
+        novelty: float [k], how unlike each is to all that the classifier learned from; None where the model is silent.
     """
 
     images_total: int
     images_readable: int
     probabilities: np.ndarray
+    novelty: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,7 @@ class Judgement:
         recommendations: the most probable codes, best first; empty where no picture was classified.
         weights: how much each classified picture counted; they sum to 1.
         disagreement: of the pictures, 0 to 1; None unless there are several.
+        novelty: of the pictures together, 0 to 1; None where the model does not give it.
     """
 
     reason: Reason
@@ -121,6 +124,7 @@ class Judgement:
     recommendations: tuple[Recommendation, ...] = ()
     weights: tuple[float, ...] = ()
     disagreement: float | None = None
+    novelty: float | None = None
 
     @property
     def verdict(self) -> Verdict:
@@ -155,19 +159,22 @@ class Judge:
             return Judgement(_nothing_classified(evidence))
         together = combine(evidence.probabilities)
         combined, best = together.probabilities, recommend(together.probabilities, self.table, self.top_k)
+        novelty = None if evidence.novelty is None else float(together.weights @ evidence.novelty)
         judgement = partial(
             Judgement,
             recommendations=best,
             weights=tuple(together.weights.tolist()),
             disagreement=together.disagreement,
+            novelty=novelty,
         )
+        unknown = self._unknown(combined, novelty)
         out_of_reach = _out_of_reach(declared, self.table)
         if declared.code is None or out_of_reach:
-            surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best)
+            surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best) and not unknown
             return judgement(Reason.SURE_OF_OTHERS if surely else out_of_reach or Reason.CODE_MALFORMED)
         code = declared.code.digits
         at_levels = declared_probabilities(combined, declared.code, self.table)
-        if normalised_entropy(combined) > self.thresholds.unknown_above:
+        if unknown:
             return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
@@ -182,6 +189,11 @@ class Judge:
             declared_probabilities=at_levels,
             risk=risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
         )
+
+    def _unknown(self, probabilities: np.ndarray, novelty: float | None) -> bool:
+        if novelty is None or self.thresholds.novel_above is None:
+            return normalised_entropy(probabilities) > self.thresholds.unknown_above
+        return novelty > self.thresholds.novel_above
 
     def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
         low, high = self.thresholds.differs_below, self.thresholds.agrees_above
