@@ -102,7 +102,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
 
 def _read_worklist(published: Path) -> pa.Table:
     try:
-        return pq.read_table(published / "worklist.parquet")
+        return pq.ParquetFile(published / "worklist.parquet").read()
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{published / 'worklist.parquet'} cannot be read: {error}") from error
 

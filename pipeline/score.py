@@ -97,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the score."""
     truth = read_truth(args.truth)
-    rates = read_rates(args.rates) if args.rates else {}
+    rates = read_rates(args.rates)
     findings = read_findings(args.run)
     measured = score(findings, truth, rates, read_drawn(args.worklist or args.run / "worklist.parquet"))
     if args.json:
@@ -144,7 +144,7 @@ def read_drawn(worklist: Path) -> set[str]:
         UsageError: if it cannot be read.
     """
     try:
-        table = pq.read_table(worklist, columns=["declaration_id", "chosen_by"])
+        table = pq.ParquetFile(worklist).read(["declaration_id", "chosen_by"])
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{worklist} cannot be read: {error}") from error
     return {row["declaration_id"] for row in table.to_pylist() if row["chosen_by"] == RANDOM}

@@ -50,15 +50,15 @@ def read_look_alikes(path: Path) -> tuple[tuple[str, str], ...]:
     )
 
 
-def read_rates(path: Path) -> dict[str, float]:
-    """Digits of a code → its rate of duty in percent, from a CSV file with the columns hs_code and duty_rate.
+def read_rates(path: Path | None) -> dict[str, float]:
+    """Digits of a code → its rate of duty in percent, from a CSV file with the columns hs_code and duty_rate, if any.
 
     Raises:
         UsageError: if it cannot be read, a code is not in the nomenclature or stands there twice, or a rate is no
             number from 0 to 1000.
     """
     rates: dict[str, float] = {}
-    for place, line in read_lines(path, ("hs_code", "duty_rate")):
+    for place, line in read_lines(path, ("hs_code", "duty_rate")) if path else ():
         code = known_code(line["hs_code"], place)
         if code in rates:
             raise UsageError(f"{place}: code {code} stands there twice")

@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Writes the worklist and says what is in it."""
     try:
-        rates = read_rates(args.rates) if args.rates else {}
+        rates = read_rates(args.rates)
         share = _share(args.random_share)
         selection = Selection(args.budget, args.by, args.per_office, share, args.seed, rates)
     except ValueError as error:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.cli import main
 from pipeline.rules.statistics import Rate
 from pipeline.score import score
-from tests.test_worklist import SCHEMA, finding
+from tests.findings import SCHEMA, finding
 
 
 def truth(**kinds: str) -> dict[str, dict[str, str]]:
