@@ -39,6 +39,8 @@ from pipeline.pictures import PictureSize
 from pipeline.rules.card import Mistake, Thresholds
 from pipeline.rules.errors import UsageError
 
+_ALIEN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
+
 Task = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
 
 
@@ -138,8 +140,11 @@ class Trainer:
         thresholds = thresholds_by_mistake(
             probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
         )
-        novel_above = float(np.quantile(novelty, 1 - self.recipe.unknown_share))
-        thresholds = {mistake: replace(drawn, novel_above=novel_above) for mistake, drawn in thresholds.items()}
+        novel, alien = np.quantile(novelty, (1 - self.recipe.unknown_share, 1 - _ALIEN_SHARE)).tolist()
+        thresholds = {
+            mistake: replace(drawn, novel_above=novel, alien_above=max(novel, alien))
+            for mistake, drawn in thresholds.items()
+        }
         flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
         return Trained(
             self._assembled(parts, learned),

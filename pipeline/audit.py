@@ -170,9 +170,7 @@ def _resolve(night: Night, connection: Connection) -> ServedModel:
 
 def _thresholds(config: Config, model: ServedModel) -> Thresholds:
     ours = config.verdict.thresholds
-    if ours is None:
-        return _of_card(model, config.verdict.mistakes)
-    return Thresholds(ours.differs_below, ours.agrees_above, ours.unknown_above, novel_above=ours.novel_above)
+    return _of_card(model, config.verdict.mistakes) if ours is None else ours.drawn()
 
 
 def _of_card(model: ServedModel, mistake: Mistake) -> Thresholds:

@@ -1,5 +1,6 @@
 """The configuration of a run: YAML → checked values; every mistake is one sentence naming the key."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -84,11 +85,16 @@ class VerdictThresholds(Section):
     agrees_above: Share
     unknown_above: Share
     novel_above: Share | None = None
+    alien_above: Share | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "VerdictThresholds":
-        Thresholds(self.differs_below, self.agrees_above, self.unknown_above, novel_above=self.novel_above)
+        self.drawn()
         return self
+
+    def drawn(self) -> Thresholds:
+        """The same, as the rules take them."""
+        return Thresholds(**self.model_dump())
 
 
 class VerdictSettings(Section):
@@ -169,7 +175,7 @@ class ForeignModel(Section):
             raise UsageError(f"foreign_model.classes: {self.classes} cannot be read: {error.strerror}") from error
         except ValueError as error:
             raise UsageError(f"foreign_model.classes: {self.classes}: {error}") from error
-        drawn = Thresholds(thresholds.differs_below, thresholds.agrees_above, thresholds.unknown_above)
+        drawn = replace(thresholds.drawn(), novel_above=None)  # the signature gives probabilities alone
         card = Card(self.height, self.width, self.resize_filter, 2, "HS 2022", 1.0, drawn, "sha256:unknown")
         return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
 

@@ -83,6 +83,7 @@ def manifest(
             "agrees_above": thresholds.agrees_above,
             "unknown_above": thresholds.unknown_above,
             "novel_above": thresholds.novel_above,
+            "alien_above": thresholds.alien_above,
         },
         "configuration": config.model_dump(mode="json"),
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},

@@ -77,6 +77,8 @@ def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, 
     [
         ("870829", BUMPER, (0.2,), "agrees"),
         ("870829", BUMPER, (0.4,), "unknown_goods"),
+        ("870829", PLASTIC, (0.4,), "differs"),  # whatever it is, it is not what was declared
+        ("870829", PLASTIC, (0.6,), "unknown_goods"),  # a sheet of paper
         ("870829", CLUELESS, (0.2,), "low_confidence"),  # entropy does not count beside it
         ("870829", CLUELESS, None, "unknown_goods"),  # a model without novelty
         ("610910", BUMPER, (0.2,), "sure_of_others"),
@@ -84,7 +86,7 @@ def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, 
     ],
 )
 def test_pictures_unlike_all_that_was_learned_show_unknown_goods(declared, picture, novelty, reason):
-    judge = replace(JUDGE, thresholds=replace(JUDGE.thresholds, novel_above=0.3))
+    judge = replace(JUDGE, thresholds=replace(JUDGE.thresholds, novel_above=0.3, alien_above=0.5))
     seen = None if novelty is None else np.array(novelty)
 
     judgement = judge(parse_declared_code(declared), Evidence(1, 1, np.array([picture]), seen))

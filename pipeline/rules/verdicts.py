@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why; the first that applies, in this order."""
+    """Why; the first that applies, in this order, save that a firm `differs` outdoes `unknown_goods` up to a limit."""
 
     NO_PICTURE = "no_picture"
     UNREADABLE = "unreadable"
@@ -174,11 +174,11 @@ class Judge:
             return judgement(Reason.SURE_OF_OTHERS if surely else out_of_reach or Reason.CODE_MALFORMED)
         code = declared.code.digits
         at_levels = declared_probabilities(combined, declared.code, self.table)
-        if unknown:
-            return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
+        if unknown and (reason is not Reason.DIFFERS or self._alien(novelty)):
+            return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
             return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
         if reason is Reason.DIFFERS and self._look_alike(combined, code[:finest]):
@@ -194,6 +194,10 @@ class Judge:
         if novelty is None or self.thresholds.novel_above is None:
             return normalised_entropy(probabilities) > self.thresholds.unknown_above
         return novelty > self.thresholds.novel_above
+
+    def _alien(self, novelty: float | None) -> bool:
+        """Whether the pictures are so unlike all that was learned that they do not even speak against a code."""
+        return novelty is None or self.thresholds.alien_above is None or novelty > self.thresholds.alien_above
 
     def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
         low, high = self.thresholds.differs_below, self.thresholds.agrees_above
