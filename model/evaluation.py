@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.metrics import roc_auc_score
+from scipy.stats import mannwhitneyu
 
 from model.calibration import calibration_error, negative_log_likelihood
 from model.metrics import (
@@ -88,12 +88,10 @@ def unknown_goods(said: Predictions) -> UnknownGoods | None:
     above = said.card.thresholds.novel_above
     if above is None:
         return None
-    alarms, caught = ((novelty > above) for novelty in (said.novelty, said.novelty_of_unknown))
-    auroc = None
-    if len(caught):
-        truth = np.repeat([0, 1], [len(alarms), len(caught)])
-        auroc = float(roc_auc_score(truth, np.concatenate([said.novelty, said.novelty_of_unknown])))
-    return UnknownGoods(Rate(int(alarms.sum()), len(alarms)), Rate(int(caught.sum()), len(caught)), auroc)
+    known, unknown = said.novelty, said.novelty_of_unknown
+    alarms, caught = (Rate(int((novelty > above).sum()), len(novelty)) for novelty in (known, unknown))
+    pairs = len(known) * len(unknown)
+    return UnknownGoods(alarms, caught, float(mannwhitneyu(unknown, known).statistic) / pairs if pairs else None)
 
 
 def evaluate(predictions: Predictions, wrong_share: float, seed: int) -> tuple[Evaluation, ...]:
