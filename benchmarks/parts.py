@@ -213,7 +213,8 @@ def _pixels(picture: bytes, size: PictureSize) -> np.ndarray:
 def b8(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Memory of an archive ten times as long; the short one already writes findings while requests are in flight."""
     pictures = small_pictures(scale)
-    short, long = (write_archive(folder / f"{times}.parquet", pictures, times * scale.rows * 3 // 2) for times in (1, 10))
+    rows = scale.rows * 3 // 2
+    short, long = (write_archive(folder / f"{times}.parquet", pictures, times * rows) for times in (1, 10))
     imports = command("pipeline.audit").peak_mb
     ratios, absolute = [], []
     for _ in range(scale.times):

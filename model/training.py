@@ -200,7 +200,8 @@ class Trainer:
         """What the head is shown of these pictures, float32 [n, F]."""
         if learner.tail is None:
             return _rows(examples, "head").read(examples.rows(pictures))
-        return outputs(learner.tail, examples.inputs, examples.rows(pictures), self.recipe.last.batch_size)
+        found = outputs(learner.tail, examples.inputs, examples.rows(pictures), self.recipe.last.batch_size)
+        return found.astype(np.float32, copy=False)  # a tail in mixed precision gives half of it
 
     def _fit(
         self,
