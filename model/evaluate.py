@@ -74,18 +74,18 @@ def _page(version: Path, cases, said, evaluations, unknown, args: argparse.Names
             "reliability": reliability_diagram(reliability(rows.probabilities, rows.labels)),
             "confusion": confusion_picture(one.confusion, [each.label for each in one.classes]),
         }
-    left_out = f"{len(said.unreadable)} pictures could not be read. " if said.unreadable else ""
+    notes = f"{len(said.unreadable)} pictures could not be read. " if said.unreadable else ""
     if unknown:
-        left_out += f"{_unknown_words(unknown)} "
+        notes += f"{_unknown_words(unknown)} "
     if said.unknown:
-        left_out += f"Cases of codes that the model does not know were left out: {', '.join(sorted(said.unknown))}."
+        notes += f"Cases of codes that the model does not know were left out: {', '.join(sorted(said.unknown))}."
     return render(
         "evaluation.html",
         model=f"{version.parent.name}, version {version.name}",
         cases=cases.path.name,
         facts=f"{len(said.truth)} cases of {len(set(said.truth))} of the classifier's {len(said.table)} classes, "
         "each judged by the mean of its pictures.",
-        left_out=left_out,
+        notes=notes,
         evaluations=evaluations,
         pictures=pictures,
         names={label: class_name(label) for label in said.table.labels},
