@@ -1,17 +1,20 @@
-"""The distribution `hs-audit`: the packages pipeline, serving and model, and the configurations to start from."""
+"""The distribution `hs-audit`: its floors (docs/contributing.md), and the configurations to start from."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
+
+_FLOORS = ("hs", "hs_audit", "model", "pipeline", "serving")
 
 setup(
     name="hs-audit",
     version="0.1.0",
     description="Nightly audit of declared HS codes from the pictures of the goods",
     python_requires=">=3.11,<3.14",
-    packages=["model", "pipeline", "pipeline.demo", "pipeline.rules", "serving"],
+    packages=find_packages(include=[f"{name}{inner}" for name in _FLOORS for inner in ("", ".*")]),
     package_data={
+        "hs": ["catalogues/*.toml"],
+        "hs_audit": ["py.typed", "configs/*.yaml"],  # hs_audit/configs is a link to configs
         "model": ["templates/*"],
-        "pipeline": ["configs/*.yaml", "templates/*"],  # pipeline/configs is a link to configs
-        "pipeline.rules": ["words/*.toml"],
+        "pipeline.report": ["templates/*"],
         "serving": ["deploy/*"],
     },
     install_requires=[
@@ -43,5 +46,5 @@ setup(
             "types-PyYAML",
         ]
     },
-    entry_points={"console_scripts": ["hs-audit=pipeline.cli:entry_point"]},
+    entry_points={"console_scripts": ["hs-audit=hs_audit.cli:entry_point"]},
 )

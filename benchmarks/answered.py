@@ -1,9 +1,11 @@
-"""`hs-audit` with every picture answered as it is read: what a run costs beside decoding and the server.
+"""`hs-audit run` with every picture answered as it is read: what a run costs beside decoding and the server.
 
-python -m benchmarks.answered run …
+python -m benchmarks.answered --config=FILE …
 """
 
+import argparse
 import dataclasses
+import os
 import sys
 from collections.abc import Iterator
 
@@ -11,20 +13,24 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-import pipeline.audit
-from pipeline import cli
-from pipeline.archive import Declarations
-from pipeline.classify import CLASSIFIED, TROUBLE, Classify
-from pipeline.findings import Classified
-from pipeline.memory import give_back_freed_memory
+from hs_audit.commands.run import add_arguments, run
+from pipeline.config import Config
+from pipeline.job.classify import CLASSIFIED, TROUBLE
+from pipeline.job.memory import give_back_freed_memory
+from pipeline.values import Classified, Declarations
+from serving.client.connection import Connection
+from serving.contract import ServedModel
 
 
-class Answered(Classify):
-    """Declarations → `classified`, each picture alike, and no `trouble`."""
+@dataclasses.dataclass
+class Answered(beam.PTransform):
+    """Declarations → `classified`, each picture alike, and no `trouble`: neither decodes nor sends."""
+
+    classes: int
 
     def expand(self, declarations: beam.PCollection):
-        """Neither decodes nor sends."""
-        return declarations | beam.ParDo(_Answer(len(self.model.table))).with_outputs(TROUBLE, main=CLASSIFIED)
+        """Answers in the stage that reads."""
+        return declarations | beam.ParDo(_Answer(self.classes)).with_outputs(TROUBLE, main=CLASSIFIED)
 
 
 class _Answer(beam.DoFn):
@@ -47,6 +53,20 @@ class _Answer(beam.DoFn):
         )
 
 
+def answered(config: Config, model: ServedModel, connection: Connection) -> Answered:
+    """In the place of `pipeline.night.with_a_server`."""
+    return Answered(len(model.table))
+
+
+def main() -> int:
+    """Runs `hs-audit run` with its own flags."""
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_arguments(parser)
+    args, beam_flags = parser.parse_known_args()
+    args.beam_flags = beam_flags
+    return run(args, answered)
+
+
 if __name__ == "__main__":
-    pipeline.audit.Classify = Answered  # type: ignore[misc]
-    sys.exit(cli.main())
+    sys.exit(main())

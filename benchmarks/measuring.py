@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.pictures import PictureLimits, PictureSize, decode
-from serving.client import Client, Connection
-from serving.load import generate_load
+from hs.pictures.decoding import PictureLimits, PictureSize, decode
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.load_generator import generate_load
 
 SIZE = PictureSize(224, 224)
 BATCH, IN_FLIGHT = 64, 4
@@ -135,7 +136,7 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     return Used(probe["cpu_s"], probe["peak_mb"], began_at, said)
 
 
-def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = (), module: str = "pipeline.cli") -> Used:
+def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = (), module: str = "hs_audit.cli") -> Used:
     """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`."""
     config = folder / "config.yaml"
     config.write_text(_CONFIG)

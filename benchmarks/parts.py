@@ -26,9 +26,10 @@ from benchmarks.measuring import (
     load,
     timings_s,
 )
-from pipeline.pictures import PictureLimits, PictureSize, decode
-from serving.client import Client, Connection
-from serving.launch import MODEL_NAME, bundled_server
+from hs.pictures.decoding import PictureLimits, PictureSize, decode
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.server.bundled import MODEL_NAME, bundled_server
 
 _TENSORFLOW_SERVING = ("tensorflow_serving.apis.prediction_service_pb2_grpc",)
 
@@ -127,7 +128,7 @@ def b5(scale: Scale, folder: Path) -> Iterator[Measured]:
         yield at_most("B5", f"CPU of a worker per picture / bare Pillow in a loop, {name}", 1.15, ratios)
 
 
-def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str = "pipeline.cli") -> Iterator[float]:
+def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str = "hs_audit.cli") -> Iterator[float]:
     """What one more picture costs a run, again and again; what a run costs at least falls out."""
     few, many = (write_archive(folder / f"{count}.parquet", pictures, count) for count in (rows // 10, rows))
     while True:
@@ -216,7 +217,7 @@ def b8(scale: Scale, folder: Path) -> Iterator[Measured]:
     pictures = small_pictures(scale)
     rows = 2 * scale.rows
     short, long = (write_archive(folder / f"{times}.parquet", pictures, times * rows) for times in (1, 10))
-    imports = command("pipeline.audit").peak_mb
+    imports = command("pipeline.night").peak_mb
     ratios, absolute = [], []
     for _ in range(scale.times):
         peaks = []
@@ -266,7 +267,7 @@ def b13(scale: Scale, folder: Path) -> Iterator[Measured]:
             with gpu(0.1) as running:
                 used = audit(archive, folder, f"--server={running.address}", first)
             took.append(running.said["began_at"] - used.began_at)
-            idle.append(command("pipeline.classify", first=first).peak_mb)
+            idle.append(command("pipeline.job.classify", first=first).peak_mb)
         starting.append(took[0] / took[1])
         memory.append(idle[0] / idle[1])
     yield at_most("B13", "start of the launcher to its first request / over tensorflow_serving.apis", 0.45, starting)

@@ -114,7 +114,7 @@ def make_network(output: str) -> None:
     import keras
 
     from benchmarks.stand_in import CARD, CLASSES
-    from model.export import export
+    from model.exported.export import export
 
     keras.utils.set_random_seed(0)
     network = keras.applications.MobileNetV2(weights=None, classes=len(CLASSES), classifier_activation=None)

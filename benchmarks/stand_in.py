@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 from grpc import StatusCode
 
-from pipeline.rules.card import Card, Thresholds
+from hs.card import Card, Thresholds
 from serving.messages import (
     GetModelStatusRequest,
     GetModelStatusResponse,

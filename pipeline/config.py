@@ -8,13 +8,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
-from pipeline.pictures import PictureLimits
-from pipeline.rules.card import Card, Mistake, Thresholds
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import UsageError
-from pipeline.rules.selection import By, Selection, budget_rows
-from pipeline.settings import Section, load_settings
-from pipeline.tables import read_look_alikes, read_rates
+from hs.card import Card, Mistake, Thresholds
+from hs.class_table import ClassTable
+from hs.errors import UsageError
+from hs.pictures.decoding import PictureLimits
+from hs.pictures.formats import DEFAULT_FORMATS
+from hs.ranking import By, Selection, budget_rows
+from hs.settings import Settings, load_settings
+from hs.tables import read_look_alikes, read_rates
+from pipeline.values import ColumnNames
+from serving.client.connection import Connection
+from serving.client.tls import Tls
 from serving.contract import ServedModel, Signature
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -22,22 +26,7 @@ Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
 
-class ColumnNames(Section):
-    """Our names → the archive's. The first four are read, the others are only passed through."""
-
-    declaration_id: str = "declaration_id"
-    item_no: str | None = "item_no"
-    declared_hs_code: str = "declared_hs_code"
-    images: str = "images"
-    date: str | None = "declared_on"
-    office: str | None = "office"
-    importer: str | None = "importer_id"
-    origin: str | None = "origin"
-    value: str | None = "customs_value"
-    duty_rate: str | None = "duty_rate"
-
-
-class TlsFiles(Section):
+class TlsFiles(Settings):
     """PEM files of an encrypted connection."""
 
     ca: Path
@@ -45,7 +34,7 @@ class TlsFiles(Section):
     key: Path | None = None
 
 
-class Server(Section):
+class Server(Settings):
     """The model server and how it is used."""
 
     address: str | None = None
@@ -60,11 +49,17 @@ class Server(Section):
     connect_budget_s: Annotated[float, Field(ge=0)] = 30
     tls: TlsFiles | None = None
 
+    def connection(self, address: str) -> Connection:
+        """How to reach a server, and how long to be patient with it."""
+        tls = Tls(self.tls.ca, self.tls.certificate, self.tls.key) if self.tls else None
+        budgets = (self.deadline_s, self.outage_budget_s, self.connect_budget_s)
+        return Connection(address, *budgets, tls, self.in_flight)
 
-class Pictures(Section):
+
+class Pictures(Settings):
     """Which pictures are read."""
 
-    formats: Annotated[list[str], Field(min_length=1)] = ["JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF"]
+    formats: Annotated[list[str], Field(min_length=1)] = list(DEFAULT_FORMATS)
     max_bytes: Count = 20_000_000
     max_pixels: Count = 50_000_000
 
@@ -78,7 +73,7 @@ class Pictures(Section):
         return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels)
 
 
-class VerdictThresholds(Section):
+class VerdictThresholds(Settings):
     """Thresholds that win over the model's own."""
 
     differs_below: Share
@@ -97,7 +92,7 @@ class VerdictThresholds(Section):
         return Thresholds(**self.model_dump())
 
 
-class VerdictSettings(Section):
+class VerdictSettings(Settings):
     """How declarations are judged."""
 
     assumed_wrong_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
@@ -116,14 +111,14 @@ class VerdictSettings(Section):
         return read_look_alikes(self.look_alikes) if self.look_alikes else ()
 
 
-class Limits(Section):
+class Limits(Settings):
     """How much of a night may be missing: dead letters and unscored findings, of all rows."""
 
     warn_unscored_share: Share = 0.05
     max_unscored_share: Share = 0.20
 
 
-class Worklist(Section):
+class Worklist(Settings):
     """What the run itself puts into worklist.csv and report.html."""
 
     budget: str = "5%"
@@ -150,7 +145,7 @@ class Worklist(Section):
         return Selection(self.budget, self.by, self.per_office, self.random_share, self.seed, rates)
 
 
-class ForeignModel(Section):
+class ForeignModel(Settings):
     """A SavedModel from elsewhere, without our `classes` signature."""
 
     signature: str = "serving_default"
@@ -180,7 +175,7 @@ class ForeignModel(Section):
         return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
 
 
-class Config(Section):
+class Config(Settings):
     """Everything a run needs to know."""
 
     input: str | None = None
@@ -213,6 +208,14 @@ class Config(Section):
         if self.foreign_model and not self.verdict.thresholds:
             raise ValueError("foreign_model has no card, so verdict.thresholds must be given")
         return self
+
+    def overridden(
+        self, *, input: str | None, output: Path | None, server: str | None, version: int | None
+    ) -> "Config":
+        """The configuration with what the command line says in its place."""
+        ours = {"address": server or self.server.address, "version": version or self.server.version}
+        changes = {"input": input or self.input, "output": output or self.output}
+        return self.model_copy(update=changes | {"server": self.server.model_copy(update=ours)})
 
     def yesterday(self) -> date:
         """The run date where none is given: the day before today in the configured time zone."""

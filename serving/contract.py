@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.pictures import PictureSize
-from pipeline.rules.card import Card
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import ContractBroken
+from hs.card import Card
+from hs.class_table import ClassTable
+from hs.errors import ContractBroken
+from hs.pictures.decoding import PictureSize
 from serving.messages import ModelSpec, PredictRequest, PredictResponse, TensorProto
 from serving.tensors import from_tensor, to_tensor
 

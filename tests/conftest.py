@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.rules.card import Card, Mistake, Thresholds
-from serving.launch import bundled_server
+from hs.card import Card, Mistake, Thresholds
+from serving.server.bundled import bundled_server
 from tests.archives import COLOURS
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -28,8 +28,8 @@ def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import keras
     import numpy as np
 
-    from model.export import export
-    from model.networks import weights_digest
+    from model.exported.export import export
+    from model.training.networks import weights_digest
 
     folder = tmp_path_factory.mktemp("models") / "colours"
     images = keras.Input((32, 32, 3))

@@ -16,8 +16,8 @@ from google.protobuf import text_format
 from grpc import StatusCode
 
 from serving.messages import ModelServerConfig
-from serving.models import Models
-from serving.server import start
+from serving.server.served_versions import ServedVersions
+from serving.server.services import start
 from tests.servers import models
 
 
@@ -135,7 +135,7 @@ class Server:
     """A bundled server in this process that can be stopped, started again and reconfigured."""
 
     def __init__(self, config: str, fault: Callable[[], tuple[StatusCode, str] | None] = lambda: None) -> None:
-        self.models: Models = models()
+        self.models: ServedVersions = models()
         self.reload(config)
         self.interceptor = Interceptor(fault)
         with socket.socket() as free:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.findings import FIELDS
+from pipeline.findings.schema import FIELDS
 
 KEPT = [("office", pa.string()), ("importer", pa.string()), ("value", pa.float64()), ("duty_rate", pa.float64())]
 SCHEMA = pa.schema([*FIELDS, *(pa.field(name, type_) for name, type_ in KEPT)])

@@ -7,11 +7,11 @@ from typing import Any
 
 import grpc
 
-from serving.batching import Batching
 from serving.messages import ModelServerConfig
-from serving.models import Models
-from serving.server import start
-from serving.server_files import single_model_config
+from serving.server.batching import Batching
+from serving.server.config_files import single_model_config
+from serving.server.served_versions import ServedVersions
+from serving.server.services import start
 
 
 def write_scaler(folder: Path, version: int, factor: float = 2.0) -> Path:
@@ -29,15 +29,15 @@ def write_scaler(folder: Path, version: int, factor: float = 2.0) -> Path:
     return folder
 
 
-def models(batching: Batching | None = None, **how: Any) -> Models:
-    from serving.servable import Servable
+def models(batching: Batching | None = None, **how: Any) -> ServedVersions:
+    from serving.server.servable import Servable
 
     as_content = how.pop("as_content", False)
-    return Models(lambda name, path: Servable(name, path, batching, as_content=as_content), **how)
+    return ServedVersions(lambda name, path: Servable(name, path, batching, as_content=as_content), **how)
 
 
 @contextmanager
-def served(what: Models, config: ModelServerConfig | Path, threads: int = 8) -> Iterator[grpc.Channel]:
+def served(what: ServedVersions, config: ModelServerConfig | Path, threads: int = 8) -> Iterator[grpc.Channel]:
     """A channel to the bundled server; a folder is served under the name `scaler`."""
     what.reload(single_model_config("scaler", config) if isinstance(config, Path) else config)
     server, address = start_anywhere(what, threads)
@@ -49,7 +49,7 @@ def served(what: Models, config: ModelServerConfig | Path, threads: int = 8) -> 
         what.close()
 
 
-def start_anywhere(what: Models, threads: int = 8, **options: Any) -> tuple[grpc.Server, str]:
+def start_anywhere(what: ServedVersions, threads: int = 8, **options: Any) -> tuple[grpc.Server, str]:
     """The server at a free port of this machine, and its address."""
     import socket
 

@@ -6,8 +6,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.archive import ArchiveFile, DeadLetter, Layout, RowGroup, inspect, read_pictures, read_row_group
-from pipeline.config import ColumnNames
+from pipeline.archive.footers import ArchiveFile, inspect
+from pipeline.archive.row_groups import read_pictures, read_row_group
+from pipeline.values import ColumnNames, DeadLetter, Layout, RowGroup
 from tests.archives import IMAGES, RED, picture, row, write_archive
 
 NAMES = ColumnNames()

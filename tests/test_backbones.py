@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import pytest
 
-from model.backbones import BACKBONES, load_backbone
-from model.networks import cut, fresh_copy
-from pipeline.rules.errors import UsageError
+from hs.errors import UsageError
+from model.training.backbones import BACKBONES, load_backbone
+from model.training.networks import cut, fresh_copy
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.float32)
 PAPER = ("vgg16", "vgg19", "resnet50", "inception_v3")

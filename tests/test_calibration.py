@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from model.calibration import calibration_error, draw_thresholds, fit_calibration, fit_temperature, flagged_share
-from model.training import held_out_folds
+from model.measures import calibration_error
+from model.training.calibration import draw_thresholds, fit_calibration, fit_temperature, flagged_share
+from model.training.trainer import held_out_folds
 
 
 def predictions(count: int = 4000, classes: int = 10, sharpness: float = 4.0) -> tuple[np.ndarray, np.ndarray]:

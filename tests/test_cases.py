@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model.cases import Unreadable, open_cases
-from pipeline.pictures import PictureSize
-from pipeline.rules.errors import UsageError
+from hs.errors import UsageError
+from hs.pictures.decoding import PictureSize
+from model.cases.reading import Unreadable, open_cases
 from tests.archives import COLOURS
 from tests.rulings import noise, write_cases
 

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli import main
-from pipeline.survey import Outcome, outcome_of_code
+from hs_audit.cli import main
+from pipeline.archive.survey import CodeOutcome, outcome_of_code
 from tests.archives import row, write_archive
 
 PICTURE = b"\xff\xd8 a picture " * 100
@@ -195,16 +195,16 @@ def test_damaged_page_headers_are_told(check, tmp_path):
 @pytest.mark.parametrize(
     ("written", "outcome"),
     [
-        ("8708.29-0000", (Outcome.GOOD, None)),
-        ("808100000", (Outcome.REPAIRED, "leading_zero")),
-        (8708290000.0, (Outcome.REPAIRED, "decimal_dropped")),
-        ("8.7083E+9", (Outcome.REPAIRED, "digits_lost")),
-        ("8708.3", (Outcome.MALFORMED, "trailing_zero_lost")),
-        ("car", (Outcome.MALFORMED, None)),
-        ("999999", (Outcome.UNKNOWN, None)),
-        ("9999990.0", (Outcome.MALFORMED, "decimal_dropped")),
-        (" ", (Outcome.MISSING, None)),
-        (None, (Outcome.MISSING, None)),
+        ("8708.29-0000", (CodeOutcome.GOOD, None)),
+        ("808100000", (CodeOutcome.REPAIRED, "leading_zero")),
+        (8708290000.0, (CodeOutcome.REPAIRED, "decimal_dropped")),
+        ("8.7083E+9", (CodeOutcome.REPAIRED, "digits_lost")),
+        ("8708.3", (CodeOutcome.MALFORMED, "trailing_zero_lost")),
+        ("car", (CodeOutcome.MALFORMED, None)),
+        ("999999", (CodeOutcome.UNKNOWN, None)),
+        ("9999990.0", (CodeOutcome.MALFORMED, "decimal_dropped")),
+        (" ", (CodeOutcome.MISSING, None)),
+        (None, (CodeOutcome.MISSING, None)),
     ],
 )
 def test_a_declared_code_has_one_outcome(written, outcome):
@@ -376,10 +376,19 @@ def test_the_run_date_in_the_glob_is_yesterday(check, tmp_path):
     assert "{run_date}" not in check(pattern="{run_date}/*.parquet", code=7)
 
 
-@pytest.mark.parametrize("arguments", [[], ["archives", "x"], ["archive"]])
+@pytest.mark.parametrize("arguments", [[], ["archives", "x"]])
 def test_what_to_check_must_be_said(arguments, capsys):
+    assert main(["check", *arguments]) == 2
+
+    said = capsys.readouterr().err
+    assert f"there is no command '{' '.join(['check', *arguments[:1]])}'" in said
+    assert "check archive" in said
+    assert "train" not in said
+
+
+def test_which_archive_to_check_must_be_said(capsys):
     with pytest.raises(SystemExit) as stopped:
-        main(["check", *arguments])
+        main(["check", "archive"])
 
     assert stopped.value.code == 2
-    assert "usage: hs-audit check" in capsys.readouterr().err
+    assert "usage: hs-audit check archive" in capsys.readouterr().err

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
-from pipeline.cli import main
+from hs_audit.cli import main
 
 
 @pytest.fixture
@@ -163,4 +163,4 @@ def test_a_model_that_is_not_there_is_one_sentence(tmp_path, capsys):
     code, said = check(tmp_path / "model" / "1", capsys)
 
     assert code == 6
-    assert "holds no numbered version" in said
+    assert "holds no model: expected numbered versions" in said

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from pipeline.check_server import _advice
-from pipeline.cli import main
+from hs_audit.cli import main
+from hs_audit.commands.check_server import _advice
 from pipeline.config import Server
-from serving.client import Client, Connection
-from serving.load import Load, generate_load
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.load_generator import Throughput, generate_load
 from tests.servers import models, start_anywhere, write_scaler
 
 
@@ -50,7 +51,7 @@ def test_what_is_wrong_is_one_sentence(colour_server, tmp_path, capsys, flags, c
 
 
 def test_a_model_without_a_class_table_breaks_the_contract(tmp_path, capsys):
-    from serving.server_files import single_model_config
+    from serving.server.config_files import single_model_config
 
     what = models()
     what.reload(single_model_config("hs", write_scaler(tmp_path, 1)))
@@ -64,9 +65,9 @@ def test_a_model_without_a_class_table_breaks_the_contract(tmp_path, capsys):
     assert "model 'hs' version 1 has no class table" in " ".join(capsys.readouterr().err.split())
 
 
-def load(in_flight: int, pictures_per_s: float, batch_size: int = 64, **more) -> Load:
+def load(in_flight: int, pictures_per_s: float, batch_size: int = 64, **more) -> Throughput:
     facts = {"latencies_s": np.full(10, batch_size * in_flight / pictures_per_s), "retries": 0, "fault": None} | more
-    return Load(batch_size, in_flight, int(10 * pictures_per_s), 10.0, **facts)
+    return Throughput(batch_size, in_flight, int(10 * pictures_per_s), 10.0, **facts)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.hs_codes import LEVELS, HSCode
+from hs.class_table import ClassTable
+from hs.codes import LEVELS, HSCode
 
 labels = st.lists(
     st.sampled_from(["870829", "870899", "870840", "392690", "392630", "830230", "732690", "87*", "3926*"]), min_size=1

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from grpc import StatusCode
 
-from pipeline.rules.card import Card, Thresholds
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import ContractBroken, Interrupted, ServerUnreachable, UsageError
-from serving.client import Client, Connection
+from hs.card import Card, Thresholds
+from hs.class_table import ClassTable
+from hs.errors import ContractBroken, Interrupted, ServerUnreachable, UsageError
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.status_rules import Action, action_for
 from serving.contract import CLASSES_SIGNATURE, ServedModel, classes_request
 from serving.messages import (
     GetModelStatusResponse,
@@ -26,7 +28,6 @@ from serving.messages import (
     add_ModelServiceServicer_to_server,
     add_PredictionServiceServicer_to_server,
 )
-from serving.status_rules import Action, action_for
 from serving.tensors import from_tensor, to_tensor
 
 ROWS = 136
@@ -314,7 +315,7 @@ def test_what_was_done_is_counted(server, client):
 
 
 def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_pictures(server, client, monkeypatch):
-    monkeypatch.setattr("serving.flow._BREAKS_AFTER_S", 0.1)
+    monkeypatch.setattr("serving.client.flow._BREAKS_AFTER_S", 0.1)
     server.versions = {1: ModelVersionStatus.LOADING}
 
     server.fault_for = lambda images: (

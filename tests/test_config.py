@@ -2,11 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from model.experiments import load_experiments
-from pipeline.cli import main
+from hs.errors import UsageError
+from hs.ranking import budget_rows
+from hs_audit.cli import main
+from model.experiments.plan import load_experiments
 from pipeline.config import load_config
-from pipeline.rules.errors import UsageError
-from pipeline.rules.selection import budget_rows
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.rules.card import Card, Thresholds
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.errors import ContractBroken
+from hs.card import Card, Thresholds
+from hs.class_table import ClassTable
+from hs.errors import ContractBroken
 from serving.contract import (
     BadAnswer,
     ServedModel,

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from model.datasets import PRESETS
-from model.duplicates import group_alike, perceptual_hash
-from pipeline.cli import main
+from hs_audit.cli import main
+from model.cases.data_sets import PRESETS
+from model.cases.duplicates import group_alike, perceptual_hash
 from tests.rulings import Ruling, noise, write_cases
 
 CHAPTER_87 = {"8708290000": 1281, "8708999000": 394, "8708400000": 283, "8708309000": 131, "8799999999": 192}

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.rules.declared_codes import ParsedCode, parse_declared_code
-from pipeline.rules.hs_codes import LEVELS, HSCode
-from pipeline.rules.nomenclature import description, exists
+from hs.codes import LEVELS, HSCode
+from hs.declared_codes import ParsedCode, parse_declared_code
+from hs.nomenclature import description, exists
 
 codes = st.sampled_from(LEVELS).flatmap(lambda level: st.text("0123456789", min_size=level, max_size=level)).map(HSCode)
 

@@ -11,11 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.demo.drawing import GOODS, draw_goods, draw_unknown
-from pipeline.demo.night import DemoFiles, write_demo
-from pipeline.pages import page_sizes
-from pipeline.pictures import PictureLimits, PictureSize, PictureStatus, decode
-from pipeline.rules.declared_codes import parse_declared_code
+from hs.declared_codes import parse_declared_code
+from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
+from hs_audit.demo.articles import GOODS
+from hs_audit.demo.drawing import draw_goods, draw_unknown
+from hs_audit.demo.night import DemoFiles, write_demo
+from pipeline.archive.page_sizes import page_sizes
 
 RUN_DATE = date(2026, 11, 21)
 DECLARATIONS = 160

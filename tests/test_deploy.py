@@ -9,9 +9,10 @@ import yaml
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, text_format
 
 import serving
-from serving.batching import read_batching
-from serving.client import Client, Connection
-from serving.server_files import BatchingParameters, read_text_file
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.server.batching import read_batching
+from serving.server.config_files import BatchingParameters, read_text_file
 from tests.servers import models, start_anywhere, write_scaler
 
 DEPLOY = Path(next(iter(serving.__path__))) / "deploy"
@@ -108,7 +109,7 @@ def test_compose_and_kubernetes_start_the_same_server():
 def test_every_flag_and_file_of_the_kit_is_known():
     import argparse
 
-    from serving.server import add_arguments
+    from serving.server.main import add_arguments
 
     parser = argparse.ArgumentParser()
     add_arguments(parser)

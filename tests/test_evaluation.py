@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.metrics import confusion_matrix, per_class, simulate_nights, top_k, top_k_at_level
-from pipeline.cli import main
-from pipeline.rules.card import Mistake
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.statistics import Rate
+from hs.card import Mistake
+from hs.class_table import ClassTable
+from hs.proportions import Rate
+from hs_audit.cli import main
+from model.evaluation.metrics import confusion_matrix, per_class, simulate_nights, top_k_at_level
+from model.measures import top_k
 from tests.archives import COLOURS, picture
 from tests.rulings import write_cases
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from hs_audit.cli import main
 from tests.rulings import tinted_cases, write_cases
 
 GRID = """
@@ -42,7 +42,7 @@ def test_an_interrupted_grid_ends_in_the_same_table(dataset, tmp_path, monkeypat
     whole, again = grid(dataset, tmp_path / "whole"), grid(dataset, tmp_path / "again")
     assert main(["experiment", f"--config={whole}"]) == 0
 
-    from model import grid as cells
+    from model.experiments import cells
 
     measure, measured = cells.measure_cell, []
 

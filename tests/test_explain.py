@@ -4,9 +4,9 @@ import re
 
 import pytest
 
-from pipeline.cli import main
-from pipeline.rules.reasons import LANGUAGES, catalogue
-from pipeline.rules.verdicts import Reason, Verdict
+from hs.verdicts import Reason, Verdict
+from hs.words import LANGUAGES, catalogue
+from hs_audit.cli import main
 from tests.archives import GREEN, RED, picture, row, write_archive
 
 RUN_DATE = "2026-11-21"

@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli import main
+from hs_audit.cli import main
 from tests.archives import COLOURS, findings_of, picture, row, write_archive
 from tests.faults import BadLuck, Server, spoiled
 

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from serving.flow import Flow
+from serving.client.flow import Flow
 
 
 class Clock:

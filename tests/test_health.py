@@ -8,8 +8,9 @@ import time
 import pytest
 
 from benchmarks.stand_in import Cost, StandIn, listening
-from serving.client import Client, Connection
-from serving.load import Load, generate_load
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.load_generator import Throughput, generate_load
 
 COST = Cost(per_request_s=0.003, per_picture_s=0.001)
 BATCH = 64
@@ -22,7 +23,7 @@ def address() -> str:
         return f"localhost:{free.getsockname()[1]}"
 
 
-def load_of(address: str, cost: Cost, seconds: float = 2.0, in_flight: int = 4) -> tuple[Load, StandIn]:
+def load_of(address: str, cost: Cost, seconds: float = 2.0, in_flight: int = 4) -> tuple[Throughput, StandIn]:
     stand_in = StandIn(cost)
     with listening(stand_in, address):
         client = Client(Connection(address, in_flight=in_flight))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from hs_audit.cli import main
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
 
 RUN_DATE = "2026-11-21"
@@ -48,7 +48,7 @@ def published(tmp_path: Path) -> Path:
 
 def started(flags: list[str]) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-m", "pipeline.cli", "run", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "hs_audit.cli", "run", *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
 
@@ -103,7 +103,7 @@ def commands_of_all_processes(but: int) -> list[str]:
             command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if parent != but and "serving.launch" in command:
+        if parent != but and "serving.server.bundled" in command:
             found.append(command)
     return found
 

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from pipeline.pages import largest_data_page
-from pipeline.rules.card import Card, Thresholds
-from serving.launch import bundled_server
+from hs.card import Card, Thresholds
+from pipeline.archive.page_sizes import largest_data_page
+from serving.server.bundled import bundled_server
 from tests.archives import COLOURS, IMAGES
 
 ARCHIVE_BYTES = 500_000_000
@@ -23,9 +23,9 @@ LOCAL = Path(__file__).parent.parent / "configs" / "local.yaml"
 
 PROBE = """
 import json, sys
-from pipeline.cli import main
+from hs_audit.cli import main
 main(["config", "local"])
-import pipeline.audit, pipeline.run
+import pipeline.night, hs_audit.commands.run
 def status_mb(name):
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith(name)) * 1024 / 1e6
 before = status_mb("VmRSS")
@@ -39,7 +39,7 @@ def large_input_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
     """A classifier that wants 224 x 224 pixels, as the paper's do, and hardly computes."""
     import keras
 
-    from model.export import export
+    from model.exported.export import export
 
     folder = tmp_path_factory.mktemp("models") / "large"
     images = keras.Input((224, 224, 3))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.novelty import look_at
+from model.training.novelty import look_at
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.pages import PageHeaderError, PageSize, largest_data_page, page_sizes
+from pipeline.archive.page_sizes import PageHeaderError, PageSize, largest_data_page, page_sizes
 
 PICTURE_BYTES = 100_000
 STORED_BYTES = 4 + PICTURE_BYTES
@@ -133,7 +133,7 @@ def test_only_the_headers_are_read(tmp_path, monkeypatch):
             return read_bytes[-1]
 
     monkeypatch.setattr(
-        "pipeline.pages.open",
+        "pipeline.archive.page_sizes.open",
         lambda name, mode, buffering: io.BufferedReader(Counted(name, mode), buffering),
         raising=False,
     )

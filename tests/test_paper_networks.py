@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli import main
-from serving.client import Client, Connection
-from serving.launch import bundled_server
+from hs_audit.cli import main
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.server.bundled import bundled_server
 from tests.rulings import tinted_cases, write_cases
 
 NETWORKS = ("vgg16", "vgg19", "resnet50", "inception_v3")
@@ -55,10 +56,10 @@ def test_on_the_same_pixels_keras_and_the_exported_model_agree(tmp_path, name):
     import keras
     import tensorflow as tf
 
-    from model.backbones import load_backbone
-    from model.export import export
-    from model.networks import head, weights_digest
-    from pipeline.rules.card import Card, Thresholds
+    from hs.card import Card, Thresholds
+    from model.exported.export import export
+    from model.training.backbones import load_backbone
+    from model.training.networks import head, weights_digest
 
     images = np.random.default_rng(0).integers(0, 256, (4, 75, 75, 3), np.uint8)
     backbone = load_backbone(name, "none", side=75).network
@@ -76,7 +77,7 @@ def test_on_the_same_pixels_keras_and_the_exported_model_agree(tmp_path, name):
 def test_a_backbone_from_a_file_is_served_as_it_was_fine_tuned(cases, tmp_path):
     import tensorflow as tf
 
-    from model.backbones import load_backbone
+    from model.training.backbones import load_backbone
 
     load_backbone("compact").network.save(tmp_path / "own.keras")
     model, flags = tmp_path / "model", ["--epochs=2", "--variants=1", "--fine-tune=0.5"]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
-from pipeline.pictures import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 QUARTERS = (RED, GREEN, BLUE, YELLOW)
@@ -491,7 +491,7 @@ IN_A_FRESH_INTERPRETER = """
 import hashlib, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from pipeline.pictures import PictureLimits, PictureSize, decode
+from hs.pictures.decoding import PictureLimits, PictureSize, decode
 
 files = [path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())]
 together = threading.Barrier(8)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.stand_in import Cost, StandIn, listening
-from pipeline.cli import main
+from hs_audit.cli import main
 from tests.archives import COLOURS, findings_of, picture, row, write_archive
 
 CODES = tuple(COLOURS)

@@ -17,22 +17,24 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import ExifTags, Image
 
-from pipeline.archive import DeadLetter, Declarations, inspect, read_row_group
-from pipeline.cli import main
+from hs.card import Card, Thresholds
+from hs.class_table import ClassTable
+from hs.codes import HSCode
+from hs.declared_codes import DECIMAL_DROPPED, DIGITS_LOST, LEADING_ZERO, TRAILING_ZERO_LOST
+from hs.nomenclature import description
+from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
+from hs.verdicts import Judge, Reason
+from hs.words import explain, picture_words, repair_words
+from hs_audit.cli import main
+from pipeline.archive.footers import inspect
+from pipeline.archive.inputs import find_inputs
+from pipeline.archive.row_groups import read_row_group
 from pipeline.config import Config
-from pipeline.findings import Classified, FindingsTable
-from pipeline.inputs import find_inputs
-from pipeline.ledger import draw_up
-from pipeline.manifest import manifest
-from pipeline.pictures import PictureLimits, PictureSize, PictureStatus, decode
-from pipeline.rules.card import Card, Thresholds
-from pipeline.rules.class_table import ClassTable
-from pipeline.rules.declared_codes import DECIMAL_DROPPED, DIGITS_LOST, LEADING_ZERO, TRAILING_ZERO_LOST
-from pipeline.rules.hs_codes import HSCode
-from pipeline.rules.nomenclature import description
-from pipeline.rules.reasons import explain, picture_words, repair_words
-from pipeline.rules.verdicts import Judge, Reason
-from pipeline.worklist import select, write_worklist
+from pipeline.findings.ledger import draw_up
+from pipeline.findings.worklist import select, write_worklist
+from pipeline.job.judge import FindingsTable
+from pipeline.runs.manifest import Attempt, manifest
+from pipeline.values import Classified, DeadLetter, Declarations
 from serving.contract import ServedModel
 from tests.archives import BLUE, COLOURS, GREEN, RED, encoded, grey_picture, picture, row, write_archive
 
@@ -92,7 +94,7 @@ class Night:
         config = Config(
             input=str(self.archive.parent / "*.parquet"), keep=["net_mass_kg"], worklist={"budget": "100%"} | worklist
         )
-        inputs = find_inputs(config, RUN_DATE)
+        inputs = find_inputs(config.input, RUN_DATE, config.columns, config.keep)
         model = ServedModel("hs", 3, TABLE, CARD)
         table = FindingsTable("r1", RUN_DATE, "hs", 3, Judge(TABLE, THRESHOLDS), inputs.layout.kept_types)
         read = [batch for pointer in inputs.pointers() for batch in read_row_group(pointer, inputs.layout)]
@@ -103,11 +105,8 @@ class Night:
             for batch in read:
                 if isinstance(batch, Declarations):
                     writer.write_batch(table.findings(classified(batch, not_scored)))
-        described = manifest(
-            run_id="r1", attempt_id="a1", run_date=RUN_DATE, config=config, inputs=inputs, dead_letters=letters,
-            ledger=draw_up(inputs, letters, [part]), model=model, thresholds=THRESHOLDS,
-            timings_s={},
-        )  # fmt: skip
+        ledger = draw_up(inputs, letters, [part])
+        described = manifest(Attempt("r1", "a1", RUN_DATE), config, inputs, ledger, model, THRESHOLDS, {})
         write_worklist(select([part], config.worklist.selection()), self.published)
         (self.published / "manifest.json").write_text(json.dumps(described), encoding="utf-8")
         (self.published / "_SUCCESS").touch()

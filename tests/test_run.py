@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli import main
-from pipeline.pictures import PictureLimits, decode
-from pipeline.rules.declared_codes import parse_declared_code
-from pipeline.rules.verdicts import Evidence, Judge
-from serving.client import Client, Connection
+from hs.declared_codes import parse_declared_code
+from hs.pictures.decoding import PictureLimits, decode
+from hs.verdicts import Evidence, Judge
+from hs_audit.cli import main
+from serving.client.client import Client
+from serving.client.connection import Connection
 from tests.archives import BLUE, GREEN, RED, findings_of, grey_picture, picture, row, write_archive
 
 RUN_DATE = "2026-11-21"

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli import main
-from pipeline.rules.statistics import Rate
-from pipeline.score import score
+from hs.proportions import Rate
+from hs_audit.cli import main
+from pipeline.runs.score import score
 from tests.findings import SCHEMA, finding
 
 

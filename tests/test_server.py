@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from google.protobuf import text_format
 
-from pipeline.rules.errors import ContractBroken
-from serving.batching import Batching
-from serving.client import Client, Connection
+from hs.errors import ContractBroken
+from serving.client.client import Client
+from serving.client.connection import Connection
 from serving.contract import encode_request, read_probabilities
-from serving.launch import bundled_server
 from serving.messages import (
     GetModelMetadataRequest,
     GetModelStatusRequest,
@@ -28,7 +27,9 @@ from serving.messages import (
     SignatureDefMap,
     TensorProto,
 )
-from serving.refusal import Refusal
+from serving.server.batching import Batching
+from serving.server.bundled import bundled_server
+from serving.server.refusal import Refusal
 from serving.tensors import from_tensor, to_tensor
 from tests.archives import COLOURS
 from tests.servers import models, served, write_scaler
@@ -379,7 +380,7 @@ def test_a_batch_that_is_not_full_is_computed_after_the_timeout(scaler):
 
 
 def test_a_batch_is_filled_up_to_an_allowed_size(tmp_path, scaler):
-    from serving.servable import Servable
+    from serving.server.servable import Servable
 
     sizes = []
 
@@ -423,7 +424,7 @@ def test_a_full_queue_is_unavailable_and_what_was_taken_is_answered(scaler):
 
 
 def test_a_request_that_found_a_version_just_before_it_went_is_answered(scaler):
-    from serving.servable import Servable
+    from serving.server.servable import Servable
 
     servable = Servable("scaler", scaler / "2", Batching(max_batch_size=8, timeout_s=0.0))
     servable.close()
@@ -474,7 +475,7 @@ def test_a_model_that_cannot_be_loaded_ends_in_a_sentence(tmp_path):
     ],
 )
 def test_a_wrong_start_is_one_sentence(tmp_path, monkeypatch, capsys, flags, sentence):
-    from pipeline.cli import main
+    from hs_audit.cli import main
 
     monkeypatch.chdir(tmp_path)
     Path("bad.config").write_text("max_batch { 3 }")
@@ -489,7 +490,7 @@ def test_a_wrong_start_is_one_sentence(tmp_path, monkeypatch, capsys, flags, sen
 
 
 def test_flags_of_tf_serving_are_known_and_others_are_errors(tmp_path, capsys):
-    from pipeline.cli import main
+    from hs_audit.cli import main
 
     known = main(["serve", "--rest_api_port=8501", "--model_config_file=none"])
     with pytest.raises(SystemExit) as unknown:
@@ -517,7 +518,7 @@ def test_the_command_serves_polls_and_stops(tmp_path):
 
     write("model_version_policy { specific { versions: 1 } }")
     flags = [f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=0.1", "--enable_batching=true"]
-    command = [sys.executable, "-m", "pipeline.cli", "serve", *flags, "--port=0", f"--grpc_socket_path={socket}"]
+    command = [sys.executable, "-m", "hs_audit.cli", "serve", *flags, "--port=0", f"--grpc_socket_path={socket}"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         with grpc.insecure_channel(f"unix:{socket}") as channel:

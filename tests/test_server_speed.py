@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.rules.card import Card, Thresholds
-from serving.client import Client, Connection
-from serving.launch import bundled_server
-from serving.load import generate_load
+from hs.card import Card, Thresholds
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.load_generator import generate_load
+from serving.server.bundled import bundled_server
 
 CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.5, 1.0), "sha256:00")
 CODES = ("392690", "732690", "870829")
@@ -31,7 +32,7 @@ print(requests * len(images) / (time.monotonic() - started))
 
 
 def exported(folder: Path, network) -> Path:
-    from model.export import export
+    from model.exported.export import export
 
     export(network, CODES, CARD, {}, folder)
     return folder
@@ -58,8 +59,8 @@ def served(model: Path, batch_size: int, seconds: float) -> float:
 def test_serving_a_real_backbone_costs_at_most_a_twentieth(tmp_path):
     import keras
 
-    from model.backbones import load_backbone
-    from model.networks import head
+    from model.training.backbones import load_backbone
+    from model.training.networks import head
 
     backbone = load_backbone("resnet50", "none").network
     network = keras.Model(backbone.input, head(backbone.output_shape[1], 3, 0.5)(backbone.output))

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.rules.errors import ContractBroken, UsageError
-from serving.client import Client, Connection
-from serving.tls import Tls
+from hs.errors import ContractBroken, UsageError
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.client.tls import Tls
 from tests.servers import models, start_anywhere, write_scaler
 
 pytestmark = pytest.mark.skipif(not shutil.which("openssl"), reason="openssl, which makes the certificates, is missing")
@@ -49,13 +50,13 @@ def files(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def serve(files, tmp_path_factory):
     """Starts a server with a certificate; with `mutual`, it wants one of its clients."""
-    from serving.server import _credentials
+    from serving.server.main import _credentials
 
     scaler = write_scaler(tmp_path_factory.mktemp("scaler"), 1)
     started = []
 
     def serve(name: str | None, mutual: bool = False) -> str:
-        from serving.server_files import single_model_config
+        from serving.server.config_files import single_model_config
 
         what, credentials = models(), None
         what.reload(single_model_config("scaler", scaler))
@@ -125,7 +126,7 @@ def test_a_file_that_is_no_certificate_is_named(files, name, sentence):
 
 
 def test_a_server_without_its_key_does_not_start(tmp_path, capsys):
-    from pipeline.cli import main
+    from hs_audit.cli import main
 
     (tmp_path / "ssl.config").write_text('server_key: "junk" server_cert: "junk"')
     write_scaler(tmp_path / "model", 1)

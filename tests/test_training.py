@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.cli import main
-from pipeline.pictures import PictureLimits, PictureSize, decode
-from pipeline.rules.card import Card, Mistake, Thresholds
-from pipeline.rules.errors import UsageError
-from serving.client import Client, Connection
-from serving.launch import bundled_server
+from hs.card import Card, Mistake, Thresholds
+from hs.errors import UsageError
+from hs.pictures.decoding import PictureLimits, PictureSize, decode
+from hs_audit.cli import main
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.server.bundled import bundled_server
 from tests.archives import COLOURS, picture
 from tests.rulings import noise, tinted_cases, write_cases
 
@@ -125,7 +126,7 @@ def backbone_file(folder: Path) -> Path:
     """A pretrained backbone, as far as training knows."""
     import keras
 
-    from model.backbones import load_backbone
+    from model.training.backbones import load_backbone
 
     keras.utils.set_random_seed(7)
     path = folder / "own.keras"
@@ -139,11 +140,11 @@ class Stopped(Exception):
 
 def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> tuple[list, int]:
     """Trains and stops after so many steps of progress: what was learned, and how many steps there were."""
-    from model.backbones import load_backbone
-    from model.cases import open_cases
-    from model.networks import Devices, weights_digest
-    from model.recipes import Phase, Recipe
-    from model.training import Trainer
+    from model.cases.reading import open_cases
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices, weights_digest
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
 
     done = 0
 
@@ -176,7 +177,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path,
 
 @pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.6, 0.98])
 def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupted, monkeypatch, share):
-    monkeypatch.setattr("model.fitting._CHECKPOINT_EVERY_S", 0.0)
+    monkeypatch.setattr("model.training.epochs._CHECKPOINT_EVERY_S", 0.0)
     folder, backbone, whole, steps = uninterrupted
 
     with pytest.raises(Stopped):
@@ -190,7 +191,7 @@ def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupt
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
     cases = write_cases(tmp_path / "cases.parquet", tinted_cases(20))
     command = ["train", f"--cases={cases}", f"--output={tmp_path / 'model'}"]
-    program = [sys.executable, "-m", "pipeline.cli", *command, "--epochs=2000"]
+    program = [sys.executable, "-m", "hs_audit.cli", *command, "--epochs=2000"]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     assert "looking at the cases" in process.stderr.readline()
 
@@ -232,9 +233,9 @@ def test_codes_of_the_validation_that_training_has_not_are_one_sentence(tmp_path
 
 
 def test_rare_codes_can_count_more_or_be_shown_more_often():
-    from model.examples import Examples
-    from model.fitting import Shown, _epoch
-    from model.rows import RowFile
+    from model.training.epochs import Shown, _epoch
+    from model.training.examples import Examples
+    from model.training.row_files import RowFile
 
     labels = np.array([0] * 90 + [1] * 10)
     rows = RowFile(Path("none"), (1,), "float32")
@@ -254,12 +255,12 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
     "devices", [{"precision": "mixed_bfloat16"}, pytest.param({"mirrored": True}, marks=pytest.mark.endurance)]
 )
 def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
-    from model.backbones import load_backbone
-    from model.cases import open_cases
-    from model.networks import Devices
-    from model.progress import Steps
-    from model.recipes import Phase, Recipe
-    from model.training import Trainer
+    from hs_audit.steps import Steps
+    from model.cases.reading import open_cases
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
 
     cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(12)))
     recipe = Recipe(None, Phase(12, 4e-3, 12), variants=0, folds=3, measured=1)
@@ -299,8 +300,8 @@ def test_a_full_disk_is_one_sentence_and_leaves_no_version(tmp_path, capsys, lim
 def test_an_export_onto_a_full_disk_leaves_nothing(tmp_path):
     import keras
 
-    from model.export import export
-    from model.networks import head
+    from model.exported.export import export
+    from model.training.networks import head
 
     images = keras.Input((8, 8, 3))
     network = keras.Model(images, head(192, 900, 0.5)(keras.layers.Flatten()(images)))

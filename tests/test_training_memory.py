@@ -11,7 +11,7 @@ from tests.rulings import tinted_cases, write_cases
 
 PROBE = """
 import json, sys
-from pipeline.cli import main
+from hs_audit.cli import main
 code = main(sys.argv[1:])
 peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
 print(json.dumps({"code": code, "mb": int(peak.split()[1]) / 1024}))

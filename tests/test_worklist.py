@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.cli import main
-from pipeline.rules.selection import By, Selection
-from pipeline.worklist import select, to_csv
+from hs.ranking import By, Selection
+from hs_audit.cli import main
+from pipeline.findings.worklist import select, to_csv
 from tests.findings import finding, written
 
 

@@ -1,0 +1,92 @@
+"""The classifier's outputs as HS codes, and their probabilities summed up the HS tree."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hs.codes import LEVELS, HSCode
+
+_REST = "*"
+_LABEL = re.compile(r"(?:[0-9]{2}){1,5}\*?")
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """What each output of the classifier stands for: an HS code, or `87*`, the rest of a prefix.
+
+    Several outputs may carry one code; they are summed. The rest of a prefix counts for that prefix, is never
+    recommended, and never speaks against a code under it: `87*` may be any code of chapter 87.
+
+    >>> table = ClassTable(("870829", "870899", "87*", "392690"))
+    >>> table.probability(np.array([0.2, 0.1, 0.6, 0.1]), "870829")
+    0.8
+    >>> table.codes[0], table.prefixes(4)
+    (HSCode(digits='870829'), ('3926', '8708'))
+    """
+
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise ValueError("a class table has at least one class, got none")
+        for label in self.labels:
+            if not _LABEL.fullmatch(label):
+                raise ValueError(f"a class is an HS code of 2 to 10 digits or a prefix with *, got {label!r}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def codes(self) -> tuple[HSCode, ...]:
+        """The codes that can be recommended, without repeats, in the order of the outputs."""
+        return tuple(HSCode(label) for label in dict.fromkeys(self.labels) if not label.endswith(_REST))
+
+    def prefixes(self, level: int) -> tuple[str, ...]:
+        """The prefixes of `level` digits that the classifier can tell apart, sorted."""
+        return self._prefixes[level]
+
+    def knows(self, prefix: str) -> bool:
+        """Tells whether some class lies at or under this prefix."""
+        return prefix in self._known[len(prefix)]
+
+    def columns(self, prefix: str) -> np.ndarray:
+        """The outputs that do not contradict `prefix`, int [k]: those under it, and those coarser that may hold it."""
+        if prefix not in self._columns:
+            self._columns[prefix] = np.array(
+                [i for i, stem in enumerate(self._stems) if stem.startswith(prefix) or prefix.startswith(stem)],
+                dtype=np.intp,
+            )
+        return self._columns[prefix]
+
+    def probability(self, probabilities: np.ndarray, prefix: str) -> float:
+        """The summed probability of `prefix`, from float [C] with one entry per output."""
+        return min(1.0, float(probabilities[self.columns(prefix)].sum()))
+
+    def recommendable(self, probabilities: np.ndarray) -> np.ndarray:
+        """Probabilities float [C] per output → float [len(codes)] per code, outputs with one code summed."""
+        sums = np.zeros(len(self.codes) + 1)
+        np.add.at(sums, self._code_of_output, probabilities)
+        return sums[:-1]
+
+    @cached_property
+    def _stems(self) -> tuple[str, ...]:
+        return tuple(label.rstrip(_REST) for label in self.labels)
+
+    @cached_property
+    def _prefixes(self) -> dict[int, tuple[str, ...]]:
+        return {level: tuple(sorted({s[:level] for s in self._stems if len(s) >= level})) for level in LEVELS}
+
+    @cached_property
+    def _known(self) -> dict[int, frozenset[str]]:
+        return {level: frozenset(prefixes) for level, prefixes in self._prefixes.items()}
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {}
+
+    @cached_property
+    def _code_of_output(self) -> np.ndarray:
+        position = {code.digits: i for i, code in enumerate(self.codes)}
+        return np.array([position.get(label, len(self.codes)) for label in self.labels], dtype=np.intp)

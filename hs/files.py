@@ -1,0 +1,61 @@
+"""Files: their digests, writing them whole or not at all, and folders of numbered versions."""
+
+import hashlib
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hs.errors import ContractBroken
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hex."""
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def whole_or_not_at_all(path: Path) -> Iterator[Path]:
+    """Gives a name beside `path` to write to; the file takes its place when the context ends without an error.
+
+    Whoever reads `path` meanwhile, or after a crash, sees the earlier file or none, never half of one.
+    """
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
+    try:
+        yield unfinished
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a text as UTF-8, whole or not at all."""
+    with whole_or_not_at_all(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def versions(model: Path) -> dict[int, Path]:
+    """The numbered versions in a model's folder, oldest first, and where they lie; other names are no versions.
+
+    The layout is TensorFlow Serving's: `MODEL/VERSION/saved_model.pb`.
+    """
+    if not model.is_dir():
+        return {}
+    found = {int(path.name): path for path in model.iterdir() if path.name.isdecimal() and path.is_dir()}
+    return dict(sorted(found.items()))
+
+
+def version_folder(model: Path, number: int | None = None) -> Path:
+    """The folder of a version, by default of the newest.
+
+    Raises:
+        ContractBroken: if it is not there.
+    """
+    found = versions(model)
+    if not found:
+        raise ContractBroken(f"{model} holds no model: expected numbered versions such as {model / '1'}")
+    if number is not None and number not in found:
+        raise ContractBroken(f"{model} has no version {number}; it has {', '.join(map(str, found))}")
+    return found[max(found) if number is None else number]

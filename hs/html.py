@@ -1,0 +1,86 @@
+"""Self-contained HTML pages: templates that trust no text, and numbers as people read them."""
+
+import re
+
+import jinja2
+from markupsafe import Markup
+
+from hs.codes import HSCode
+
+_MOST_CHARACTERS = 120
+
+# Controls, and what is invisible or turns the direction of writing: U+202E shows 0180 as 0810.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff"
+    "\ufff9-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+
+
+def visible(value: object) -> object:
+    r"""Shows the characters of a text that hide.
+
+    >>> visible("08\u202e10")
+    '08[U+202E]10'
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _HIDDEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", value)
+
+
+def shortened(text: str) -> str:
+    """The beginning of a long text, and how long it is."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[:_MOST_CHARACTERS]}… ({len(text):,} characters)"
+
+
+def percent(share: float) -> str:
+    """A share as people read it; only none is 0 and only all is 100.
+
+    >>> percent(0.125), percent(0.00001), percent(0.99999), percent(1.0)
+    ('12.5%', '<0.1%', '>99.9%', '100.0%')
+    """
+    if 0 < share < 0.001:
+        return "<0.1%"
+    return ">99.9%" if 0.999 < share < 1 else f"{share:.1%}"
+
+
+def chance(probability: float) -> str:
+    """A probability as people read it: never none, never certain.
+
+    >>> chance(0.0), chance(1.0)
+    ('<0.1%', '>99.9%')
+    """
+    return percent(min(max(probability, 1e-9), 1 - 1e-9))
+
+
+def counted(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "declaration"), counted(1200, "row")
+    ('1 declaration', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def template(package: str, name: str) -> jinja2.Template:
+    """A template from the folder `templates` of a package; whatever it is given and is no markup is escaped.
+
+    What the template uses and is not given is an error.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=visible,
+    )
+    environment.filters |= {
+        "chance": chance,
+        "code": lambda digits: str(HSCode(digits)),
+        "counted": counted,
+        "percent": percent,
+        "shortened": shortened,
+    }
+    return environment.get_template(name)

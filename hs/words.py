@@ -1,0 +1,104 @@
+"""Why, in words: the sentences of the catalogues in `catalogues/`, one file for each language.
+
+The words recommend a review and accuse nobody: good faith is presumed.
+"""
+
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+
+from hs.codes import HSCode
+from hs.verdicts import Reason, Verdict
+
+LANGUAGES = ("en", "ko")
+
+
+@cache
+def catalogue(language: str = "en") -> dict[str, dict[str, str]]:
+    """Section → name → sentence."""
+    return tomllib.loads((files("hs") / "catalogues" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+def level_name(level: int, language: str = "en") -> str:
+    """What a level is called.
+
+    >>> level_name(4)
+    'heading'
+    """
+    return catalogue(language)["levels"][str(level)]
+
+
+def verdict_words(verdict: Verdict, language: str = "en") -> str:
+    """A verdict as officers read it.
+
+    >>> verdict_words(Verdict.DIFFERS)
+    'Recommend review'
+    """
+    return catalogue(language)["verdicts"][verdict]
+
+
+def explain(
+    reason: Reason,
+    declared: HSCode | None = None,
+    differs_at: int | None = None,
+    recommended: Sequence[HSCode] = (),
+    language: str = "en",
+) -> str:
+    """Says why a declaration got its verdict, in one sentence.
+
+    >>> explain(Reason.DIFFERS, HSCode("870829"), 2, [HSCode("392690")])
+    'The pictures speak for another chapter (first 2 digits), such as 3926.90; recommend review.'
+    >>> explain(Reason.DIFFERS)
+    'The pictures speak for another code; recommend review.'
+
+    Args:
+        reason: of the finding.
+        declared: the declared code as read.
+        differs_at: from how many digits on it differs.
+        recommended: codes that the pictures speak for, best first; the first that contradicts the declared one is
+            named.
+        language: one of `LANGUAGES`.
+    """
+    words = catalogue(language)
+    part = words["parts"]["code"]
+    if declared is not None and differs_at is not None:
+        prefix = declared.digits[:differs_at]
+        others = [str(code) for code in recommended if code.digits[:differs_at] != prefix[: code.level]]
+        form = words["parts"]["such_as" if others else "level"]
+        part = form.format(level=level_name(differs_at, language), digits=differs_at, code=others[0] if others else "")
+    return words["reasons"][reason].format(part=part)
+
+
+def picture_words(status: str, detail: str | None = None, language: str = "en") -> str:
+    """Says what became of a picture.
+
+    >>> picture_words("not_a_picture", "PDF")
+    'Not a picture (PDF)'
+    """
+    words = catalogue(language)["pictures"].get(status, _plain(status))
+    return f"{words} ({detail})" if detail else words
+
+
+def repair_words(repair: str, language: str = "en") -> str:
+    """Says what was repaired in a declared code, or found lost.
+
+    >>> repair_words("decimal_dropped,leading_zero")
+    'the decimals of a number were dropped, a lost leading zero was put back'
+    """
+    repairs = catalogue(language)["repairs"]
+    return ", ".join(repairs.get(name, _plain(name)) for name in repair.split(","))
+
+
+def file_words(reason: str, language: str = "en") -> str:
+    """Says what is wrong with a file, to stand after its name.
+
+    >>> file_words("file_missing")
+    'is no longer there'
+    """
+    words = catalogue(language)["files"]
+    return words.get(reason) or words["unknown"].format(reason=_plain(reason))
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", " ")

@@ -1,0 +1,122 @@
+"""The command line: `hs-audit COMMAND …`. Each command's module is imported only when it is called."""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hs.errors import AuditError, Interrupted
+from hs.text import printable
+
+
+@dataclass(frozen=True)
+class Command:
+    """A subcommand: a module of `commands/`, named as it is typed, with `add_arguments(parser)` and `run(args)`.
+
+    Attributes:
+        help: one line.
+        passes_flags_on: whether flags that it does not know are Beam's.
+    """
+
+    help: str
+    passes_flags_on: bool = False
+
+
+COMMANDS = {
+    "demo": Command("all of it, small and offline, in under four minutes"),
+    "run": Command("the nightly audit", passes_flags_on=True),
+    "serve": Command("the bundled model server"),
+    "train": Command("train, calibrate and export a classifier"),
+    "dataset": Command("draw a data set from cases, also the paper's"),
+    "evaluate": Command("what a classifier is worth on cases that it has not seen"),
+    "experiment": Command("a grid of trainings, also the paper's, side by side"),
+    "worklist": Command("choose anew what officers should open, within a budget"),
+    "explain": Command("print the whole decision on one declaration"),
+    "score": Command("compare a run with what is known to be true"),
+    "report": Command("write the page that officers open, again"),
+    "check archive": Command("what is wrong with the Parquet files of a night, before it is lost"),
+    "check model": Command("whether an exported classifier keeps the contract and can do no harm"),
+    "check server": Command("what a model server has, what it can do, and what to change"),
+    "config": Command("print a commented configuration to start from"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; what the user can mend is one sentence on stderr."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        from importlib.metadata import version
+
+        print(f"hs-audit {version('hs-audit')}")
+        return 0
+    for words in (2, 1):
+        if (name := " ".join(arguments[:words])) in COMMANDS:
+            return _run(name, arguments[words:])
+    return _no_such_command(arguments)
+
+
+def _no_such_command(arguments: list[str]) -> int:
+    """Exit 2, unless help was asked for with the first word of several commands, as in `check --help`."""
+    family = {name: command for name, command in COMMANDS.items() if name.split()[0] == arguments[0]}
+    if family and arguments[1:2] in (["-h"], ["--help"]):
+        print(_overview(family))
+        return 0
+    wanted = " ".join(arguments[: 2 if family else 1])
+    overview = _overview(family or COMMANDS)
+    print(f"hs-audit: there is no command {printable(repr(wanted))}\n\n{overview}", file=sys.stderr)
+    return 2
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    command = COMMANDS[name]
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read as Arrow loads, see pipeline.job.memory
+    module = importlib.import_module(f"hs_audit.commands.{name.replace(' ', '_')}")
+    parser = argparse.ArgumentParser(
+        f"hs-audit {name}",
+        description=module.__doc__,
+        epilog=getattr(module, "EPILOG", None),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    module.add_arguments(parser)
+    parsed, rest = parser.parse_known_args(arguments)
+    if rest and not command.passes_flags_on:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if command.passes_flags_on:
+        parsed.beam_flags = rest
+    try:
+        return module.run(parsed)
+    except AuditError as error:
+        print(f"hs-audit {name}: {printable(str(error))}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print(f"hs-audit {name}: interrupted", file=sys.stderr)
+        return Interrupted.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read our output has gone, as in `hs-audit config nightly | head`
+        return 0
+
+
+def _overview(commands: dict[str, Command] = COMMANDS) -> str:
+    width = max(map(len, commands))
+    lines = [f"  {name:<{width}}  {command.help}" for name, command in commands.items()]
+    return "\n".join(["usage: hs-audit COMMAND …", "", *lines, "", "`hs-audit COMMAND --help` tells its flags."])
+
+
+def entry_point() -> None:
+    """The console script."""
+    code = main()
+    if code == Interrupted.exit_code:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)  # threads that wait for a server must not hold up a Ctrl-C
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    entry_point()

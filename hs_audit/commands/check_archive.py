@@ -1,0 +1,251 @@
+"""`hs-audit check archive`: what is wrong with the files of a night, in sections."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from operator import itemgetter
+from pathlib import Path
+
+import pyarrow as pa
+from rich.console import Console
+
+from hs.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST
+from hs.nomenclature import HS_EDITION
+from hs.pictures.columns import is_list, layout_of
+from hs_audit.terminal import PIPE_WIDTH, Section, cut, many, of_bytes, patience, print_section
+from pipeline.archive.columns import REQUIRED
+from pipeline.archive.footers import ArchiveFile
+from pipeline.archive.inputs import Inputs, find_inputs
+from pipeline.archive.page_sizes import PageHeaderError, PageSize, largest_data_page
+from pipeline.archive.survey import (
+    NO_ID,
+    PICTURES,
+    REPEATED,
+    SAMPLED_ROWS,
+    CodeKind,
+    CodeOutcome,
+    Rows,
+    Tally,
+    survey_rows,
+)
+from pipeline.config import Config, load_config
+from pipeline.findings.schema import FIELD_NAMES
+from pipeline.values import DeadLetter
+
+LARGE_PAGE_BYTES = 32_000_000
+
+_MANY = 0.05  # of the rows: more than what people mistype, so a column or an export is to blame
+_LOST = {TRAILING_ZERO_LOST, DIGITS_LOST}
+_ABSENT = "absent"
+_NOT_JUDGED = (CodeOutcome.MALFORMED, CodeOutcome.UNKNOWN, CodeOutcome.MISSING)
+
+EPILOG = """\
+Reads the footers, the page headers, ids and codes of all rows, and as few pictures as it can.
+
+exit codes:
+  0  the archive can be read; what is wrong with parts of it is marked with !
+  2  a required column is missing or of a wrong type in every file, or the configuration is wrong
+  7  no file matches, or none can be read
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("glob", metavar="GLOB", help="Parquet files, in quotes; {run_date} stands for yesterday")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; names the columns (default: ours)")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Tells what is wrong with the files of a night.
+
+    Raises:
+        NothingToRead: if nothing matched or no file is readable.
+        UsageError: if a required column is missing or of a wrong type in every file, or the configuration is wrong.
+    """
+    config = load_config(args.config) if args.config else Config()
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = PIPE_WIDTH
+    inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES)
+    to_mend = []
+    for section in _sections(inputs, config):
+        print_section(section, console)
+        to_mend += [section.title] if section.warnings else []
+    verdict = f"see the lines marked with ! under {', '.join(to_mend)}" if to_mend else "nothing to mend"
+    console.print(verdict, style="yellow" if to_mend else "green")
+    return 0
+
+
+def _sections(inputs: Inputs, config: Config) -> Iterator[Section]:
+    yield _files(inputs, config.limits.max_unscored_share)
+    yield _columns(inputs, config)
+    with patience("reading page headers"):
+        pages = _pages(inputs.files, config.columns.images)
+    yield pages
+    with patience("reading ids and codes"):
+        rows = survey_rows(inputs.files, config.columns)
+    yield from (_codes(rows, config.columns.declared_hs_code), _ids(rows), _pictures(rows))
+    if rows.damaged:
+        yield Section("rows", warnings=cut(rows.damaged, "more row groups"))
+
+
+def _files(inputs: Inputs, max_unscored_share: float) -> Section:
+    files, letters = inputs.files, inputs.dead_letters
+    groups, size = sum(len(file.row_groups) for file in files), sum(file.size_bytes for file in files)
+    rows = sum(file.rows for file in files)
+    line = f"{many(len(files), 'file')}, {many(rows, 'row')}, {many(groups, 'row group')}, {of_bytes(size)}"
+    warnings = cut([f"{letter.file}: {letter.reason}: {letter.detail}" for letter in letters], "more unreadable files")
+    if letters:
+        warnings.append(_what_is_lost(letters, rows, rows / len(files), max_unscored_share))
+    elif not rows:
+        warnings.append("there is no row to audit")
+    return Section("files", [(line,)], warnings)
+
+
+def _what_is_lost(letters: Sequence[DeadLetter], rows: int, rows_per_file: float, max_share: float) -> str:
+    lost = sum(rows_per_file if letter.rows is None else letter.rows for letter in letters)
+    about = "about " if any(letter.rows is None for letter in letters) else ""
+    share = lost / max(lost + rows, 1)
+    sentence = f"{about}{share:.1%} of the rows will be dead letters"
+    if share > max_share:
+        return f"{sentence}, more than limits.max_unscored_share ({max_share:.0%}): nothing would be published"
+    return sentence
+
+
+def _columns(inputs: Inputs, config: Config) -> Section:
+    names, kept = config.columns, dict(inputs.layout.kept)
+    types = {name: type_ for file in reversed(inputs.files) for name, type_ in file.types.items()}
+    wanted = {ours: theirs for ours, theirs in asdict(names).items() if theirs}
+    mapped = {ours: theirs for ours, theirs in wanted.items() if theirs in types} | kept
+    absent = [
+        f"{theirs} ({ours})" if theirs != ours else ours for ours, theirs in wanted.items() if theirs not in types
+    ]
+    unread = [f"{name} ({type_})" for name, type_ in types.items() if name not in mapped.values()]
+    notes = [f"not in the archive, so null in the findings: {', '.join(absent)}"] if absent else []
+    if unread:
+        notes.append(f"not read; name under `keep` what the findings should pass on: {', '.join(unread)}")
+    notes += _differences(inputs.files, [wanted[ours] for ours in (*REQUIRED, "item_no") if ours in wanted])
+    unlike = _differences(inputs.files, list(kept.values()))
+    warnings = [f"{sentence}; absent and unfitting values become null" for sentence in unlike]
+    lines = [("read as", "column", "type")]
+    lines += [(ours, theirs, _type(types[theirs], ours)) for ours, theirs in mapped.items()]
+    return Section("columns", lines, warnings, notes)
+
+
+def _type(type_: pa.DataType, ours: str) -> str:
+    if ours != "images":
+        return str(type_)
+    several = "any number of pictures" if is_list(type_) else "at most one picture"
+    return f"{layout_of(type_)}: {several} a declaration"
+
+
+def _differences(files: Sequence[ArchiveFile], names: Sequence[str]) -> list[str]:
+    """A sentence for each column that is not of the same type in all files."""
+    sentences = []
+    for name in names:
+        by_type: dict[str, list[str]] = {}
+        for file in files:
+            by_type.setdefault(str(file.types.get(name, _ABSENT)), []).append(Path(file.path).name)
+        if len(by_type) > 1:
+            kinds = [f"{kind} in {_files_such_as(paths)}" for kind, paths in by_type.items()]
+            sentences.append(f"{name} differs between files: {', '.join(kinds)}")
+    return sentences
+
+
+def _files_such_as(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names):,} files such as {names[0]}"
+
+
+def _pages(files: Sequence[ArchiveFile], images: str) -> Section:
+    largest: dict[str, PageSize] = {}
+    warnings = []
+    for file in files:
+        try:
+            page = largest_data_page(file.path, images)
+        except PageHeaderError as error:
+            warnings.append(f"{file.path}: the pages of {images} are damaged: {error}")
+        else:
+            largest |= {file.path: page} if page else {}
+    warnings = cut(warnings, "more files with damaged pages") + _large_pages(largest)
+    unsummed = [path for path, page in largest.items() if not page.has_checksum]
+    note = (
+        f"no page checksums in {len(unsummed)} of {many(len(largest), 'file')}: overwritten bytes in a page pass in "
+        "silence unless the writer stored checksums (write_page_checksum=True)"
+    )
+    return Section("pages", _largest_page(largest), warnings, [note] if unsummed else [])
+
+
+def _largest_page(largest: dict[str, PageSize]) -> list[tuple[str, ...]]:
+    if not largest:
+        return []
+    path, page = max(largest.items(), key=lambda item: item[1].uncompressed_bytes)
+    sizes = f"{of_bytes(page.uncompressed_bytes)} ({of_bytes(page.compressed_bytes)} compressed) in {Path(path).name}"
+    return [(f"the largest has {sizes}; a worker needs about {_memory(page)} to read it",)]
+
+
+def _large_pages(largest: dict[str, PageSize]) -> list[str]:
+    large = {path: page for path, page in largest.items() if page.uncompressed_bytes > LARGE_PAGE_BYTES}
+    if not large:
+        return []
+    by_size = sorted(large.items(), key=lambda item: -item[1].uncompressed_bytes)
+    lines = [f"{path}: a page of {of_bytes(page.uncompressed_bytes)} needs {_memory(page)}" for path, page in by_size]
+    advice = (
+        f"memory follows the pages; keep them under {of_bytes(LARGE_PAGE_BYTES)} with "
+        "pyarrow.parquet.write_table(..., write_batch_size=16), since by default pyarrow writes 1,024 rows before it "
+        "looks at the size of the page (the size of the row groups does not matter)"
+    )
+    return [*cut(lines, "more files with large pages"), advice]
+
+
+def _memory(page: PageSize) -> str:
+    """What reading costs, as measured: 100 MB and 3.5 times the largest page."""
+    return of_bytes(round(100_000_000 + 3.5 * page.uncompressed_bytes, -6))
+
+
+def _codes(rows: Rows, column: str) -> Section:
+    codes, total = rows.codes, rows.codes.counts.total()
+    lines = []
+    for outcome in CodeOutcome:
+        kinds = [(count, kind) for kind, count in codes.counts.items() if kind[0] is outcome]
+        lines += [_code_line(codes, kind) for _, kind in sorted(kinds, reverse=True, key=itemgetter(0))]
+    warnings = []
+    lost = sum(count for (_, repair), count in codes.counts.items() if _LOST & set((repair or "").split(",")))
+    if lost:
+        warnings.append(f"{many(lost, 'code')} lost digits, as in a spreadsheet: export the codes as text")
+    unjudged = sum(count for (outcome, _), count in codes.counts.items() if outcome in _NOT_JUDGED)
+    if unjudged > _MANY * total:
+        share = f"{unjudged / total:.1%} of the declarations"
+        warnings.append(f"{share} have no code that {HS_EDITION} knows: is {column} the right column?")
+    return Section("declared codes", lines, warnings)
+
+
+def _code_line(codes: Tally[CodeKind], kind: CodeKind) -> tuple[str, ...]:
+    outcome, repair = kind
+    examples = "" if outcome in (CodeOutcome.GOOD, CodeOutcome.MISSING) else codes.such_as(kind)
+    what = f"{outcome.value}: {repair}" if repair else outcome.value
+    return (what, *_count_and_share(codes.counts[kind], codes.counts.total()), examples)
+
+
+def _count_and_share(count: int, total: int) -> tuple[str, str]:
+    return f"{count:>7,}", f"{count / total:>6.1%}"
+
+
+def _ids(rows: Rows) -> Section:
+    ids, warnings = rows.ids, []
+    if missing := ids.counts[NO_ID]:
+        warnings.append(f"{many(missing, 'row')} without an id, the first in {ids.examples[NO_ID][0]}")
+    if repeated := ids.counts[REPEATED]:
+        warnings.append(f"{many(repeated, 'row')} with the id and item of an earlier row: {ids.such_as(REPEATED)}")
+    return Section("ids", [] if warnings else [("all there, none repeated",)], warnings)
+
+
+def _pictures(rows: Rows) -> Section:
+    counts, total = rows.pictures, rows.pictures.total()
+    lines = [(kind, *_count_and_share(counts[kind], total)) for kind in PICTURES if counts[kind]]
+    note, warnings = "counted, not read: whether they decode shows in the findings", []
+    if rows.sampled_files:
+        where = f"the first {SAMPLED_ROWS} rows of {many(rows.sampled_files, 'file')}"
+        note = f"a sample, {where}: this layout cannot be counted without reading the pictures"
+    if counts[PICTURES[0]] > _MANY * total:
+        warnings.append(f"{counts[PICTURES[0]] / total:.1%} of the declarations have no picture to be judged by")
+    return Section("pictures", lines, warnings, [note] if total else [])

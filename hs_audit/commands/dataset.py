@@ -1,0 +1,163 @@
+"""`hs-audit dataset`: cases → train.parquet, test.parquet and a data card.
+
+The presets are the three data sets of Lee, Kim and Choi (2020): `paper-1` five codes with five variants of each of 100
+pictures, `paper-2` chapter 87 as it is, `paper-3` chapter 87 made even.
+"""
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from hs.errors import UsageError
+from hs.files import sha256_of, write_whole
+from hs_audit.steps import Steps
+from model.cases.data_sets import (
+    PRESETS,
+    Choice,
+    Looked,
+    Plan,
+    Sides,
+    choose_sides,
+    classes_of_preset,
+    look,
+    plan_for,
+    write,
+)
+from model.cases.reading import Cases, open_cases
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("--cases", type=Path, required=True, help="Parquet file, manifest, or folder of cases")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the data set")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="a data set of the paper; else by the flags below")
+    parser.add_argument(
+        "--pictures", choices=("all", "first"), default="all", help="of each case; presets take the first"
+    )
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="ids of cases to leave out, one a line")
+    parser.add_argument("--size", type=int, default=224, help="side of generated pictures (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of the draw and the variants (default: %(default)s)")
+    own = parser.add_argument_group("without a preset")
+    own.add_argument("--codes", type=int, metavar="N", help="the N codes with the most pictures (default: all)")
+    own.add_argument("--chapter", help="digits that the codes begin with")
+    own.add_argument("--rest", action="store_true", help="the other codes of the chapter as one class, as in 87*")
+    own.add_argument("--digits", type=int, choices=(2, 4, 6, 8, 10), help="cut the codes to so many")
+    own.add_argument("--split", type=float, default=0.7, help="share to learn from (default: %(default)s)")
+    own.add_argument("--train", type=int, metavar="N", help="originals of each code to learn from (default: the split)")
+    own.add_argument("--test", type=int, metavar="N", help="originals of each code to measure on (default: the split)")
+    own.add_argument("--variants", type=int, default=0, help="generated for each original to learn from (default: 0)")
+    own.add_argument("--fill", type=int, metavar="N", help="generate until each code has N to learn from")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Draws and writes the data set."""
+    excluded = _excluded(args.exclude)
+    cases = open_cases(args.cases, all_pictures=args.pictures == "all" and args.preset is None)
+    with Steps() as steps:
+        with steps.step("looking at the cases", cases.count) as advance:
+            looked = look(cases, excluded, advance)
+        plan, class_of = _plan(args, looked)
+        # Whole cases may not add up to the counts of a split; numbers that were asked for are kept or refused.
+        exact = args.preset is not None or args.train is not None or args.test is not None
+        sides = choose_sides(looked, plan, class_of, args.seed, exact)
+        args.output.mkdir(parents=True, exist_ok=True)
+        with steps.step("writing", cases.count) as advance:
+            counts = write(args.output, cases, looked, plan, sides, args.size, args.seed, advance)
+    card = _card(args, cases, excluded, looked, plan, sides, counts)
+    write_whole(args.output / "data_card.json", json.dumps(card, indent=2) + "\n")
+    write_whole(args.output / "data_card.md", _markdown(card))
+    _print(card, Console())
+    print(f"written: {args.output}/train.parquet, test.parquet, data_card.json, data_card.md")
+    return 0
+
+
+def _excluded(path: Path | None) -> frozenset[str]:
+    if path is None:
+        return frozenset()
+    try:
+        return frozenset(path.read_text(encoding="utf-8").split())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _plan(args: argparse.Namespace, looked: Looked) -> tuple[Plan, dict[str, str]]:
+    if args.preset:
+        plan = PRESETS[args.preset]
+        return plan, classes_of_preset(looked, plan)
+    names = Choice.__dataclass_fields__
+    return plan_for(looked, Choice(**{name: getattr(args, name) for name in names}))
+
+
+def _card(
+    args: argparse.Namespace,
+    cases: Cases,
+    excluded: frozenset[str],
+    looked: Looked,
+    plan: Plan,
+    sides: Sides,
+    counts: dict[str, dict[str, dict[str, int]]],
+) -> dict[str, Any]:
+    groups = Counter(looked.groups.tolist())
+    files = {name: sha256_of(args.output / name) for name in ("train.parquet", "test.parquet")}
+    return {
+        "name": plan.name,
+        "parameters": {
+            name: str(value) if isinstance(value, Path) else value for name, value in sorted(vars(args).items())
+        },
+        "cases": {"path": str(cases.path), "digest": cases.digest(), "count": cases.count},
+        "seed": args.seed,
+        "classes": counts,
+        "left_out": {
+            "unreadable_pictures": dict(Counter(picture.reason for picture in looked.unreadable)),
+            "excluded_cases": len(excluded),
+            "cases_of_other_codes": len(looked.codes) - len(sides.of_case) - sides.left_over.total(),
+            "cases_beyond_the_counts": dict(sides.left_over),
+        },
+        "cases_alike": sum(count for count in groups.values() if count > 1),
+        "sha256": files,
+    }
+
+
+def _rows(card: dict[str, Any]) -> list[tuple[str, ...]]:
+    rows = []
+    totals: Counter[tuple[str, str]] = Counter()
+    for name, sides in card["classes"].items():
+        numbers = {(side, kind): sides[side][kind] for side in ("train", "test") for kind in ("originals", "generated")}
+        totals.update(numbers)
+        rows.append((name, *map(str, numbers.values())))
+    return [*rows, ("all", *(str(totals[key]) for key in numbers))]
+
+
+_HEADER = ("class", "train: originals", "generated", "test: originals", "generated")
+
+
+def _markdown(card: dict[str, Any]) -> str:
+    table = [_HEADER, ("---",) * len(_HEADER), *_rows(card)]
+    lines = "\n".join("| " + " | ".join(row) + " |" for row in table)
+    left_out = card["left_out"]
+    paragraphs = (
+        f"# Data set {card['name']}",
+        f"Drawn from {card['cases']['count']} cases ({card['cases']['digest']}) with seed {card['seed']}. All pictures "
+        f"of a case, equal files and nearly equal pictures ({card['cases_alike']} cases) stay on one side; generated "
+        "pictures, random crops, turns and mirrors, stay on the side of their original.",
+        lines,
+        f"Left out: {sum(left_out['unreadable_pictures'].values())} unreadable pictures, {left_out['excluded_cases']} "
+        f"cases by request, {left_out['cases_of_other_codes']} cases of other codes, "
+        f"{sum(left_out['cases_beyond_the_counts'].values())} cases beyond the counts.",
+    )
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def _print(card: dict[str, Any], console: Console) -> None:
+    table = Table(*_HEADER, title=card["name"], title_justify="left")
+    for row in _rows(card):
+        table.add_row(*row)
+    console.print(table)
+    if unreadable := card["left_out"]["unreadable_pictures"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in unreadable.items())
+        console.print(f"left out, unreadable pictures: {reasons}", highlight=False)

@@ -1,0 +1,81 @@
+"""`hs-audit worklist`: chooses anew which findings of a run officers should open."""
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+
+from hs.errors import UsageError
+from hs.ranking import By, Selection
+from hs.tables import read_rates
+from pipeline.findings.worklist import require_columns, select, write_worklist
+from pipeline.runs.published import findings_of, outside, read_manifest
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags."""
+    parser.add_argument("published", metavar="RUN", type=Path, help="a published run_date=… folder")
+    parser.add_argument("--budget", default="5%", help="how many findings: 200, or a share such as 5%% (default: 5%%)")
+    parser.add_argument("--by", type=By, choices=list(By), default=By.RISK, help="what ranks them (default: risk)")
+    parser.add_argument(
+        "--rates", type=Path, metavar="FILE", help="CSV with hs_code and duty_rate (percent), for revenue"
+    )
+    parser.add_argument("--per-office", action="store_true", help="the budget holds for each office")
+    parser.add_argument(
+        "--random-share", default="0%", metavar="SHARE", help="share of the budget drawn at random, such as 5%%"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    parser.add_argument(
+        "--output",
+        type=Path,
+        metavar="DIR",
+        default=Path(),
+        help="folder of worklist.csv and worklist.parquet (default: .)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the worklist and says what is in it."""
+    try:
+        rates = read_rates(args.rates)
+        share = _share(args.random_share)
+        selection = Selection(args.budget, args.by, args.per_office, share, args.seed, rates)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    read_manifest(args.published)
+    parts = findings_of(args.published)
+    try:
+        require_columns(selection, pq.read_schema(parts[0]).names)
+        worklist = select(parts, selection)
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"the findings in {args.published} cannot be read: {error}") from error
+    folder = outside(args.published, args.output)
+    try:
+        write_worklist(worklist, folder)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
+    _say(worklist, rates, folder, Console())
+    return 0
+
+
+def _share(written: str) -> float:
+    try:
+        return float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        raise UsageError(f"a share is written 5% or 0.05, got {written!r}") from None
+
+
+def _say(worklist: pa.Table, rates: Mapping[str, float], folder: Path, console: Console) -> None:
+    chosen = Counter(worklist["chosen_by"].to_pylist())
+    how = ", ".join(
+        f"{count} by {name}" if name != "random" else f"{count} at random" for name, count in chosen.items()
+    )
+    cases = len(set(worklist["case"].to_pylist()))
+    console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}", highlight=False)
+    if rates and (unknown := worklist["revenue"].null_count):
+        console.print(f"{unknown} of them without a stake: risk, value or a rate is missing", highlight=False)
+    console.print(str(folder / "worklist.csv"), highlight=False, soft_wrap=True)

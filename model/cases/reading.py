@@ -1,0 +1,288 @@
+"""Cases, the rulings that the classifier learns from, wherever they lie.
+
+rulings.parquet                      hs_code, images; optional: case_id, source_case, generated
+folder of such files                 in the order of their names
+folder with one folder per HS code   the layout of Keras
+folder of HSCODE_anything.jpg        the paper's naming
+metadata.csv, .jsonl, .parquet       file_name and hs_code, optional: case_id; or the folder that holds it
+"""
+
+import csv
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hs.declared_codes import parse_declared_code
+from hs.errors import UsageError
+from hs.files import sha256_of
+from hs.pictures.decoding import PictureLimits, PictureSize, decode
+from hs.pictures.formats import SUFFIXES
+
+_ROWS = 32
+_LIMITS = PictureLimits()
+_MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_SHAPES = "a Parquet file of cases, a manifest with file_name and hs_code, or a folder of either or of pictures"
+
+
+@dataclass(frozen=True)
+class Case:
+    """A ruling.
+
+    Attributes:
+        case_id: as written, or the position of the case.
+        hs_code: what customs decided: digits, or a prefix with `*` for the rest of it.
+        pictures: (name to show, function that reads the bytes) of each.
+        source_case: the case that generated pictures were made from; the case itself otherwise.
+        generated: whether its pictures were generated.
+    """
+
+    case_id: str
+    hs_code: str
+    pictures: tuple[tuple[str, Callable[[], bytes]], ...]
+    source_case: str
+    generated: bool = False
+
+
+@dataclass(frozen=True)
+class CasePicture:
+    """One readable picture of a case.
+
+    Attributes:
+        case: position of the case.
+        source_case: id of the case it was made from; pictures of one stay on one side of a split.
+        hs_code: the case's.
+        pixels: uint8 [H, W, 3].
+        generated: whether it was generated.
+        name: to show.
+        encoded: the bytes that it was decoded from.
+    """
+
+    case: int
+    source_case: str
+    hs_code: str
+    pixels: np.ndarray
+    generated: bool
+    name: str
+    encoded: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the bytes, in hex."""
+        return hashlib.sha256(self.encoded).hexdigest()
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A picture that is left out, and why."""
+
+    case_id: str
+    picture: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases that can be read again and again, one at a time.
+
+    Attributes:
+        path: where they lie.
+        count: how many there are.
+        all_pictures: whether every picture of a case counts, or the first readable one alone.
+        rows: reads them, with their pictures or without.
+        files: what they lie in, for the digest.
+    """
+
+    path: Path
+    count: int
+    all_pictures: bool
+    rows: Callable[[bool], Iterator[Case]] = field(repr=False)
+    files: tuple[Path, ...] = field(repr=False)
+
+    def __iter__(self) -> Iterator[Case]:
+        """Reads the cases in a fixed order."""
+        return self.rows(True)
+
+    def codes(self) -> Iterator[str]:
+        """The HS code of each case; no picture is read."""
+        return (case.hs_code for case in self.rows(False))
+
+    def digest(self) -> str:
+        """SHA-256 over the files' names and bytes, `sha256:` and 64 hex digits."""
+        total = hashlib.sha256()
+        for file in self.files:
+            total.update(f"{file.name}\0{sha256_of(file)}\n".encode())
+        return f"sha256:{total.hexdigest()}"
+
+    def pictures(self, size: PictureSize, unreadable: list[Unreadable] | None = None) -> Iterator[CasePicture]:
+        """Reads and decodes one picture after the other.
+
+        Args:
+            size: of the pixels.
+            unreadable: gets the pictures that are left out.
+        """
+        for number, case in enumerate(self):
+            readable, left_out = decode_case(case, number, size, self.all_pictures)
+            if unreadable is not None:
+                unreadable += left_out
+            yield from readable
+
+
+def decode_case(
+    case: Case, number: int, size: PictureSize, all_pictures: bool
+) -> tuple[list[CasePicture], list[Unreadable]]:
+    """The readable pictures of a case, or the first of them alone, and those that were left out on the way."""
+    readable: list[CasePicture] = []
+    unreadable: list[Unreadable] = []
+    for name, read in case.pictures:
+        encoded = read()
+        picture = decode(encoded, size, _LIMITS)
+        if picture.pixels is None:
+            unreadable.append(Unreadable(case.case_id, name, picture.status.value))
+            continue
+        facts = (number, case.source_case, case.hs_code, picture.pixels, case.generated)
+        readable.append(CasePicture(*facts, name, encoded))
+        if not all_pictures:
+            break
+    return readable, unreadable
+
+
+def open_cases(path: Path, all_pictures: bool = True) -> Cases:
+    """Finds out how cases are kept, and checks that they can be read.
+
+    Args:
+        path: a file or a folder, see the module.
+        all_pictures: whether every picture of a case counts, or the first readable one alone.
+
+    Raises:
+        UsageError: if nothing is there, the layout is none of ours, or a column is missing. A code that is no HS code
+            is named as the case is read.
+    """
+    if not path.exists():
+        raise UsageError(f"{path} does not exist")
+    if path.is_file():
+        return _from_file(path, all_pictures)
+    for name in _MANIFESTS:
+        if (path / name).is_file():
+            return _from_manifest(path / name, all_pictures)
+    if tables := tuple(sorted(path.glob("*.parquet"))):
+        return _from_tables(path, tables, all_pictures)
+    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise UsageError(f"{path} holds no cases: give {_SHAPES}")
+    entries = [(str(file.relative_to(path)), _code_in_name(file, path), file) for file in files]
+    return _from_entries(path, entries, all_pictures, tuple(files))
+
+
+def _from_file(path: Path, all_pictures: bool) -> Cases:
+    if path.suffix in (".csv", ".jsonl"):
+        return _from_manifest(path, all_pictures)
+    if "file_name" in _columns_of(path):
+        return _from_manifest(path, all_pictures)
+    return _from_tables(path, (path,), all_pictures)
+
+
+def _columns_of(path: Path) -> set[str]:
+    try:
+        return set(pq.read_schema(path).names)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UsageError(f"{path} is not a readable Parquet file: {error}") from error
+
+
+def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Cases:
+    for table in tables:
+        if missing := {"hs_code", "images"} - _columns_of(table):
+            raise UsageError(f"{table} has no column {', '.join(sorted(missing))}; cases need hs_code and images")
+    count = sum(pq.read_metadata(table).num_rows for table in tables)
+
+    def rows(with_pictures: bool) -> Iterator[Case]:
+        for table in tables:
+            yield from _table_rows(table, with_pictures)
+
+    return Cases(path, count, all_pictures, rows, tables)
+
+
+def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
+    wanted = ["case_id", "hs_code", "source_case", "generated", *(["images"] if with_pictures else [])]
+    with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+        columns = [name for name in wanted if name in file.schema_arrow.names]
+        number = 0
+        for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
+            for row in batch.to_pylist():
+                code = _checked_code(row["hs_code"], f"{path}, row {number}")
+                case_id = str(number if row.get("case_id") is None else row["case_id"])
+                images = [image or {} for image in row.get("images") or ()]
+                pictures = tuple((image.get("path") or "", _already_read(image.get("bytes"))) for image in images)
+                source = row.get("source_case") or case_id
+                yield Case(case_id, code, pictures, str(source), bool(row.get("generated")))
+                number += 1
+
+
+def _already_read(encoded: bytes | None) -> Callable[[], bytes]:
+    return lambda: encoded or b""
+
+
+def _from_manifest(path: Path, all_pictures: bool) -> Cases:
+    entries = []
+    for number, line in enumerate(_manifest_lines(path)):
+        if not line.get("file_name") or line.get("hs_code") is None:
+            raise UsageError(f"{path}, line {number + 1}: file_name and hs_code are needed in each line")
+        name = str(line["file_name"])
+        code = _checked_code(line["hs_code"], f"{path}, line {number + 1}")
+        entries.append((str(line.get("case_id") or name), code, path.parent / name))
+    if not entries:
+        raise UsageError(f"{path} names no picture")
+    if absent := [file for _, _, file in entries if not file.is_file()]:
+        raise UsageError(f"{path} names {len(absent)} files that do not exist, the first of them {absent[0]}")
+    return _from_entries(path, entries, all_pictures, (path, *(file for _, _, file in entries)))
+
+
+def _manifest_lines(path: Path) -> Iterable[dict]:
+    try:
+        if path.suffix == ".csv":
+            with open(path, newline="", encoding="utf-8-sig") as stream:
+                return list(csv.DictReader(stream))
+        if path.suffix == ".jsonl":
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        return pq.ParquetFile(path).read().to_pylist()
+    except ValueError as error:  # broken JSON, broken Parquet and text that is not UTF-8 alike
+        raise UsageError(f"{path} is not a readable manifest: {error}") from error
+
+
+def _from_entries(
+    path: Path, entries: list[tuple[str, str, Path]], all_pictures: bool, files: tuple[Path, ...]
+) -> Cases:
+    """Cases from (case_id, hs_code, file), those with one case_id together."""
+    together: dict[str, tuple[str, list[Path]]] = {}
+    for case_id, code, file in entries:
+        first_code, its_files = together.setdefault(case_id, (code, []))
+        if first_code != code:
+            raise UsageError(f"{path}: case {case_id} stands under {first_code} and under {code}")
+        its_files.append(file)
+
+    def rows(with_pictures: bool) -> Iterator[Case]:
+        for case_id, (code, its_files) in together.items():
+            yield Case(case_id, code, tuple((file.name, file.read_bytes) for file in its_files), case_id)
+
+    return Cases(path, len(together), all_pictures, rows, files)
+
+
+def _code_in_name(file: Path, folder: Path) -> str:
+    """The code in a picture's folder, else before the underscore of its name."""
+    parts = file.relative_to(folder).parts
+    written = parts[0] if len(parts) > 1 else file.stem.split("_")[0]
+    return _checked_code(written, str(file))
+
+
+def _checked_code(written: object, where: str) -> str:
+    if isinstance(written, str) and written.endswith("*"):
+        return _checked_code(written[:-1], where) + "*"
+    parsed = parse_declared_code(written if isinstance(written, str | int | float) else None)
+    if parsed.code is None:
+        raise UsageError(f"{where}: hs_code {written!r} is not an HS code")
+    return parsed.code.digits

@@ -1,0 +1,102 @@
+"""Pictures for the pages of the model side, as SVG without scripts or fonts of their own."""
+
+import io
+from collections.abc import Mapping
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from hs.card import Mistake
+from model.evaluation.metrics import BUDGETS, SimulatedNight
+from model.measures import Reliability
+
+_INK, _SOFT, _LINE, _ACCENT, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#a33b12"
+_COLOURS = {Mistake.AT_RANDOM: _ACCENT, Mistake.WITHIN_CHAPTER: "#24695a", Mistake.WITHIN_HEADING: _WARM}
+_STYLE = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": _LINE,
+    "axes.labelcolor": _SOFT,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": _SOFT,
+    "ytick.color": _SOFT,
+    "text.color": _INK,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "hs-audit",  # the same picture has the same ids
+}
+
+
+def inspected_curve(nights: Mapping[Mistake, SimulatedNight]) -> str:
+    """Share inspected → wrong declarations found, one line per kind of mistake."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure((6.4, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=_LINE, label="in any order")
+        for mistake, night in nights.items():
+            share = np.arange(night.rows + 1) / night.rows
+            axes.fill_between(share, night.low, night.high, color=_COLOURS[mistake], alpha=0.12, linewidth=0)
+            axes.plot(share, night.found, color=_COLOURS[mistake], label=f"wrong {mistake.replace('_', ' ')}")
+        for budget in BUDGETS:
+            axes.axvline(budget, color=_LINE, linewidth=0.8, zorder=0)
+        axes.set(xlabel="share of declarations inspected", ylabel="share of wrong ones found", xlim=(0, 1), ylim=(0, 1))
+        axes.legend(loc="lower right", frameon=False)
+        return _svg(figure, "share of declarations inspected against share of wrong ones found")
+
+
+def reliability_diagram(binned: Reliability) -> str:
+    """Confidence against being right; the area of a dot is how many cases it stands for."""
+    with mpl.rc_context(_STYLE):
+        figure = Figure((4.4, 4), layout="constrained")
+        axes = figure.subplots()
+        axes.plot([0, 1], [0, 1], color=_LINE)
+        area = 20 + 400 * binned.count / binned.count.sum()
+        axes.scatter(binned.confidence, binned.accuracy, s=area, color=_ACCENT, alpha=0.75, linewidth=0)
+        axes.set(xlabel="probability of the first code", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
+        return _svg(figure, "reliability diagram")
+
+
+def confusion_picture(confusion: np.ndarray, labels: list[str]) -> str:
+    """True against recommended class; the darkness is the share of the row."""
+    with mpl.rc_context(_STYLE):
+        side = max(3.5, 0.19 * len(labels) + 1.2)
+        figure = Figure((side, side), layout="constrained")
+        axes = figure.subplots()
+        axes.imshow(confusion / confusion.sum(axis=1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
+        axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
+        axes.set_yticks(range(len(labels)), labels, fontsize=7)
+        axes.set(xlabel="recommended", ylabel="true")
+        axes.tick_params(length=0)
+        return _svg(figure, "confusion matrix")
+
+
+def grouped_bars(shares: Mapping[str, Mapping[str, tuple[float, float, float]]], ylabel: str) -> str:
+    """Bars with intervals, side by side: group → bar → (low, share, high)."""
+    with mpl.rc_context(_STYLE):
+        names = list(dict.fromkeys(name for bars in shares.values() for name in bars))
+        figure = Figure((max(6.4, 0.45 * sum(map(len, shares.values())) + 2), 3.6), layout="constrained")
+        axes = figure.subplots()
+        colours = mpl.colormaps["Blues"](np.linspace(0.4, 0.95, len(names)))
+        left, ticks = 0.0, []
+        for group, bars in shares.items():
+            for place, (name, (low, share, high)) in enumerate(bars.items()):
+                error = [[share - low], [high - share]]
+                axes.bar(left + place, share, 0.85, color=colours[names.index(name)], yerr=error, ecolor=_SOFT)
+            ticks.append((left + (len(bars) - 1) / 2, group))
+            left += len(bars) + 1
+        axes.set_xticks([place for place, _ in ticks], [group for _, group in ticks])
+        axes.set(ylim=(0, 1), ylabel=ylabel)
+        axes.legend(
+            handles=[mpl.patches.Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=True)],
+            frameon=False,
+            bbox_to_anchor=(1, 1),
+            loc="upper left",
+        )
+        return _svg(figure, ylabel)
+
+
+def _svg(figure: Figure, title: str) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
+    return out.getvalue()[out.getvalue().index("<svg") :]

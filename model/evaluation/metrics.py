@@ -1,0 +1,155 @@
+"""What predictions are worth, in NumPy: levels of the HS, classes, and a simulated night."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hs.card import Mistake
+from hs.class_table import ClassTable
+from hs.proportions import Rate
+from hs.verdicts import risk
+from model.measures import top_k
+
+BUDGETS = (0.01, 0.02, 0.05, 0.10)
+NIGHTS = 200  # draws of a simulated night
+
+
+def top_k_at_level(
+    probabilities: np.ndarray, truth: Sequence[str], table: ClassTable, level: int, ks: Sequence[int] = (1, 3, 5)
+) -> dict[int, Rate] | None:
+    """How often the true prefix is among the k most probable prefixes of a level.
+
+    Args:
+        probabilities: float [N, C].
+        truth: the true label of each row.
+        table: what the columns stand for.
+        level: digits; rows whose true label is not that deep are left out.
+        ks: how many prefixes are looked at.
+
+    Returns:
+        k → how many of how many; None where no class or no row is that deep.
+    """
+    prefixes = table.prefixes(level)
+    rows = [row for row, label in enumerate(truth) if len(label.rstrip("*")) >= level]
+    if not prefixes or not rows:
+        return None
+    summed = np.stack([probabilities[rows][:, table.columns(prefix)].sum(axis=1) for prefix in prefixes], axis=1)
+    labels = np.array([prefixes.index(truth[row][:level]) for row in rows])
+    return {k: Rate(round(top_k(summed, labels, k) * len(rows)), len(rows)) for k in ks}
+
+
+@dataclass(frozen=True)
+class OfClass:
+    """How one class fares: of those recommended how many are right, of those there how many are recommended."""
+
+    label: str
+    precision: Rate
+    recall: Rate
+
+    @property
+    def f1(self) -> float | None:
+        """Harmonic mean of both, None where the class neither occurs nor is recommended."""
+        total = self.precision.of + self.recall.of
+        return 2 * self.recall.hits / total if total else None
+
+
+def per_class(confusion: np.ndarray, labels: Sequence[str]) -> list[OfClass]:
+    """Precision and recall of each class.
+
+    Args:
+        confusion: int [C, C], true class by recommended class.
+        labels: the classes.
+    """
+    hits, recommended, there = confusion.diagonal(), confusion.sum(axis=0), confusion.sum(axis=1)
+    return [
+        OfClass(label, Rate(int(hits[i]), int(recommended[i])), Rate(int(hits[i]), int(there[i])))
+        for i, label in enumerate(labels)
+    ]
+
+
+def confusion_matrix(labels: np.ndarray, recommended: np.ndarray, classes: int) -> np.ndarray:
+    """How often each class was taken for each, int [C, C]: true by recommended."""
+    counts = np.zeros((classes, classes), np.int64)
+    np.add.at(counts, (labels, recommended), 1)
+    return counts
+
+
+@dataclass(frozen=True)
+class SimulatedNight:
+    """Rulings declared again, some under a wrong code, and inspected in the order of risk; means over many draws.
+
+    Attributes:
+        rows: declarations in a night.
+        wrong: of them declared wrongly.
+        found: float [rows + 1], share of the wrong ones among the first so many.
+        low, high: float [rows + 1], the middle 90 % of the draws.
+    """
+
+    rows: int
+    wrong: int
+    found: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def at(self, budget: float) -> tuple[int, float, float]:
+        """Exactly ceil(budget · N) rows: how many these are, precision and recall among them.
+
+        Args:
+            budget: share of the rows.
+        """
+        inspected = math.ceil(round(budget * self.rows, 9))
+        recall = float(self.found[inspected])
+        return inspected, recall * self.wrong / inspected, recall
+
+
+def simulate_nights(
+    probabilities: np.ndarray,
+    truth: Sequence[str],
+    table: ClassTable,
+    mistake: Mistake,
+    *,
+    wrong_share: float = 0.05,
+    seed: int = 0,
+) -> SimulatedNight | None:
+    """Declares rulings again, some under a wrong code, and ranks them by risk; equal risks stay in the rows' order.
+
+    Args:
+        probabilities: float [N, C].
+        truth: the true label of each row.
+        table: what the columns stand for.
+        mistake: which codes a wrong declaration may have.
+        wrong_share: share of the rows that are declared wrongly.
+        seed: of the draws.
+
+    Returns:
+        What was found, or None where no class has such an alternative.
+    """
+    classes = table.labels
+    rows = [row for row, label in enumerate(truth) if not label.endswith("*")]
+    choices = {
+        label: [number for number, other in enumerate(classes) if mistake.could_be(other, label)]
+        for label in set(truth)
+    }
+    able = [place for place, row in enumerate(rows) if choices[truth[row]]]
+    amount = max(1, round(wrong_share * len(rows)))
+    if len(able) < amount:
+        return None
+    of_code = np.stack([probabilities[:, table.columns(label.rstrip("*"))].sum(axis=1) for label in classes], axis=1)
+    codes = len(table.codes)
+    random = np.random.default_rng(seed)
+    label_of = {label: number for number, label in enumerate(classes)}
+    right = np.array([label_of[truth[row]] for row in rows])
+    curves = []
+    for _ in range(NIGHTS):
+        declared, is_wrong = right.copy(), np.zeros(len(rows), bool)
+        for place in random.choice(able, amount, replace=False):
+            declared[place] = random.choice(choices[truth[rows[place]]])
+            is_wrong[place] = True
+        risks = [risk(float(min(1.0, p)), codes, wrong_share) for p in of_code[rows, declared]]
+        order = np.argsort(-np.array(risks), kind="stable")
+        curves.append(np.concatenate([[0], np.cumsum(is_wrong[order])]) / amount)
+    found = np.array(curves)
+    low, high = np.quantile(found, (0.05, 0.95), axis=0)
+    return SimulatedNight(len(rows), amount, found.mean(axis=0), low, high)

@@ -1,0 +1,194 @@
+"""A trained classifier → a new version in TF Serving's layout that keeps the contract."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+import shutil
+import uuid
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis.model_pb2 import ModelSpec
+from tensorflow_serving.apis.predict_pb2 import PredictRequest
+from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
+
+from hs.card import Card, Mistake
+from hs.errors import UsageError
+from hs.files import sha256_of, versions
+from hs.nomenclature import HS_EDITION
+from hs.pictures.decoding import PictureSize
+from model.cases.reading import Cases
+from model.exported.golden import golden_pictures
+from model.training.backbones import Backbone
+from model.training.networks import weights_digest
+from model.training.novelty import Seen
+from model.training.recipes import Recipe
+from model.training.trainer import Trained
+
+ABOUT = "hs_audit.json"
+GOLDEN = "golden.npz"
+_WARM_UP_BATCHES = (1, 8)
+
+
+class _Classifier(tf.Module):
+    def __init__(
+        self,
+        network: keras.Model,
+        classes: tuple[str, ...],
+        card: Card,
+        confusion: np.ndarray | None,
+        seen: Seen | None,
+    ) -> None:
+        super().__init__()
+        self.network = network
+        images = tf.TensorSpec([None, card.height, card.width, 3], tf.uint8, name="images")
+        ping = tf.TensorSpec([None], tf.int32, name="ping")
+
+        def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            said = network(tf.cast(images, tf.float32), training=False)
+            logits, features = (said, None) if seen is None else said
+            probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)
+            if confusion is not None:
+                probabilities = probabilities @ tf.constant(confusion)
+            return {"probabilities": probabilities} | ({"novelty": _novelty(features, seen)} if seen else {})
+
+        def describe(ping: tf.Tensor) -> dict[str, tf.Tensor]:
+            rows = tf.shape(ping)[0]
+            return {
+                "hs_codes": tf.tile(tf.constant([classes]), [rows, 1]),
+                "card": tf.fill([rows], tf.constant(card.to_json())),
+            }
+
+        self.classify = tf.function(classify, input_signature=[images])
+        self.describe = tf.function(describe, input_signature=[ping])
+
+
+def _novelty(features: tf.Tensor, seen: Seen) -> tf.Tensor:
+    """`Seen.novelty` in the graph."""
+    unit = tf.math.l2_normalize(tf.cast(features, tf.float32) @ tf.constant(seen.directions), axis=1)
+    likeness = tf.reduce_max(tf.matmul(unit, tf.constant(seen.examples), transpose_b=True), axis=1)
+    return tf.clip_by_value(1 - likeness, 0.0, 1.0)
+
+
+def export(
+    network: keras.Model,
+    classes: tuple[str, ...],
+    card: Card,
+    about: dict[str, Any],
+    folder: Path,
+    *,
+    confusion: np.ndarray | None = None,
+    seen: Seen | None = None,
+    attachments: dict[str, str] | None = None,
+) -> tuple[int, Path]:
+    """Writes the next version of a model; it appears under its number only when it is whole.
+
+    Args:
+        network: float32 [N, H, W, 3] 0..255 → logits [N, C]; with `seen` also → features [N, F].
+        classes: HS codes in the order of the outputs.
+        card: what the model says of itself.
+        about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.
+        folder: of the numbered versions; made if missing.
+        confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
+        seen: what the network learned from; None leaves out how unlike to that a picture is.
+        attachments: further text files for `assets.extra`, by name.
+
+    Returns:
+        The new version and its folder.
+
+    Raises:
+        UsageError: if it cannot be written, for example because the disk is full; nothing is left behind then.
+    """
+    attachments = attachments or {}
+    unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        module = _Classifier(network, classes, card, confusion, seen)
+        tf.saved_model.save(
+            module, str(unfinished), signatures={"serving_default": module.classify, "classes": module.describe}
+        )
+        extra = unfinished / "assets.extra"
+        extra.mkdir()
+        _write_warm_up(extra / "tf_serving_warmup_requests", card)
+        pictures = golden_pictures(card.height, card.width)
+        said = module.classify(tf.constant(pictures))["probabilities"].numpy()
+        np.savez_compressed(extra / GOLDEN, images=pictures, probabilities=said)
+        for name, text in attachments.items():
+            (extra / name).write_text(text, encoding="utf-8")
+        facts = dataclasses.asdict(card) | {"classes": classes} | about | {"files": digests(unfinished)}
+        (extra / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+        version = 1 + max(versions(folder), default=0)
+        os.rename(unfinished, folder / str(version))
+    except (OSError, tf.errors.OpError) as error:
+        raise UsageError(f"the model cannot be written to {folder}: {error}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return version, folder / str(version)
+
+
+def export_trained(
+    trained: Trained, backbone: Backbone, recipe: Recipe, cases: Cases, output: Path
+) -> tuple[int, Path]:
+    """Writes what was trained as the next version of `output`: its number, and its folder."""
+    size = PictureSize(*backbone.height_width)
+    card = Card(
+        size.height,
+        size.width,
+        size.resize_filter,
+        size.draft_multiple,
+        HS_EDITION,
+        trained.calibration.temperature,
+        trained.thresholds[Mistake.AT_RANDOM],
+        weights_digest(trained.network),
+        thresholds_for=trained.thresholds,
+    )
+    about = {
+        "backbone": backbone.name,
+        "cases_digest": cases.digest(),
+        "metrics": trained.metrics,
+        "recipe": dataclasses.asdict(recipe) | {"epochs": trained.epochs},
+        "unreadable": dict(Counter(left_out.reason for left_out in trained.unreadable)),
+    }
+    left_out = io.StringIO()
+    rows = [dataclasses.astuple(picture) for picture in trained.unreadable]
+    csv.writer(left_out).writerows([("case_id", "picture", "reason"), *rows])
+    return export(
+        trained.network,
+        trained.classes,
+        card,
+        about,
+        output,
+        confusion=trained.calibration.confusion,
+        seen=trained.seen,
+        attachments={"unreadable.csv": left_out.getvalue()},
+    )
+
+
+def digests(version: Path) -> dict[str, str]:
+    """SHA-256 in hex of every file of a version but the one that lists them, by its path there."""
+    files = sorted(path for path in version.rglob("*") if path.is_file() and path.name != ABOUT)
+    return {str(file.relative_to(version)): sha256_of(file) for file in files}
+
+
+def _write_warm_up(path: Path, card: Card) -> None:
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for rows in _WARM_UP_BATCHES:
+            request = PredictRequest(model_spec=ModelSpec(signature_name="serving_default"))
+            images = np.zeros((rows, card.height, card.width, 3), np.uint8)
+            request.inputs["images"].CopyFrom(tf.make_tensor_proto(images))
+            writer.write(PredictionLog(predict_log=PredictLog(request=request)).SerializeToString())
+
+
+def warm_up_requests(version: Path) -> Iterator[np.ndarray]:
+    """The pictures of a version's warm-up requests, uint8 [N, H, W, 3] each."""
+    path = version / "assets.extra" / "tf_serving_warmup_requests"
+    for record in tf.data.TFRecordDataset(str(path)):
+        request = PredictionLog.FromString(record.numpy()).predict_log.request
+        yield tf.make_ndarray(request.inputs["images"])

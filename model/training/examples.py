@@ -1,0 +1,231 @@
+"""Cases → examples on disk: what the part that learns is shown, computed once.
+
+    cases ──► decode, variants ──► stem ──► inputs, at the cut
+                 (threads)           └────► tail ──► features, where the backbone is pretrained
+
+The files grow chunk by chunk, and a preparation that was interrupted goes on behind the last whole one.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from hs.errors import UsageError
+from hs.pictures.decoding import PictureSize
+from model.cases.duplicates import group_alike, perceptual_hash
+from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_case
+from model.cases.variants import variant
+from model.training.backbones import Backbone
+from model.training.networks import Cut, as_constants
+from model.training.row_files import RowFile
+
+_CHUNK = 16  # cases that are decoded ahead and written together, with their variants
+_BATCH = 16  # pictures that go through the network at once: more take memory, and no less time
+_THREADS = 2
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Pictures ready to learn from, each with its variants.
+
+    Variant v of picture p is row `p * (1 + variants) + v` of the files; variant 0 is the picture itself.
+
+    Attributes:
+        inputs: what stands at the cut: uint8 [H, W, 3], float16 activations, or the features.
+        features: float32 [F] of each; None where the backbone has yet to learn.
+        classes: HS codes, sorted.
+        labels: int [P], the class of each picture.
+        groups: int [P], the pictures that stay on one side of a split.
+        cases: int [P], the case of each picture.
+        generated: bool [P], whether a picture was generated before we saw it.
+        variants: how many of each picture there are beside itself.
+        unreadable: pictures left out.
+    """
+
+    inputs: RowFile
+    features: RowFile | None
+    classes: tuple[str, ...]
+    labels: np.ndarray
+    groups: np.ndarray
+    cases: np.ndarray
+    generated: np.ndarray
+    variants: int
+    unreadable: tuple[Unreadable, ...]
+
+    def rows(self, pictures: np.ndarray, variants: np.ndarray | int = 0) -> np.ndarray:
+        """Where these variants of these pictures stand in the files, int [n]."""
+        return pictures * (1 + self.variants) + variants
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """How pictures become examples.
+
+    Attributes:
+        backbone: the network.
+        cut: where it begins to learn.
+        size: of the pixels; the backbone's input.
+        variants: random ones added to each picture.
+        seed: of the variants.
+    """
+
+    backbone: Backbone
+    cut: Cut
+    size: PictureSize
+    variants: int
+    seed: int
+
+
+def prepare(cases: Cases, how: Preparation, folder: Path, advance: Callable[[int], None]) -> Examples:
+    """Decodes the cases, makes variants, and computes what stays the same through training.
+
+    Args:
+        cases: to learn from.
+        how: the network and the variants.
+        folder: where the files go; another one for other cases or another preparation.
+        advance: is told how many cases were done.
+
+    Raises:
+        UsageError: if no picture can be read.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    inputs, features = _files(how, folder)
+    done = _read_index(folder / "index.jsonl")
+    seen = sum(chunk["cases"] for chunk in done)
+    pictures = sum(len(chunk["pictures"]) for chunk in done)
+    advance(seen)
+    networks = _networks(how)
+    with open(folder / "index.jsonl", "a", encoding="utf-8") as index:
+        index.truncate(sum(len(json.dumps(chunk)) + 1 for chunk in done))
+        for chunk, pixels in _decoded(cases, how, seen):
+            if len(pixels):
+                at_cut, values = networks(pixels)
+                inputs.append(at_cut, at=pictures * (1 + how.variants))
+                if values is not None and features is not None and features is not inputs:
+                    features.append(values, at=pictures * (1 + how.variants))
+            index.write(json.dumps(chunk) + "\n")
+            index.flush()
+            done.append(chunk)
+            pictures += len(chunk["pictures"])
+            advance(chunk["cases"])
+    return _examples(done, inputs, features, how, cases.path)
+
+
+def _files(how: Preparation, folder: Path) -> tuple[RowFile, RowFile | None]:
+    dtype = "uint8" if how.cut.stem is None else "float32" if how.cut.tail is None else "float16"
+    inputs = RowFile(folder / "inputs", how.cut.shape, dtype)
+    if not how.backbone.pretrained:
+        return inputs, None
+    if how.cut.tail is None:
+        return inputs, inputs
+    return inputs, RowFile(folder / "features", how.backbone.network.output_shape[1:], "float32")
+
+
+def _read_index(path: Path) -> list[dict]:
+    """The whole lines of an index; one that was cut off by an interruption is left out."""
+    if not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(True) if line.endswith("\n")]
+
+
+def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]:
+    """Pixels uint8 [n, H, W, 3] → what stands at the cut, and the features where there are any yet."""
+    stem, tail, network = how.cut.stem, how.cut.tail, how.backbone.network
+    if not how.backbone.pretrained:
+        return lambda pixels: (pixels, None)
+
+    forward = as_constants(network if stem is None or tail is None else stem)
+    onward = as_constants(tail) if tail is not None and stem is not None else None
+
+    @tf.function(reduce_retracing=True)
+    def compute(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        at_cut = forward(tf.cast(pixels, tf.float32))
+        if onward is not None:
+            return at_cut, onward(at_cut)
+        return (pixels if stem is None else at_cut), at_cut
+
+    def in_batches(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        answers = [compute(tf.constant(pixels[i : i + _BATCH])) for i in range(0, len(pixels), _BATCH)]
+        at_cut, values = zip(*answers, strict=True)
+        return np.concatenate([some.numpy() for some in at_cut]), np.concatenate([some.numpy() for some in values])
+
+    return in_batches
+
+
+def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict, np.ndarray]]:
+    """Chunks of cases: a line for the index, and pixels uint8 [pictures · (1 + variants), H, W, 3]."""
+
+    def work(numbered: tuple[int, Case]) -> tuple[list[CasePicture], list[Unreadable], list[np.ndarray]]:
+        number, case = numbered
+        readable, unreadable = decode_case(case, number, how.size, cases.all_pictures)
+        random = np.random.default_rng([how.seed, number])
+        copies = [
+            pixels
+            for picture in readable
+            for pixels in (picture.pixels, *(variant(picture.pixels, random) for _ in range(how.variants)))
+        ]
+        return readable, unreadable, copies
+
+    remaining = islice(enumerate(cases), skip, None)
+    with ThreadPoolExecutor(_THREADS, "decode") as threads:
+        for worked in _ahead(threads, work, remaining):
+            readable = [picture for some, _, _ in worked for picture in some]
+            unreadable = [picture for _, some, _ in worked for picture in some]
+            copies = [pixels for _, _, some in worked for pixels in some]
+            chunk = {
+                "cases": len(worked),
+                "pictures": [_about(picture) for picture in readable],
+                "unreadable": [asdict(picture) for picture in unreadable],
+            }
+            yield chunk, np.stack(copies) if copies else np.empty((0, how.size.height, how.size.width, 3), np.uint8)
+
+
+def _ahead(threads: ThreadPoolExecutor, work: Callable, cases: Iterable) -> Iterator[list]:
+    """Chunks of results, the next one under way while the caller has the last; no more than two are ever held."""
+    cases = iter(cases)
+    coming = [threads.submit(work, case) for case in islice(cases, _CHUNK)]
+    while coming:
+        following = [threads.submit(work, case) for case in islice(cases, _CHUNK)]
+        yield [future.result() for future in coming]
+        coming = following
+
+
+def _about(picture: CasePicture) -> dict:
+    return {
+        "hs_code": picture.hs_code,
+        "case": picture.case,
+        "source": picture.source_case,
+        "generated": picture.generated,
+        "digest": picture.digest,
+        "hash": perceptual_hash(picture.pixels),
+    }
+
+
+def _examples(done: list[dict], inputs: RowFile, features: RowFile | None, how: Preparation, path: Path) -> Examples:
+    pictures = [picture for chunk in done for picture in chunk["pictures"]]
+    if not pictures:
+        raise UsageError(f"{path} has no readable picture")
+    classes, labels = np.unique([picture["hs_code"] for picture in pictures], return_inverse=True)
+    _, sources = np.unique([picture["source"] for picture in pictures], return_inverse=True)
+    first_case = np.full(sources.max() + 1, np.iinfo(np.int64).max)
+    cases = np.array([picture["case"] for picture in pictures])
+    np.minimum.at(first_case, sources, cases)
+    hashes = np.array([picture["hash"] for picture in pictures], np.uint64)
+    groups = group_alike(first_case[sources], np.array([picture["digest"] for picture in pictures]), hashes)
+    return Examples(
+        inputs,
+        features,
+        tuple(str(code) for code in classes),
+        labels,
+        groups,
+        cases,
+        np.array([picture["generated"] for picture in pictures]),
+        how.variants,
+        tuple(Unreadable(**picture) for chunk in done for picture in chunk["unreadable"]),
+    )

@@ -1,0 +1,92 @@
+"""Row groups → Arrow batches of bounded size, whatever the row groups and layouts.
+
+Memory follows the data pages, not the row groups: pages are streamed through a buffer of 1 MiB and batches are cut by
+bytes. What cannot be read is a `DeadLetter` with its range of rows.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hs.pictures.columns import flat_pictures
+from pipeline.archive.columns import cast, columns_to_read, plain, text
+from pipeline.archive.footers import open_parquet, reason_of
+from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
+
+_BATCH_BYTES = 4 << 20
+_BATCH_ROWS = 64
+
+
+def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | DeadLetter]:
+    """Batches of one row group, in order; ends with a dead letter for the rows that cannot be read."""
+    first_row = 0
+    try:
+        with open_parquet(source.file) as file:
+            rows = file.metadata.row_group(source.index).num_rows if source.index < file.num_row_groups else 0
+            if rows != source.rows:
+                yield _unread(source, 0, "changed", f"had {source.rows} rows at the start of the run, now {rows}")
+                return
+            present = set(file.schema_arrow.names)
+            for batch in file.iter_batches(
+                _rows_per_batch(file, source.index, layout.names.images),
+                row_groups=[source.index],
+                columns=columns_to_read(layout, present),
+                use_threads=False,
+            ):
+                yield _declarations(source, first_row, batch, layout)
+                first_row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        yield _unread(source, first_row, *reason_of(error, "bad_page"))
+        return
+    if first_row != source.rows:
+        yield _unread(source, first_row, "bad_page", f"the row group ends after {first_row} of {source.rows} rows")
+
+
+def read_pictures(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int, list[bytes]]]:
+    """The pictures of some rows of a row group, as (row, pictures); for people to look at after a run."""
+    first_row, last_row = 0, max(rows)
+    with open_parquet(source.file) as file:
+        batch_rows = _rows_per_batch(file, source.index, images)
+        for batch in file.iter_batches(batch_rows, row_groups=[source.index], columns=[images], use_threads=False):
+            counts, pictures = flat_pictures(batch.column(0))
+            ends = np.cumsum(counts)
+            for row in range(batch.num_rows):
+                if first_row + row in rows:
+                    mine = pictures[int(ends[row] - counts[row]) : int(ends[row])]
+                    yield first_row + row, [picture or b"" for picture in mine.to_pylist()]
+            first_row += batch.num_rows
+            if first_row > last_row:
+                return
+
+
+def _rows_per_batch(file: pq.ParquetFile, row_group: int, images: str) -> int:
+    """Rows that hold about 4 MiB of pictures, at most 64, from the sizes in the footer."""
+    group = file.metadata.row_group(row_group)
+    chunks = (group.column(i) for i in range(group.num_columns))
+    picture_bytes = sum(
+        chunk.total_uncompressed_size for chunk in chunks if chunk.path_in_schema.split(".")[0] == images
+    )
+    return max(1, min(_BATCH_ROWS, _BATCH_BYTES * group.num_rows // max(picture_bytes, 1)))
+
+
+def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layout: Layout) -> Declarations:
+    names, rows = layout.names, batch.num_rows
+
+    def column(theirs: str | None) -> pa.Array:
+        return batch.column(theirs) if theirs in batch.schema.names else pa.nulls(rows)
+
+    columns = {
+        "declaration_id": text(column(names.declaration_id)),
+        "item_no": cast(column(names.item_no), pa.int64()),
+        "declared_hs_code": plain(column(names.declared_hs_code)),
+    }
+    for ours, theirs in layout.kept:
+        columns[ours] = cast(column(theirs), layout.type_of[ours])
+    counts, pictures = flat_pictures(batch.column(names.images))
+    return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures)
+
+
+def _unread(source: RowGroup, first_row: int, reason: str, detail: str) -> DeadLetter:
+    return DeadLetter(source.file, source.index, first_row, source.rows - first_row, reason, detail)

@@ -1,0 +1,41 @@
+"""The files of an attempt that hold findings and dead letters."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.findings.schema import DEAD_LETTERS
+from pipeline.values import DeadLetter
+
+
+def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema) -> list[Path]:
+    """Numbers the files that have a receipt and removes the others; a night without rows gets one empty file.
+
+    Args:
+        folder: of the findings.
+        names: of the files that have a receipt; a worker whose bundle was tried again left others behind.
+        schema: of the findings.
+
+    Returns:
+        The files that are left.
+    """
+    for path in folder.iterdir():
+        if path.name not in names:
+            path.unlink()
+    kept = [folder / f"part-{number:05}.parquet" for number in range(max(len(names), 1))]
+    for name, path in zip(names, kept, strict=False):
+        (folder / name).rename(path)
+    if not names:
+        pq.write_table(schema.empty_table(), kept[0])
+    return kept
+
+
+def write_dead_letters(dead_letters: Sequence[DeadLetter], folder: Path) -> None:
+    """Writes what could not be read, in the order of the archive."""
+    folder.mkdir()
+    ordered = sorted(dead_letters, key=lambda letter: (letter.file, letter.row_group or 0, letter.first_row or 0))
+    rows = [asdict(letter) for letter in ordered]
+    pq.write_table(pa.Table.from_pylist(rows, DEAD_LETTERS), folder / "part-00000.parquet")

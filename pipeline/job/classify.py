@@ -1,0 +1,92 @@
+"""Batches of declarations → the same with their pictures classified, and what ended the work for good, if anything."""
+
+import dataclasses
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import apache_beam as beam
+from apache_beam.transforms.window import GlobalWindows
+
+from hs.pictures.decoding import PictureLimits
+from pipeline.job.in_process import STOP, wait_unless_stopped
+from pipeline.job.memory import give_back_freed_memory
+from pipeline.job.picture_stream import PictureStream, Remembered
+from pipeline.values import Classified, Declarations
+from serving.client.classifier import Classifier
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.contract import ServedModel
+
+CLASSIFIED = "classified"
+TROUBLE = "trouble"
+
+_PICTURES_AHEAD = 4  # per core
+
+
+@dataclasses.dataclass
+class Classify(beam.PTransform):
+    """Declarations → `classified`, and `trouble`: (exit code, sentence) of a server that was given up.
+
+    Attributes:
+        model: the pinned version.
+        connection: where it is served.
+        limits: which pictures are read.
+        batch_size: pictures in a request.
+        remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
+    """
+
+    model: ServedModel
+    connection: Connection
+    limits: PictureLimits
+    batch_size: int
+    remembered: int = 0
+
+    def expand(self, declarations: beam.PCollection):
+        """Decodes and classifies in one stage, so that no picture is copied between workers."""
+        return declarations | beam.ParDo(_Classify(self)).with_outputs(TROUBLE, main=CLASSIFIED)
+
+
+class _Classify(beam.DoFn):
+    def __init__(self, settings: Classify) -> None:
+        self._settings = settings
+
+    def setup(self) -> None:
+        give_back_freed_memory()
+        settings = self._settings
+        self._client = Client(settings.connection, STOP)
+        self._classifier = Classifier(self._client, settings.model)
+        self._cores = len(os.sched_getaffinity(0))
+        self._remembered = Remembered(settings.remembered)
+        self._decoders = ThreadPoolExecutor(self._cores, thread_name_prefix="decode")
+
+    def start_bundle(self) -> None:
+        settings = self._settings
+        self._stream = PictureStream(
+            settings.model.picture_size,
+            len(settings.model.table),
+            settings.limits,
+            self._decoders,
+            self._classifier.submit,
+            _PICTURES_AHEAD * self._cores,
+            settings.batch_size,
+            settings.connection.in_flight,
+            self._remembered,
+            wait_unless_stopped,
+        )
+
+    def process(self, declarations: Declarations) -> Iterator[Classified]:
+        if not self._client.trouble:  # else nothing will be published: what is left need not be decoded
+            yield from self._stream.put(declarations)
+
+    def finish_bundle(self) -> Iterator:
+        for classified in self._stream.drain():
+            yield GlobalWindows.windowed_value(classified)
+        if self._client.trouble:
+            trouble = (self._client.trouble.exit_code, str(self._client.trouble))
+            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+
+    def teardown(self) -> None:
+        self._classifier.close()
+        self._client.close()
+        self._decoders.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,41 @@
+"""What the launcher and the transforms share where the runner works in the launcher's own process.
+
+On a cluster each worker has its own copy, which nobody sets or reads; the launcher cancels the job instead.
+"""
+
+import threading
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NotYet
+from typing import TypeVar
+
+from hs.errors import Interrupted
+
+T = TypeVar("T")
+STOP = threading.Event()
+
+
+class Progress:
+    """How far the run is: its step, and how many declarations of how many have their finding."""
+
+    def __init__(self) -> None:
+        self.step = "starting"
+        self.declarations = 0
+        self.total = 0
+
+
+PROGRESS = Progress()
+
+
+def wait_unless_stopped(future: Future[T]) -> T:
+    """The result of a future.
+
+    Raises:
+        Interrupted: if the run is stopped before it is there.
+    """
+    while not STOP.is_set():
+        try:
+            return future.result(timeout=0.2)
+        except NotYet:
+            if future.done():
+                raise
+    raise Interrupted("interrupted")

@@ -1,0 +1,161 @@
+"""Classified declarations → findings, one for each, by the rules of `hs.verdicts`."""
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from hs.codes import LEVELS
+from hs.declared_codes import parse_declared_code
+from hs.nomenclature import description
+from hs.verdicts import Evidence, Judge, Judgement, Verdict
+from pipeline.findings.schema import findings_schema
+from pipeline.values import NOT_SCORED, Classified, Declarations
+
+
+@dataclass(frozen=True)
+class FindingsTable:
+    """Turns classified declarations into rows of findings.
+
+    Attributes:
+        run_id: digest of what the run is made of.
+        run_date: the night.
+        model_name, model_version: as pinned.
+        judge: the rules.
+        kept: our name and type of each column that is passed through.
+    """
+
+    run_id: str
+    run_date: date
+    model_name: str
+    model_version: int
+    judge: Judge
+    kept: tuple[tuple[str, pa.DataType], ...] = ()
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The findings' schema: our fields, then the kept columns."""
+        return findings_schema(self.kept)
+
+    def findings(self, classified: Classified) -> pa.RecordBatch:
+        """One finding per declaration, in the same order."""
+        declarations = classified.declarations
+        ends = np.cumsum(declarations.picture_counts)
+        written = declarations.columns.column("declared_hs_code").to_pylist()
+        rows = []
+        for row, code in enumerate(written):
+            mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
+            parsed = parse_declared_code(code)
+            counted = counted_once(classified, mine)
+            judgement = self.judge(parsed, evidence(classified, mine, counted))
+            rows.append(
+                {
+                    "source_row": declarations.first_row + row,
+                    "declared_hs_code": _as_written(code),
+                    "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
+                    "code_repair": parsed.repair,
+                    **_judgement_fields(judgement),
+                    **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
+                }
+            )
+        return self._assemble(declarations, rows)
+
+    def _assemble(self, declarations: Declarations, rows: list[dict]) -> pa.RecordBatch:
+        count = len(rows)
+        constant = {
+            "run_id": self.run_id,
+            "run_date": self.run_date,
+            "source_file": declarations.source.file,
+            "source_row_group": declarations.source.index,
+            "model_name": self.model_name,
+            "model_version": self.model_version,
+        }
+        arrays = []
+        for field in self.schema:
+            if field.name in constant:
+                arrays.append(pa.repeat(pa.scalar(constant[field.name], field.type), count))
+            elif field.name in declarations.columns.schema.names and field.name != "declared_hs_code":
+                arrays.append(declarations.columns.column(field.name))
+            else:
+                arrays.append(pa.array([row[field.name] for row in rows], field.type))
+        return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
+
+
+def counted_once(classified: Classified, mine: slice) -> list[int]:
+    """The positions of a declaration's classified pictures; the same picture twice counts once."""
+    first_of: dict[str, int] = {}
+    for position in range(mine.start, mine.stop):
+        if classified.statuses[position] == "ok":
+            first_of.setdefault(classified.digests[position], position)
+    return list(first_of.values())
+
+
+def evidence(classified: Classified, mine: slice, counted: list[int]) -> Evidence:
+    """What a declaration's pictures say, of which those at `counted` are looked at."""
+    statuses = classified.statuses[mine]
+    readable = sum(status in ("ok", NOT_SCORED) for status in statuses)
+    novelty = classified.novelty[counted]
+    given = novelty if not np.isnan(novelty).any() else None
+    return Evidence(len(statuses), readable, classified.probabilities[counted], given)
+
+
+def _judgement_fields(judgement: Judgement) -> dict:
+    return {
+        "verdict": judgement.verdict.value,
+        "reason": judgement.reason.value,
+        "mismatch": judgement.verdict is Verdict.DIFFERS,
+        "differs_at": judgement.differs_at,
+        "risk": judgement.risk,
+        "disagreement": judgement.disagreement,
+        "novelty": judgement.novelty,
+        "recommendations": [
+            {"hs_code": best.code.digits, "probability": best.probability, "description": description(best.code)}
+            for best in judgement.recommendations
+        ],
+        **{f"declared_probability_{level}": judgement.declared_probabilities.get(level) for level in LEVELS},
+    }
+
+
+def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict:
+    digests, statuses, details = classified.digests[mine], classified.statuses[mine], classified.details[mine]
+    return {
+        "images_total": len(statuses),
+        "images_used": sum(status == "ok" for status in statuses),
+        "pictures": [
+            {"sha256": digest, "status": str(status), "detail": detail, "weight": weights.get(position)}
+            for position, (digest, status, detail) in enumerate(
+                zip(digests, statuses, details, strict=True), mine.start
+            )
+        ],
+    }
+
+
+def _as_written(code: str | int | float | None) -> str | None:
+    if isinstance(code, float):
+        return repr(code) if math.isfinite(code) else str(code)
+    return None if code is None else str(code)
+
+
+@dataclasses.dataclass
+class JudgeDeclarations(beam.PTransform):
+    """Classified declarations → Arrow batches of findings, in the findings' schema."""
+
+    table: FindingsTable
+
+    def expand(self, classified: beam.PCollection):
+        """Judges batch by batch."""
+        return classified | beam.ParDo(_Judge(self.table))
+
+
+class _Judge(beam.DoFn):
+    def __init__(self, table: FindingsTable) -> None:
+        self._table = table
+
+    def process(self, classified: Classified) -> Iterator[pa.RecordBatch]:
+        yield self._table.findings(classified)

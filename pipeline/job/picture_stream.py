@@ -1,0 +1,210 @@
+"""Declarations in, the same declarations with their pictures classified out, in order; no Beam here.
+
+Decoding and the server work at the same time: threads decode (Pillow releases the interpreter while it does), requests
+fill up across declarations and files, and several are in flight while the next pictures are decoded.
+"""
+
+import hashlib
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import pyarrow as pa
+
+from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.values import NOT_SCORED, Classified, Declarations
+from serving.client.client import Answer
+
+T = TypeVar("T")
+Submit = Callable[[np.ndarray], Future[Answer]]
+
+
+class Await(Protocol):
+    """Waits for a future; may raise to end the stream when the run was stopped."""
+
+    def __call__(self, future: Future[T], /) -> T:
+        """Returns the future's result."""
+
+
+@dataclass
+class _Batch:
+    """A batch of declarations on its way; of each picture float32 [C + 1], its probabilities and its novelty."""
+
+    declarations: Declarations
+    digests: list[str]
+    statuses: list[str]
+    details: list[str | None]
+    answers: np.ndarray
+    missing: int
+
+
+class _Decoded(NamedTuple):
+    """A picture, or the answer that it had when it came before."""
+
+    digest: str
+    found: Picture | np.ndarray
+
+
+class _Picture(NamedTuple):
+    """Whose picture it is, and which of them."""
+
+    batch: _Batch
+    position: int
+
+
+class _Request(NamedTuple):
+    """Pictures whose answer is awaited."""
+
+    pictures: list[_Picture]
+    answer: Future[Answer]
+
+
+class Remembered:
+    """What the model said of the latest pictures: importers attach one file to many declarations.
+
+    Args:
+        most: pictures to remember; the earliest are forgotten first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._answers: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
+
+    def of(self, digest: bytes) -> np.ndarray | None:
+        """float32 [C + 1] of a file by its SHA-256, or None."""
+        known = self._answers.get(digest)
+        return None if known is None else np.frombuffer(known, np.float32)
+
+    def add(self, digest: bytes, answer: np.ndarray) -> None:
+        """Remembers float32 [C + 1]."""
+        if self._most:
+            self._answers[digest] = answer.tobytes()
+            if len(self._answers) > self._most:
+                self._answers.popitem(last=False)
+
+
+class PictureStream:
+    """Decodes and classifies the pictures of declarations.
+
+    Args:
+        size: of the pixels that the model wants.
+        classes: C, how many outputs it has.
+        limits: which pictures are read.
+        decoders: threads to decode in.
+        submit: sends uint8 [N, H, W, 3] and returns the future answer; the array is filled anew afterwards.
+        lookahead: pictures that are being decoded or wait for their place in a request.
+        batch_size: pictures in a request.
+        in_flight: requests that wait for their answers before decoding pauses.
+        remembered: pictures that need neither be decoded nor sent again.
+        wait: how to wait for a future.
+    """
+
+    def __init__(
+        self,
+        size: PictureSize,
+        classes: int,
+        limits: PictureLimits,
+        decoders: Executor,
+        submit: Submit,
+        lookahead: int,
+        batch_size: int,
+        in_flight: int,
+        remembered: Remembered,
+        wait: Await = Future.result,
+    ) -> None:
+        self._size, self._classes, self._limits = size, classes, limits
+        self._decoders, self._submit, self._wait = decoders, submit, wait
+        self._remembered = remembered
+        self._lookahead, self._batch_size, self._in_flight = lookahead, batch_size, in_flight
+        self._batches: deque[_Batch] = deque()
+        self._decoding: deque[tuple[_Picture, Future[_Decoded]]] = deque()
+        self._requests: deque[_Request] = deque()
+        self._filling: list[_Picture] = []
+        self._unscored = np.full(classes + 1, np.nan, np.float32)
+        self._pixels = np.empty((batch_size, size.height, size.width, 3), np.uint8)
+
+    def put(self, declarations: Declarations) -> Iterator[Classified]:
+        """Takes a batch; yields earlier ones that are complete."""
+        pictures = len(declarations.pictures)
+        batch = _Batch(
+            replace(declarations, pictures=pa.array([], pa.binary())),  # a slice would keep all bytes alive
+            [""] * pictures,
+            [""] * pictures,
+            [None] * pictures,
+            np.full((pictures, self._classes + 1), np.nan, np.float32),
+            pictures,
+        )
+        self._batches.append(batch)
+        for position, picture in enumerate(declarations.pictures):
+            self._decoding.append((_Picture(batch, position), self._decoders.submit(self._decode, picture)))
+            while len(self._decoding) > self._lookahead:
+                self._collect_picture()
+        yield from self._complete()
+
+    def drain(self) -> Iterator[Classified]:
+        """Ends the stream: yields all that is still on its way."""
+        while self._decoding:
+            self._collect_picture()
+        self._send()
+        while self._requests:
+            self._collect_answer()
+        yield from self._complete()
+
+    def _decode(self, picture: pa.Scalar) -> _Decoded:
+        buffer = picture.as_buffer()
+        data = memoryview(buffer) if buffer is not None else memoryview(b"")
+        digest = hashlib.sha256(data)
+        known = self._remembered.of(digest.digest())
+        return _Decoded(digest.hexdigest(), decode(data, self._size, self._limits) if known is None else known)
+
+    def _collect_picture(self) -> None:
+        mine, decoding = self._decoding.popleft()
+        batch, position = mine
+        batch.digests[position], found = self._wait(decoding)
+        if isinstance(found, np.ndarray):
+            self._classified(mine, found)
+        elif found.pixels is None:
+            self._classified(mine, self._unscored, found.status, found.detail)
+        else:
+            self._fill(mine, found.pixels)
+
+    def _fill(self, mine: _Picture, pixels: np.ndarray) -> None:
+        self._pixels[len(self._filling)] = pixels
+        self._filling.append(mine)
+        if len(self._filling) == self._batch_size:
+            self._send()
+
+    def _send(self) -> None:
+        while self._requests and (len(self._requests) >= self._in_flight or self._requests[0].answer.done()):
+            self._collect_answer()
+        if self._filling:
+            self._requests.append(_Request(self._filling, self._submit(self._pixels[: len(self._filling)])))
+            self._filling = []
+
+    def _collect_answer(self) -> None:
+        request = self._requests.popleft()
+        answer = self._wait(request.answer)
+        rows = np.column_stack([answer.probabilities, answer.novelty])
+        for mine, row in zip(request.pictures, rows, strict=True):
+            if np.isnan(row[0]):
+                self._classified(mine, row, NOT_SCORED, answer.fault)
+            else:
+                self._classified(mine, row)
+                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), row)
+
+    def _classified(
+        self, mine: _Picture, answer: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
+    ) -> None:
+        batch, position = mine
+        batch.statuses[position], batch.details[position] = status, detail
+        batch.answers[position] = answer
+        batch.missing -= 1
+
+    def _complete(self) -> Iterator[Classified]:
+        while self._batches and not self._batches[0].missing:
+            batch = self._batches.popleft()
+            probabilities, novelty = batch.answers[:, :-1], batch.answers[:, -1]
+            yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, probabilities, novelty)

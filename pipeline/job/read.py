@@ -1,0 +1,39 @@
+"""Pointers to row groups → batches of declarations, and dead letters for the rows that could not be read."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Literal
+
+import apache_beam as beam
+
+from pipeline.archive.row_groups import read_row_group
+from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
+
+DEAD_LETTERS = "dead_letters"
+DECLARATIONS = "declarations"
+
+
+@dataclasses.dataclass
+class ReadArchive(beam.PTransform):
+    """Pointers → `declarations` and `dead_letters`. Only the pointers are shuffled, never a picture."""
+
+    layout: Layout
+
+    def expand(self, pointers: beam.PCollection):
+        """Spreads the pointers over the workers and reads."""
+        return (
+            pointers
+            | "Spread" >> beam.Reshuffle()
+            | "Read" >> beam.ParDo(_ReadRowGroup(self.layout)).with_outputs(DEAD_LETTERS, main=DECLARATIONS)
+        )
+
+
+class _ReadRowGroup(beam.DoFn):
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def process(
+        self, pointer: RowGroup
+    ) -> Iterator[Declarations | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+        for batch in read_row_group(pointer, self._layout):
+            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch) if isinstance(batch, DeadLetter) else batch

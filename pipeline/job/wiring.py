@@ -1,0 +1,85 @@
+"""The pipeline of a run, wired: pointers → declarations → classified → findings → files. No logic here."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from hs.files import write_whole
+from pipeline.job.classify import CLASSIFIED, TROUBLE
+from pipeline.job.judge import FindingsTable, JudgeDeclarations
+from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, ReadArchive
+from pipeline.job.write import WriteFindings
+from pipeline.values import DeadLetter, Layout, RowGroup
+
+_REPORTS = "reports.json"
+
+
+@dataclass(frozen=True)
+class WorkerReports:
+    """What the workers report, as data: Beam wraps exceptions.
+
+    Attributes:
+        parts: names of the files that hold the findings.
+        dead_letters: rows that could not be read.
+        troubles: (exit code, sentence) of each server that was given up.
+    """
+
+    parts: list[str]
+    dead_letters: list[DeadLetter]
+    troubles: list[tuple[int, str]]
+
+
+def run_job(
+    pointers: Sequence[RowGroup],
+    layout: Layout,
+    classify: beam.PTransform,
+    table: FindingsTable,
+    staging: Path,
+    options: PipelineOptions,
+) -> WorkerReports:
+    """Runs the pipeline and returns what the workers report.
+
+    Args:
+        pointers: row groups to read.
+        layout: which columns.
+        classify: declarations → `classified` and `trouble`, see `Classify`.
+        table: how to judge.
+        staging: the attempt's folder, which every worker can write to; findings go to `findings/` in it.
+        options: Beam's.
+    """
+    with beam.Pipeline(options=options) as pipeline:
+        read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout)
+        classified = read[DECLARATIONS] | "Classify" >> classify
+        findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
+        parts = findings | "Write" >> WriteFindings(table.schema, staging / "findings")
+        reports = (
+            parts | "Parts" >> beam.Map(lambda name: {"part": name}),
+            read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
+            classified[TROUBLE] | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
+        )
+        _ = (
+            reports
+            | "Reports" >> beam.Flatten()
+            | "Gather" >> beam.combiners.ToList()
+            | "Report" >> beam.Map(_write_reports, staging / _REPORTS)
+        )
+    return _read_reports(staging / _REPORTS)
+
+
+def _write_reports(reports: list[dict[str, Any]], path: Path) -> None:
+    write_whole(path, json.dumps(reports))
+
+
+def _read_reports(path: Path) -> WorkerReports:
+    reports = json.loads(path.read_text(encoding="utf-8"))
+    path.unlink()  # what is left in the folder is published
+    return WorkerReports(
+        sorted(report["part"] for report in reports if "part" in report),
+        [DeadLetter(**report["dead_letter"]) for report in reports if "dead_letter" in report],
+        [tuple(report["trouble"]) for report in reports if "trouble" in report],
+    )

@@ -1,0 +1,194 @@
+"""One night, from the inputs to a published run, as a list of steps.
+
+inspect the inputs ─► resolve the model ─► audit ─► verify the ledger ─► worklist ─► report ─► publish
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from hs.errors import AuditError, ContractBroken, Interrupted, NotPublished, ServerUnreachable
+from hs.ranking import Selection
+from hs.verdicts import Judge
+from pipeline.archive.inputs import Inputs, find_inputs
+from pipeline.config import Config
+from pipeline.findings.ledger import Ledger, draw_up
+from pipeline.findings.schema import FIELD_NAMES
+from pipeline.findings.staged import number_parts, write_dead_letters
+from pipeline.findings.worklist import require_columns, select, write_worklist
+from pipeline.job.classify import Classify
+from pipeline.job.in_process import PROGRESS, STOP
+from pipeline.job.judge import FindingsTable
+from pipeline.job.wiring import WorkerReports, run_job
+from pipeline.report.page import write_report
+from pipeline.resolving import model_server, resolve, thresholds_of
+from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
+from pipeline.runs.publishing import publish, restore
+from pipeline.runs.staging import Place
+from pipeline.values import DeadLetter
+from serving.client.connection import Connection
+from serving.contract import ServedModel
+
+_log = logging.getLogger("hs_audit.run")
+_ERROR_OF_EXIT_CODE = {error.exit_code: error for error in (ServerUnreachable, ContractBroken)}
+
+MakeClassify = Callable[[Config, ServedModel, Connection], beam.PTransform]
+
+
+@dataclass(frozen=True)
+class Night:
+    """What to audit, and how.
+
+    Attributes:
+        config: with input and output given.
+        run_date: the night.
+        attempt_id: unique; names staging and logs.
+        saved_model: serve this model with the bundled server; None to use the configured server.
+        options: Beam's.
+        selection: what the worklist has.
+        look_alikes: pairs of codes that a picture cannot tell apart.
+    """
+
+    config: Config
+    run_date: date
+    attempt_id: str
+    saved_model: Path | None
+    options: PipelineOptions
+    selection: Selection
+    look_alikes: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def place(self) -> Place:
+        """Where it is written and published."""
+        assert self.config.output is not None
+        return Place(self.config.output, self.run_date)
+
+
+@dataclass(frozen=True)
+class Published:
+    """What came out of a run."""
+
+    folder: Path
+    ledger: Ledger
+    dead_letters: tuple[DeadLetter, ...]
+    timings_s: dict[str, float]
+    model: ServedModel
+
+
+def with_a_server(config: Config, model: ServedModel, connection: Connection) -> Classify:
+    """How pictures are classified unless `audit` is told otherwise: decoded here, answered by the model server."""
+    return Classify(model, connection, config.pictures.limits(), config.server.batch_size, config.server.remembered)
+
+
+def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Published:
+    """Audits and publishes one night.
+
+    Args:
+        night: what to audit.
+        make_classify: (configuration, model, connection) → the transform that classifies.
+
+    Raises:
+        AuditError: one of its kinds, when nothing was published; an earlier run of that night then stands untouched.
+    """
+    config, place, step = night.config, night.place, _Stopwatch()
+    assert config.input is not None
+    place.prepare()
+    with place.locked():
+        if restore(place):
+            _log.warning("an earlier publication was interrupted; the run before it stands again")
+        with step("inspecting the inputs"):
+            inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, FIELD_NAMES)
+            require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])
+            PROGRESS.total = inputs.rows
+        place.sweep(config.staging_days)
+        place.check_space(inputs.rows)
+        server_log = place.log(night.attempt_id).with_suffix(".server.log")
+        with model_server(config, night.saved_model, server_log, STOP) as connection:
+            with step("resolving the model"):
+                model = resolve(config, night.saved_model, connection, STOP)
+                table = _findings_table(night, inputs, model)
+            folder = place.attempt(night.attempt_id)
+            (folder / "findings").mkdir(parents=True)
+            with step("auditing"), _stopped_in_words():
+                classify = make_classify(config, model, connection)
+                reports = run_job(inputs.pointers(), inputs.layout, classify, table, folder, night.options)
+                _refuse_if_in_trouble(reports)
+        with step("verifying the ledger"):
+            parts = number_parts(folder / "findings", reports.parts, table.schema)
+            dead_letters = (*inputs.dead_letters, *reports.dead_letters)
+            ledger = draw_up(inputs, dead_letters, parts)
+            _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
+            write_dead_letters(dead_letters, folder / "dead_letters")
+        with step("writing the worklist"):
+            worklist = select(parts, night.selection)
+            write_worklist(worklist, folder)
+        attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
+        described = manifest(attempt, config, inputs, ledger, model, table.judge.thresholds, step.timings_s)
+        with step("writing the report"):
+            shown = config.worklist.report_findings
+            write_report(folder / "report.html", described, worklist, config.columns.images, shown)
+        write_manifest(described, folder)
+        (folder / "_SUCCESS").touch()
+        with step("publishing"):
+            publish(place, folder)
+    return Published(place.published, ledger, dead_letters, step.timings_s, model)
+
+
+@dataclass
+class _Stopwatch:
+    timings_s: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        if STOP.is_set():
+            raise Interrupted("interrupted; nothing was published")
+        PROGRESS.step = name
+        started = time.monotonic()
+        yield
+        self.timings_s[name] = time.monotonic() - started
+        _log.info("%s took %.1f s", name, self.timings_s[name])
+
+
+def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
+    verdict = night.config.verdict
+    judge = Judge(
+        model.table,
+        thresholds_of(night.config, model),
+        verdict.assumed_wrong_share,
+        verdict.top_k,
+        verdict.sure_above,
+        night.look_alikes,
+    )
+    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes)
+    return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
+
+
+@contextmanager
+def _stopped_in_words() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if STOP.is_set():  # the runner wraps whatever ends a worker
+            raise Interrupted("interrupted; nothing was published") from error
+        raise
+
+
+def _refuse_if_in_trouble(reports: WorkerReports) -> None:
+    for exit_code, sentence in reports.troubles[:1]:
+        raise _ERROR_OF_EXIT_CODE.get(exit_code, AuditError)(f"{sentence}; nothing was published")
+
+
+def _refuse_if_too_much_is_missing(ledger: Ledger, limit: float) -> None:
+    share = ledger.unscored_share()
+    if share > limit:
+        raise NotPublished(
+            f"{share:.1%} of the rows are dead letters or were not scored, more than the limit of {limit:.1%} "
+            "(limits.max_unscored_share); nothing was published"
+        )

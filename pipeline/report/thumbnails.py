@@ -1,0 +1,140 @@
+"""Findings → thumbnails of their pictures, read again from the archive in one pass for each row group."""
+
+import base64
+import hashlib
+import io
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from PIL import ExifTags, Image
+
+from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
+from hs.words import file_words, picture_words
+from pipeline.archive.footers import ArchiveFile, inspect
+from pipeline.archive.row_groups import read_pictures
+from pipeline.values import NOT_SCORED, ColumnNames, DeadLetter, RowGroup
+
+_MOST_PICTURES = 4
+_SIDE = 224  # of a thumbnail, pixels
+_QUALITY = 55
+
+Finding = dict[str, Any]
+Position = tuple[str, int, int]  # file, row group, row
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """A picture as the page shows it.
+
+    Attributes:
+        words: what became of it.
+        uri: a small JPEG as a data URI; None where there is nothing to show.
+        width, height: of the JPEG, pixels.
+    """
+
+    words: str
+    uri: str | None = None
+    width: int = 0
+    height: int = 0
+
+
+def position_of(finding: Finding) -> Position:
+    """Where the declaration of a finding stands in the archive."""
+    return finding["source_file"], finding["source_row_group"], finding["source_row"]
+
+
+def pictures_of(findings: list[Finding], manifest: dict[str, Any], images: str) -> dict[Position, list[Thumbnail]]:
+    """The thumbnails of each finding, from the archive as it is now."""
+    by_file: dict[str, dict[int, dict[int, list[dict]]]] = defaultdict(lambda: defaultdict(dict))
+    for finding in findings:
+        file, row_group, row = position_of(finding)
+        by_file[file][row_group][row] = finding["pictures"]
+    limits = _limits(manifest)
+    shown: dict[Position, list[Thumbnail]] = {}
+    for file, row_groups in by_file.items():
+        archive_file = _as_audited(file, manifest)
+        for row_group, rows in row_groups.items():
+            for row, recorded in rows.items():
+                shown[file, row_group, row] = _without_archive(recorded, archive_file)
+            if isinstance(archive_file, ArchiveFile):
+                source = RowGroup(file, row_group, archive_file.row_groups[row_group])
+                for row, pictures in _reread(source, set(rows), images):
+                    shown[file, row_group, row] = _thumbnails(pictures, rows[row], limits)
+    return shown
+
+
+def _limits(manifest: dict[str, Any]) -> PictureLimits:
+    pictures = manifest["configuration"]["pictures"]
+    return PictureLimits(tuple(pictures["formats"]), pictures["max_bytes"], pictures["max_pixels"])
+
+
+def _as_audited(file: str, manifest: dict[str, Any]) -> ArchiveFile | str:
+    """An archive file that is still the one that was audited, or a sentence why its pictures cannot be shown."""
+    found = inspect(Path(file), ColumnNames(**manifest["configuration"]["columns"]))
+    if isinstance(found, DeadLetter):
+        return f"The archive file {file_words(found.reason)}."
+    audited = {read["path"]: read.get("footer_sha256") for read in manifest["inputs"]}
+    if found.footer_digest != audited.get(file):
+        return f"The archive file {file_words('changed')}."
+    return found
+
+
+def _reread(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int, list[bytes]]]:
+    """The pictures of some rows, as far as they can be read."""
+    try:
+        yield from read_pictures(source, rows, images)
+    except (pa.ArrowException, OSError):
+        return
+
+
+def _without_archive(recorded: list[dict], archive_file: ArchiveFile | str) -> list[Thumbnail]:
+    """What stands in the place of pictures that the archive does not give any more."""
+    why = archive_file if isinstance(archive_file, str) else f"The archive file {file_words('bad_page')}."
+    return [
+        Thumbnail(why if picture["status"] == PictureStatus.OK else picture_words(picture["status"], picture["detail"]))
+        for picture in recorded[:_MOST_PICTURES]
+    ]
+
+
+def _thumbnails(pictures: list[bytes], recorded: list[dict], limits: PictureLimits) -> list[Thumbnail]:
+    found = dict(enumerate(pictures))
+    return [_thumbnail(found.get(i, b""), record, limits) for i, record in enumerate(recorded[:_MOST_PICTURES])]
+
+
+def _thumbnail(data: bytes, recorded: dict, limits: PictureLimits) -> Thumbnail:
+    words = picture_words(recorded["status"], recorded["detail"])
+    if recorded["status"] not in (PictureStatus.OK, NOT_SCORED):
+        return Thumbnail(words)
+    if hashlib.sha256(data).hexdigest() != recorded["sha256"]:
+        return Thumbnail("The picture was changed after the run.")
+    picture = decode(data, PictureSize(_SIDE, _SIDE), limits)
+    if picture.pixels is None:
+        return Thumbnail(picture_words(picture.status, picture.detail))
+    width, height = _fitted(data)
+    return Thumbnail(words, _data_uri(picture.pixels, width, height), width, height)
+
+
+def _fitted(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that was decoded, made to fit a thumbnail; square where that is unknown."""
+    try:
+        with Image.open(io.BytesIO(data)) as picture:
+            width, height = picture.size
+            lying = picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    except Exception:  # Pillow's plugins raise nearly anything on hostile files
+        return _SIDE, _SIDE
+    if lying:
+        width, height = height, width
+    scale = _SIDE / max(width, height)
+    return max(8, round(width * scale)), max(8, round(height * scale))
+
+
+def _data_uri(pixels: np.ndarray, width: int, height: int) -> str:
+    """Squashed pixels, uint8 [H, W, 3], as a JPEG of their true shape."""
+    out = io.BytesIO()
+    Image.fromarray(pixels).resize((width, height)).save(out, "JPEG", quality=_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"

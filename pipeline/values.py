@@ -1,0 +1,129 @@
+"""The values that travel through a run, in the order in which they come. Plain: no configuration, no engine, no server.
+
+ColumnNames ─► Layout            which columns, and what they become
+RowGroup ─► Declarations ─► Classified ─► findings (pipeline.findings.schema)
+└─────► DeadLetter           rows that could not be read
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+NOT_SCORED = "not_scored"  # the status of a picture that could be read and has no answer
+
+
+@dataclass(frozen=True)
+class ColumnNames:
+    """Our names → the archive's. The first four are read, the others are only passed through."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # the configuration checks it as it stands
+
+    declaration_id: str = "declaration_id"
+    item_no: str | None = "item_no"
+    declared_hs_code: str = "declared_hs_code"
+    images: str = "images"
+    date: str | None = "declared_on"
+    office: str | None = "office"
+    importer: str | None = "importer_id"
+    origin: str | None = "origin"
+    value: str | None = "customs_value"
+    duty_rate: str | None = "duty_rate"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which columns of a file are read, and what they are called in the findings.
+
+    Attributes:
+        names: the archive's names.
+        kept: our name → the archive's name, of the columns that are passed through.
+        kept_types: our name → type in the findings, one for all files.
+    """
+
+    names: ColumnNames
+    kept: tuple[tuple[str, str], ...]
+    kept_types: tuple[tuple[str, pa.DataType], ...]
+
+    @cached_property
+    def type_of(self) -> dict[str, pa.DataType]:
+        """Our name → type in the findings."""
+        return dict(self.kept_types)
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Where a reader starts: one row group of one file."""
+
+    file: str
+    index: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """A range of rows that could not be read.
+
+    Attributes:
+        file: absolute path.
+        row_group: None where the whole file could not be read.
+        first_row: of the range, counted from the start of the row group; None with `row_group`.
+        rows: how many; None where the file does not even say how many it has.
+        reason: stable and short, such as `truncated`.
+        detail: what was found, for people.
+    """
+
+    file: str
+    row_group: int | None
+    first_row: int | None
+    rows: int | None
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Declarations:
+    """A batch of declarations as read.
+
+    Attributes:
+        source: the row group.
+        first_row: of the batch, counted from the start of the row group.
+        columns: `declaration_id` text, `item_no` int64, `declared_hs_code` as written, and the kept columns.
+        picture_counts: int64 [rows], pictures of each declaration.
+        pictures: binary, the bytes of all pictures one after the other.
+    """
+
+    source: RowGroup
+    first_row: int
+    columns: pa.RecordBatch
+    picture_counts: np.ndarray
+    pictures: pa.Array
+
+    @property
+    def rows(self) -> int:
+        """How many declarations."""
+        return self.columns.num_rows
+
+
+@dataclass(frozen=True)
+class Classified:
+    """A batch of declarations whose pictures went through the decoder and the classifier.
+
+    Attributes:
+        declarations: as read; the pictures' bytes are gone.
+        digests: SHA-256 of each picture, hex.
+        statuses: of each picture: `ok`, why it could not be decoded, or `not_scored`.
+        details: of each picture, such as what a thing that is no picture is; or None.
+        probabilities: float32 [pictures, C]; rows without meaning where the status is not `ok`.
+        novelty: float32 [pictures]; NaN where the model does not give it.
+    """
+
+    declarations: Declarations
+    digests: Sequence[str]
+    statuses: Sequence[str]
+    details: Sequence[str | None]
+    probabilities: np.ndarray
+    novelty: np.ndarray

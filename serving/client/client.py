@@ -1,0 +1,319 @@
+"""The client of a model server: resolves and pins a version, and classifies pictures with requests in flight.
+
+    client = Client(Connection("tf-serving:8500"))
+    model = client.resolve("hs")
+    answer = client.classify(model, images)  # uint8 [N, 224, 224, 3] → answer.probabilities, float32 [N, C]
+
+It never raises for a server's fault while classifying: an answer says why its pictures were not scored, and `trouble`
+says what ended the work for good. It needs neither Beam nor TensorFlow's runtime.
+"""
+
+import dataclasses
+import math
+import random
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import grpc
+import numpy as np
+
+from hs.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
+from serving.client.connection import Connection
+from serving.client.flow import Counters, Flow
+from serving.client.status_rules import Action, action_for
+from serving.client.tls import closed_trouble, handshake_trouble
+from serving.contract import (
+    BadAnswer,
+    EncodedRequest,
+    ServedModel,
+    classes_request,
+    encode_request,
+    read_classes,
+    read_novelty,
+    read_probabilities,
+)
+from serving.messages import (
+    GetModelMetadataRequest,
+    GetModelStatusRequest,
+    ModelServiceStub,
+    ModelVersionStatus,
+    PredictionServiceStub,
+    PredictResponse,
+)
+
+_TRIES_AFTER_FAULT = 2
+_VERSION_WAIT_S = 60.0
+_PROBE_DEADLINE_S = 5.0
+_SURELY_WRONG_AFTER_S = 5.0
+_COMING = (ModelVersionStatus.START, ModelVersionStatus.LOADING)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What came of a batch of pictures.
+
+    Attributes:
+        probabilities: float32 [N, C]; rows of NaN stand for pictures that were not scored.
+        novelty: float32 [N]; NaN where a picture was not scored, or the model does not give it.
+        fault: why pictures were not scored; None where all were.
+    """
+
+    probabilities: np.ndarray
+    novelty: np.ndarray
+    fault: str | None = None
+
+
+class Client:
+    """One channel to a model server, shared by all threads of a worker.
+
+    Args:
+        connection: where the server is.
+        stop: when set, waits end and nothing more is sent.
+    """
+
+    def __init__(self, connection: Connection, stop: threading.Event | None = None) -> None:
+        self.connection = connection
+        self.trouble: AuditError | None = None
+        self._stop = stop or threading.Event()
+        self._closed = False
+        self._channel = connection.open_channel()
+        self._predict: Callable[..., PredictResponse] = self._channel.unary_unary(
+            "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
+        )
+        self._status = ModelServiceStub(self._channel).GetModelStatus
+        self._metadata = PredictionServiceStub(self._channel).GetModelMetadata
+        self._flow = Flow(connection.in_flight, connection.outage_budget_s, self._ended)
+        self._probing = threading.Lock()
+        self._rows_that_fit: float = math.inf
+
+    @property
+    def counters(self) -> Counters:
+        """What was sent, answered and waited for so far."""
+        return dataclasses.replace(self._flow.counters)
+
+    def _ended(self) -> bool:
+        return self.trouble is not None or self._closed or self._stop.is_set()
+
+    def close(self) -> None:
+        """Closes the channel; what is in flight ends unscored."""
+        self._closed = True
+        self._channel.close()
+
+    def resolve(self, name: str, version: int | None = None, label: str | None = None) -> ServedModel:
+        """Finds the version to use, the newest that is available unless it is named, and asks what it is.
+
+        Raises:
+            ServerUnreachable: if the server does not answer within the connect budget.
+            Interrupted: if `stop` was set while waiting for it.
+            ContractBroken: if the model or version is absent or breaks the contract.
+        """
+        pinned = self.available_version(name, version, label)
+        try:
+            request = classes_request(name, pinned).SerializeToString()
+            response = self._at_start(self._predict, request, seen=True)
+        except grpc.RpcError as error:
+            raise ContractBroken(
+                f"model {name!r} version {pinned} has no class table: its `classes` signature answers {_said(error)}"
+            ) from error
+        return read_classes(response, name, pinned)
+
+    def available_version(self, name: str, version: int | None = None, label: str | None = None) -> int:
+        """The version of a model to pin: the one named by number or label, or the newest available.
+
+        Raises:
+            ServerUnreachable: if the server does not answer within the connect budget.
+            Interrupted: if `stop` was set while waiting for it.
+            ContractBroken: if the server has no such model or version.
+        """
+        if version is None and label is not None:
+            version = self._labelled(name, label)
+        request = GetModelStatusRequest()
+        request.model_spec.name = name
+        started = time.monotonic()
+        while True:
+            statuses, said = self._statuses(request)
+            states = {status.version: status.state for status in statuses}
+            available = sorted(number for number, state in states.items() if state == ModelVersionStatus.AVAILABLE)
+            if available and version in (None, *available):
+                return available[-1] if version is None else version
+            loading = [number for number, state in states.items() if state in _COMING and version in (None, number)]
+            budget_s = self.connection.connect_budget_s
+            patience_s = budget_s if loading else min(_SURELY_WRONG_AFTER_S, budget_s)
+            if (loading or not states) and time.monotonic() - started < patience_s and not self._stop.is_set():
+                self._pause(0.5)
+                continue
+            wanted = f"version {version}" if version is not None else "version"
+            raise ContractBroken(
+                f"model {name!r} at {self.connection.address} has no available {wanted}; "
+                f"available: {available or 'none'}{said}"
+            )
+
+    def _labelled(self, name: str, label: str) -> int:
+        """The version that a label stands for; of TF Serving's answers, metadata names it."""
+        request = GetModelMetadataRequest(metadata_field=["signature_def"])
+        request.model_spec.name, request.model_spec.version_label = name, label
+        try:
+            return self._at_start(self._metadata, request).model_spec.version.value
+        except grpc.RpcError as error:
+            raise ContractBroken(
+                f"model {name!r} at {self.connection.address} has no version labelled {label!r}: {_said(error)}"
+            ) from error
+
+    def _statuses(self, request: GetModelStatusRequest) -> tuple[Sequence[ModelVersionStatus], str]:
+        """Where the versions of a model stand; none, and what the server said, where it does not know the model."""
+        try:
+            return self._at_start(self._status, request).model_version_status, ""
+        except grpc.RpcError as error:
+            if error.code() is not grpc.StatusCode.NOT_FOUND:
+                raise ContractBroken(f"the server at {self.connection.address} answers {_said(error)}") from error
+            return (), f"; it answers {_said(error)}"
+
+    def classify(self, model: ServedModel, images: np.ndarray) -> Answer:
+        """Sends uint8 [N, H, W, 3] and waits for the answer, by the rules of `status_rules`."""
+        return self.send(model, encode_request(model, images))
+
+    def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
+        """Sends an encoded request and waits for the answer, by the rules of `status_rules`."""
+        rows = request.shape[0]
+        if rows > self._rows_that_fit:
+            return self._in_parts(model, request.images)
+        faults, again = 0, False
+        missing_since: float | None = None
+        while not self._ended():
+            try:
+                with self._flow.slot() as mine:
+                    if not mine:
+                        break
+                    self._flow.sent(len(request.message), again)
+                    again, started = True, time.monotonic()
+                    response = self._predict(request.message, timeout=self.connection.deadline_s)
+                    self._flow.answered(rows, time.monotonic() - started)
+                return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
+            except BadAnswer as bad_answer:
+                self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
+                continue
+            except grpc.RpcError as error:
+                if self._ended():
+                    break
+                said, action = _said(error), action_for(error.code(), error.details() or "")
+                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                    self._flow.refused()
+            except ValueError:  # gRPC's way of saying that the channel was closed under us
+                return _not_scored(model, rows, "stopped")
+            match action:
+                case Action.WAIT:
+                    self._flow.refused()
+                    self._wait_out(model, said)
+                case Action.POLL:
+                    missing_since = missing_since or time.monotonic()
+                    if time.monotonic() - missing_since > _VERSION_WAIT_S:
+                        self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
+                    self._pause(1.0)
+                case Action.HALVE if rows > 1:
+                    self._rows_that_fit = min(self._rows_that_fit, max(1, rows // 2))
+                    return self._in_parts(model, request.images)
+                case Action.PROBE if rows > 1 or request.images.any():
+                    return self._refused(model, rows, said)
+                case Action.GIVE_UP:
+                    self.trouble = ContractBroken(f"the server at {self.connection.address} refuses: {said}")
+                case _:
+                    faults += 1
+                    if faults > _TRIES_AFTER_FAULT:
+                        return _not_scored(model, rows, said)
+                    self._pause(0.1 * 2**faults)
+        return _not_scored(model, rows, str(self.trouble or "stopped"))
+
+    def _in_parts(self, model: ServedModel, images: np.ndarray) -> Answer:
+        """In requests of as many rows as were seen to fit the server's memory; that is remembered."""
+        size = int(min(self._rows_that_fit, len(images)))
+        parts = [self.classify(model, images[start : start + size]) for start in range(0, len(images), size)]
+        faults = [part.fault for part in parts if part.fault]
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        novelty = np.concatenate([part.novelty for part in parts])
+        return Answer(probabilities, novelty, faults[0] if faults else None)
+
+    def _refused(self, model: ServedModel, rows: int, said: str) -> Answer:
+        """These pictures were refused: a known-good one tells whether they or the contract are at fault."""
+        known_good = np.zeros((1, model.card.height, model.card.width, 3), np.uint8)
+        if self.classify(model, known_good).fault and not self.trouble:
+            self.trouble = ContractBroken(f"model {model.name!r} refuses even a plain picture: {said}")
+        return _not_scored(model, rows, said)
+
+    def _wait_out(self, model: ServedModel, said: str) -> None:
+        """Waits once; where the server has been away for long, until it says that it is back."""
+        self._wait_once(said)
+        if self._flow.broken:
+            with self._probing:  # one asks, for all
+                while self._flow.broken and not self._ended():
+                    if self._is_back(model):
+                        self._flow.sound()
+                    else:
+                        self._wait_once(said)
+
+    def _wait_once(self, said: str) -> None:
+        wait_s = self._flow.next_wait_s()
+        if wait_s is not None:
+            self._flow.waited(self._pause(wait_s))
+        elif not self.trouble:
+            self.trouble = ServerUnreachable(
+                f"the model server at {self.connection.address} stayed away for more than "
+                f"{self.connection.outage_budget_s:g} s: {said}"
+            )
+
+    def _is_back(self, model: ServedModel) -> bool:
+        request = GetModelStatusRequest()
+        request.model_spec.name, request.model_spec.version.value = model.name, model.version
+        try:
+            (status,) = self._status(request, timeout=_PROBE_DEADLINE_S).model_version_status
+        except (grpc.RpcError, ValueError):
+            return False
+        return status.state == ModelVersionStatus.AVAILABLE
+
+    def _at_start(
+        self, call: Callable, request: bytes | GetModelStatusRequest | GetModelMetadataRequest, seen: bool = False
+    ):
+        """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else.
+
+        A version that was `seen` a moment ago and is not found now may be on its way back.
+        """
+        flow = Flow(1, self.connection.connect_budget_s, self._ended)
+        passing_until = time.monotonic() + _SURELY_WRONG_AFTER_S
+        while True:
+            try:
+                return call(request, timeout=self.connection.deadline_s)
+            except grpc.RpcError as error:
+                details, tls = error.details() or "", self.connection.tls
+                action = action_for(error.code(), details)
+                coming_back = seen and action is Action.POLL and time.monotonic() < passing_until
+                if action not in (Action.WAIT, Action.AGAIN, Action.HALVE) and not coming_back:
+                    raise
+                if self._stop.is_set():
+                    raise Interrupted("interrupted while waiting for the model server") from error
+                wrong = handshake_trouble(details, tls)
+                if not wrong and time.monotonic() > passing_until:
+                    wrong = closed_trouble(details, tls)
+                if wrong:
+                    raise ContractBroken(
+                        f"the server at {self.connection.address} cannot be talked to: {wrong}"
+                    ) from error
+                wait_s = flow.next_wait_s()
+                if wait_s is None:
+                    raise ServerUnreachable(
+                        f"no model server answers at {self.connection.address}: {_said(error)}"
+                    ) from error
+                self._pause(wait_s)
+
+    def _pause(self, longest_s: float) -> float:
+        seconds = longest_s * random.uniform(0.5, 1.0)
+        self._stop.wait(seconds)
+        return seconds
+
+
+def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:
+    return Answer(np.full((rows, len(model.table)), np.nan, np.float32), np.full(rows, np.nan, np.float32), fault)
+
+
+def _said(error: grpc.RpcError) -> str:
+    return f"{error.code().name}: {error.details()}"

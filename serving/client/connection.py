@@ -1,0 +1,71 @@
+"""Where a model server is, how long to be patient with it, and the channel to it."""
+
+import json
+import socket
+from dataclasses import dataclass
+
+import grpc
+
+from hs.errors import UsageError
+from serving.client.tls import Tls
+
+_CHANNEL_OPTIONS = (
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 1000),  # gRPC's own default reaches two minutes
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+)
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where a model server is and how long to be patient with it.
+
+    Attributes:
+        address: as gRPC names it, `host:port`, `dns:///host:port` or `unix:/path`; or several `host:port` with commas.
+            Where there are several servers, also behind one name, requests go round them.
+        deadline_s: for one request; generous, as TF Serving keeps computing after it.
+        outage_budget_s: how long the server may stay away during a run.
+        connect_budget_s: how long it may stay away at the start.
+        tls: None for a connection in the clear.
+        in_flight: requests that may wait for their answers at once; fewer are used while the server is busy.
+    """
+
+    address: str
+    deadline_s: float = 30.0
+    outage_budget_s: float = 900.0
+    connect_budget_s: float = 30.0
+    tls: Tls | None = None
+    in_flight: int = 4
+
+    def open_channel(self) -> grpc.Channel:
+        """A channel of its own to the server.
+
+        Raises:
+            UsageError: if the address cannot be found, or a PEM file cannot be used.
+        """
+        target = _target(self.address)
+        if self.tls is None:
+            return grpc.insecure_channel(target, _CHANNEL_OPTIONS)
+        return grpc.secure_channel(target, self.tls.credentials(), _CHANNEL_OPTIONS)
+
+
+def _target(addresses: str) -> str:
+    """Several `host:port` as one target of gRPC, which knows lists of numbers only; anything else as it is.
+
+    >>> _target("127.0.0.1:8500,127.0.0.2:8500"), _target("dns:///tf-serving:8500")
+    ('ipv4:127.0.0.1:8500,127.0.0.2:8500', 'dns:///tf-serving:8500')
+    """
+    if "," not in addresses or addresses.startswith(("ipv4:", "ipv6:")):
+        return addresses
+    found = []
+    for part in addresses.split(","):
+        host, _, port = part.strip().rpartition(":")
+        try:
+            numbers = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"server address {part.strip()!r} is no host:port that can be found: {error}") from error
+        found += [f"{address[0]}:{port}" for *_, address in numbers]
+    return "ipv4:" + ",".join(dict.fromkeys(found))

@@ -1,0 +1,103 @@
+"""Starts the bundled server in a process of its own, and never leaves it behind.
+
+The child watches its standard input: when the parent ends, however it ends, the pipe closes and the child goes.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from google.protobuf import text_format
+
+from hs.errors import AuditError, ContractBroken, Interrupted
+from hs.files import version_folder
+from serving.server.config_files import single_model_config
+
+MODEL_NAME = "hs"
+
+
+@contextmanager
+def bundled_server(
+    model: Path, version: int | None = None, log: Path | None = None, stop: threading.Event | None = None
+) -> Iterator[str]:
+    """Serves one version of a model at a Unix socket for as long as the context lasts.
+
+    Args:
+        model: folder of the numbered versions.
+        version: which one; the newest if None.
+        log: where the server's own output goes; dropped if None.
+        stop: when set, the wait for the server ends.
+
+    Yields:
+        The address to connect to; the model's name there is `MODEL_NAME`.
+
+    Raises:
+        ContractBroken: if the folder has no such version, or TensorFlow cannot load it.
+        Interrupted: if `stop` was set before the server was up.
+    """
+    served = version_folder(model, version)
+    folder = Path(tempfile.mkdtemp(prefix="hs-audit-"))
+    socket = folder / "grpc.sock"
+    config = folder / "models.config"
+    config.write_text(text_format.MessageToString(single_model_config(MODEL_NAME, model.absolute(), int(served.name))))
+    flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=0", "--port=0"]
+    with open(log or os.devnull, "ab") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "serving.server.bundled", *flags, f"--grpc_socket_path={socket}"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,  # a Ctrl-C in the terminal is the parent's to handle
+        )
+    assert process.stdin is not None
+    try:
+        _wait_until_up(process, socket, served, log, stop or threading.Event())
+        yield f"unix:{socket}"
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _wait_until_up(
+    process: subprocess.Popen, socket: Path, model: Path, log: Path | None, stop: threading.Event
+) -> None:
+    while not socket.exists():
+        if stop.is_set():
+            raise Interrupted("interrupted while the model was loading")
+        try:
+            process.wait(timeout=0.05)
+        except subprocess.TimeoutExpired:
+            continue
+        where = f"; see {log}" if log else ""
+        raise ContractBroken(f"the bundled server cannot serve {model}: it ended with {process.returncode}{where}")
+
+
+def _leave_with_parent() -> None:
+    while sys.stdin.buffer.read(1):
+        pass
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    from serving.server import main
+
+    parser = argparse.ArgumentParser()
+    main.add_arguments(parser)
+    try:
+        sys.exit(main.run(parser.parse_args()))
+    except AuditError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -1,0 +1,226 @@
+"""Which versions of which models are served: what the configuration aspires to, and what could be loaded.
+
+A new version is loaded and warmed up before the old one goes. One that cannot be loaded is reported by its status and
+tried again when its files change; the old one stays.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from grpc import StatusCode
+
+from hs.files import versions
+from serving.messages import (
+    GetModelStatusResponse,
+    ModelConfig,
+    ModelServerConfig,
+    ModelSpec,
+    ModelVersionStatus,
+)
+from serving.server.refusal import Refusal, invalid
+
+if TYPE_CHECKING:
+    from serving.server.servable import Servable
+
+_log = logging.getLogger("hs_audit.serve")
+
+LoadVersion = Callable[[str, Path], "Servable"]
+Files = frozenset[tuple[str, int, int]]
+
+
+@dataclass
+class _Version:
+    """Where a version stands.
+
+    Attributes:
+        state: of `ModelVersionStatus.State`.
+        servable: what answers, once it is AVAILABLE.
+        refusal: why it could not be loaded.
+        files: what was there when it was tried.
+    """
+
+    state: int
+    servable: "Servable | None" = None
+    refusal: Refusal | None = None
+    files: Files = frozenset()
+
+
+class ServedVersions:
+    """The models of a server; every method may be called from any thread.
+
+    Args:
+        load: (name of a model, folder of a version) → what answers for it, or a Refusal.
+        labels_may_wait: whether a label may name a version that is not available yet.
+    """
+
+    def __init__(self, load: LoadVersion, labels_may_wait: bool = False) -> None:
+        self._load, self._labels_may_wait = load, labels_may_wait
+        self._changing = threading.Lock()  # held while versions are loaded, so that one change ends before the next
+        self._configs: dict[str, ModelConfig] = {}
+        self._versions: dict[str, dict[int, _Version]] = {}  # replaced, never changed, so that readers need no lock
+
+    def reload(self, config: ModelServerConfig) -> None:
+        """Serves what a configuration names, and nothing else; returns when all of that was tried.
+
+        Raises:
+            Refusal: if it cannot be; what was served before is served on, except where a model has no version that can
+                be loaded.
+        """
+        wanted = self._validated(config)
+        with self._changing:
+            new = set(wanted) - set(self._configs)
+            self._configs = wanted
+            self._update()
+        if failed := sorted(name for name in new if not self._available(name)):
+            reasons = "; ".join(f"{name}: {self._why(name)}" for name in failed)
+            raise Refusal(StatusCode.UNKNOWN, f"{len(failed)} servable(s) did not become available: {{{reasons}}}")
+
+    def poll(self) -> None:
+        """Looks whether versions have come or gone."""
+        with self._changing:
+            self._update()
+
+    def find(self, spec: ModelSpec) -> "Servable":
+        """What answers for a model, version or label.
+
+        Raises:
+            Refusal: if nothing does.
+        """
+        available = self._available(spec.name)
+        choice = spec.WhichOneof("version_choice")
+        version = self._labelled(spec) if choice == "version_label" else spec.version.value
+        if choice is None and available:
+            return available[max(available)]
+        if choice is not None and version in available:
+            return available[version]
+        wanted = f"Latest({spec.name})" if choice is None else f"Specific({spec.name}, {version})"
+        raise Refusal(StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
+
+    def status(self, spec: ModelSpec) -> GetModelStatusResponse:
+        """Where the versions of a model stand, newest first, or the one that is named.
+
+        Raises:
+            Refusal: NOT_FOUND if there was never such a version.
+        """
+        known = self._versions.get(spec.name, {})
+        if not known:
+            raise Refusal(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
+        if (choice := spec.WhichOneof("version_choice")) is not None:
+            version = self._labelled(spec) if choice == "version_label" else spec.version.value
+            if version not in known:
+                raise Refusal(StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
+            known = {version: known[version]}
+        response = GetModelStatusResponse()
+        for version, standing in sorted(known.items(), reverse=True):
+            said = response.model_version_status.add(version=version, state=standing.state)
+            if standing.refusal:
+                said.status.error_code = standing.refusal.code.value[0]
+                said.status.error_message = standing.refusal.message
+            else:
+                said.status.error_code = 0
+        return response
+
+    def close(self) -> None:
+        """Lets every version go."""
+        with self._changing:
+            self._configs = {}
+            self._update()
+
+    def _labelled(self, spec: ModelSpec) -> int:
+        labels = self._configs[spec.name].version_labels if spec.name in self._configs else {}
+        if spec.version_label not in labels:
+            raise invalid(f"Unrecognized servable version label: {spec.version_label}")
+        return labels[spec.version_label]
+
+    def _available(self, name: str) -> "dict[int, Servable]":
+        known = self._versions.get(name, {})
+        return {number: standing.servable for number, standing in known.items() if standing.servable}
+
+    def _why(self, name: str) -> str:
+        refusals = [standing.refusal for standing in self._versions.get(name, {}).values() if standing.refusal]
+        return str(refusals[-1]) if refusals else f"no version in {self._configs[name].base_path}"
+
+    def _validated(self, config: ModelServerConfig) -> dict[str, ModelConfig]:
+        if config.WhichOneof("config") != "model_config_list":
+            raise invalid("ServerModelConfig type not supported. Only ModelConfigList is currently supported")
+        wanted: dict[str, ModelConfig] = {}
+        for model in config.model_config_list.config:
+            if model.name in wanted:
+                raise invalid(f"Illegal to list model {model.name} multiple times in config list")
+            if model.model_platform not in ("tensorflow", ""):
+                raise invalid(f"model {model.name} is of platform {model.model_platform!r}, served is 'tensorflow'")
+            if not Path(model.base_path).is_dir():
+                raise invalid(f"Could not find base path {model.base_path} for servable {model.name}")
+            for version in model.version_labels.values():
+                if not self._labels_may_wait and version not in self._available(model.name):
+                    raise Refusal(
+                        StatusCode.FAILED_PRECONDITION,
+                        f"Request to assign label to version {version} of model {model.name}, which is not currently "
+                        "available for inference",
+                    )
+            wanted[model.name] = model
+        return wanted
+
+    def _update(self) -> None:
+        for name in [*self._configs, *(name for name in self._versions if name not in self._configs)]:
+            aspired = _aspired(self._configs[name]) if name in self._configs else {}
+            for version, path in aspired.items():
+                self._try(name, version, path)
+            keep_old = name in self._configs and not any(version in self._available(name) for version in aspired)
+            for version in [] if keep_old else [old for old in self._available(name) if old not in aspired]:
+                self._unload(name, version)
+
+    def _try(self, name: str, version: int, path: Path) -> None:
+        known, files = self._versions.get(name, {}).get(version), frozenset(_files(path))
+        if known and (known.servable or (known.refusal and known.files == files)):
+            return
+        self._set(name, version, _Version(ModelVersionStatus.LOADING, files=files))
+        try:
+            servable = self._load(name, path)
+        except Refusal as error:
+            _log.warning("model %s version %d cannot be loaded: %s", name, version, error)
+            self._set(name, version, _Version(ModelVersionStatus.END, refusal=error, files=files))
+        else:
+            _log.info("model %s version %d is served", name, version)
+            self._set(name, version, _Version(ModelVersionStatus.AVAILABLE, servable, files=files))
+
+    def _unload(self, name: str, version: int) -> None:
+        servable = self._versions[name][version].servable
+        self._set(name, version, _Version(ModelVersionStatus.END))
+        _log.info("model %s version %d is no longer served", name, version)
+        if servable:
+            servable.close()
+
+    def _set(self, name: str, version: int, standing: _Version) -> None:
+        self._versions = self._versions | {name: self._versions.get(name, {}) | {version: standing}}
+
+
+def _aspired(model: ModelConfig) -> dict[int, Path]:
+    """The versions in a model's folder that its policy asks for; the newest if it has none."""
+    policy = model.model_version_policy
+    there = versions(Path(model.base_path))
+    numbers = list(there)
+    match policy.WhichOneof("policy_choice"):
+        case "all":
+            wanted = numbers
+        case "specific":
+            wanted = [version for version in numbers if version in policy.specific.versions]
+        case "latest":
+            wanted = numbers[-(policy.latest.num_versions or 1) :]
+        case _:
+            wanted = numbers[-1:]
+    return {version: there[version] for version in wanted}
+
+
+def _files(path: Path) -> Iterator[tuple[str, int, int]]:
+    """Name, size and time of each file of a version: while it is being copied, they change."""
+    for file in path.rglob("*"):
+        try:
+            about = file.stat()
+        except FileNotFoundError:
+            continue
+        yield str(file), about.st_size, about.st_mtime_ns

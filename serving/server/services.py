@@ -1,0 +1,122 @@
+"""The gRPC services of the bundled server: Predict, GetModelMetadata, GetModelStatus and HandleReloadConfigRequest."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+
+from hs.errors import UsageError
+from serving.messages import (
+    GetModelMetadataRequest,
+    GetModelMetadataResponse,
+    GetModelStatusRequest,
+    GetModelStatusResponse,
+    ModelServiceServicer,
+    PredictionServiceServicer,
+    PredictRequest,
+    PredictResponse,
+    ReloadConfigRequest,
+    ReloadConfigResponse,
+    add_ModelServiceServicer_to_server,
+    add_PredictionServiceServicer_to_server,
+)
+from serving.server.refusal import Refusal, invalid
+from serving.server.served_versions import ServedVersions
+
+
+def start(
+    served: ServedVersions,
+    addresses: list[str],
+    threads: int,
+    credentials: grpc.ServerCredentials | None = None,
+    options: list[tuple[str, Any]] | None = None,
+    interceptors: list[grpc.ServerInterceptor] | None = None,
+) -> grpc.Server:
+    """Starts answering.
+
+    Args:
+        served: what is served.
+        addresses: `host:port` or `unix:/path`.
+        threads: requests that are answered at once.
+        credentials: of the ports, None for connections in the clear; sockets are always in the clear.
+        options: of gRPC's server, after ours.
+        interceptors: see requests before they are answered.
+
+    Raises:
+        UsageError: if an address cannot be had.
+    """
+    unlimited = [
+        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.so_reuseport", 0),
+    ]
+    server = grpc.server(ThreadPoolExecutor(threads), options=[*unlimited, *(options or [])], interceptors=interceptors)
+    add_PredictionServiceServicer_to_server(_Prediction(served), server)
+    add_ModelServiceServicer_to_server(_ModelStatus(served), server)
+    for address in addresses:
+        try:
+            if credentials and not address.startswith("unix:"):
+                server.add_secure_port(address, credentials)
+            else:
+                server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise UsageError(f"cannot listen at {address}: the address is taken or not ours") from error
+    server.start()
+    return server
+
+
+def _answered(answer: Callable) -> Callable:
+    """Makes a method of a servicer: refusals become status codes."""
+
+    def method(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        try:
+            return answer(self, request)
+        except Refusal as refusal:
+            context.abort(refusal.code, refusal.message)
+
+    return method
+
+
+def _need_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid("Missing ModelSpec")
+
+
+class _Prediction(PredictionServiceServicer):
+    def __init__(self, served: ServedVersions) -> None:
+        self._served = served
+
+    @_answered
+    def Predict(self, request: PredictRequest) -> PredictResponse:
+        _need_spec(request)
+        return self._served.find(request.model_spec).predict(request)
+
+    @_answered
+    def GetModelMetadata(self, request: GetModelMetadataRequest) -> GetModelMetadataResponse:
+        _need_spec(request)
+        if not request.metadata_field:
+            raise invalid("GetModelMetadataRequest must specify at least one metadata_field")
+        if unknown := [name for name in request.metadata_field if name != "signature_def"]:
+            raise invalid(f"Metadata field {unknown[0]} is not supported")
+        servable = self._served.find(request.model_spec)
+        response = GetModelMetadataResponse(model_spec=servable.spec())
+        response.metadata["signature_def"].Pack(servable.signatures)
+        return response
+
+
+class _ModelStatus(ModelServiceServicer):
+    def __init__(self, served: ServedVersions) -> None:
+        self._served = served
+
+    @_answered
+    def GetModelStatus(self, request: GetModelStatusRequest) -> GetModelStatusResponse:
+        _need_spec(request)
+        return self._served.status(request.model_spec)
+
+    @_answered
+    def HandleReloadConfigRequest(self, request: ReloadConfigRequest) -> ReloadConfigResponse:
+        self._served.reload(request.config)
+        response = ReloadConfigResponse()
+        response.status.error_code = 0
+        return response
