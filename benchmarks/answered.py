@@ -28,7 +28,7 @@ class Answered(beam.PTransform):
 
     classes: int
 
-    def expand(self, declarations: beam.PCollection):
+    def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Answers in the stage that reads."""
         return declarations | beam.ParDo(_Answer(self.classes)).with_outputs(TROUBLE, main=CLASSIFIED)
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hs.pictures.decoding import PictureLimits, PictureSize, decode
 from serving.client.client import Client
@@ -93,7 +94,7 @@ class Used:
     cpu_s: float
     peak_mb: float
     began_at: float
-    said: dict
+    said: dict[str, Any]
 
 
 _PROBE = """

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -32,7 +33,7 @@ def pandas_grpc(archive: str, address: str, output: str) -> None:
     channel = grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)])
     stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-    def classify(images: list) -> str:
+    def classify(images: list[Any]) -> str:
         request = predict_pb2.PredictRequest()
         request.model_spec.name = "hs"
         pixels = _pixels(images[0]["bytes"])[np.newaxis]
@@ -53,7 +54,7 @@ def pandas_json(archive: str, address: str, output: str) -> None:
     frame = pd.read_parquet(archive)
     connection = http.client.HTTPConnection("127.0.0.1", int(address))
 
-    def classify(images: list) -> str:
+    def classify(images: list[Any]) -> str:
         body = json.dumps({"instances": _pixels(images[0]["bytes"])[np.newaxis].tolist()})
         connection.request("POST", "/v1/models/hs:predict", body, {"Content-Type": "application/json"})
         return str(np.argmax(json.loads(connection.getresponse().read())["predictions"][0]))
@@ -76,24 +77,24 @@ def stock_beam(archive: str, address: str, output: str) -> None:
         def __init__(self) -> None:
             super().__init__(namespace="tf_serving")
 
-        def create_client(self):
+        def create_client(self) -> Any:
             channel = grpc.insecure_channel(address, [("grpc.max_send_message_length", -1)])
             return prediction_service_pb2_grpc.PredictionServiceStub(channel)
 
-        def request(self, batch, model, inference_args=None) -> Iterator[PredictionResult]:
+        def request(self, batch: Any, model: Any, inference_args: Any = None) -> Iterator[PredictionResult]:
             request = predict_pb2.PredictRequest()
             request.model_spec.name = "hs"
             request.inputs["images"].CopyFrom(tf.make_tensor_proto(np.stack(batch)))
             probabilities = tf.make_ndarray(model.Predict(request, 30).outputs["probabilities"])
             return (PredictionResult(*pair) for pair in zip(batch, probabilities, strict=True))
 
-        def batch_elements_kwargs(self):
+        def batch_elements_kwargs(self) -> dict[str, int]:
             return {"min_batch_size": BATCH, "max_batch_size": BATCH}
 
-    def decoded(row: dict) -> tuple[str, np.ndarray]:
+    def decoded(row: dict[str, Any]) -> tuple[str, np.ndarray]:
         return row["declaration_id"], _pixels(row["images"][0]["bytes"])
 
-    def finding(result: tuple) -> dict:
+    def finding(result: tuple[str, Any]) -> dict[str, str]:
         return {"declaration_id": result[0], "recommended": str(result[1].inference.argmax())}
 
     schema = pa.schema([("declaration_id", pa.string()), ("recommended", pa.string())])

@@ -56,7 +56,7 @@ def of_bytes(count: float) -> str:
     return f"{count / unit:.1f}".removesuffix(".0") + f" {name}"
 
 
-def patience(what: str) -> AbstractContextManager:
+def patience(what: str) -> AbstractContextManager[object]:
     """A moving line on a terminal, nothing elsewhere."""
     return Console(stderr=True).status(what)
 

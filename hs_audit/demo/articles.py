@@ -5,6 +5,7 @@ The kinds follow Dataset 1 of Lee, Kim & Choi (2020).
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -185,10 +186,7 @@ def _push_clips(board: Board, rng: np.random.Generator) -> None:
     fins, head = int(rng.integers(3, 6)), rng.uniform(0.4, 0.6)
     spread = _scatter(rng, int(rng.integers(1, 4)))
     for x, y, scale, degrees in spread:
-
-        def at(points: Outline, x=x, y=y, scale=scale, degrees=degrees) -> np.ndarray:
-            return _moved(points, x, y, scale, degrees)
-
+        at = partial(_moved, x=x, y=y, scale=scale, degrees=degrees)
         board.fill(at(_box(-0.13, -0.5, 0.13, 0.75, 0.08)), plastic, bevel=0.05 * scale)
         for level in range(fins):
             width, top = 0.36 - 0.05 * level, -0.25 + 0.95 * level / fins

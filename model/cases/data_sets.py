@@ -364,7 +364,7 @@ class _Writer:
     def __init__(self, path: Path) -> None:
         self._path, self._unfinished = path, path.with_suffix(".unfinished")
         self._file = pq.ParquetWriter(self._unfinished, SCHEMA, write_batch_size=16)
-        self._rows: list[dict] = []
+        self._rows: list[dict[str, object]] = []
 
     def add(
         self, case_id: str, hs_code: str, images: list[tuple[str, bytes]], source_case: str, generated: bool

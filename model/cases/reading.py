@@ -13,6 +13,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -242,7 +243,7 @@ def _from_manifest(path: Path, all_pictures: bool) -> Cases:
     return _from_entries(path, entries, all_pictures, (path, *(file for _, _, file in entries)))
 
 
-def _manifest_lines(path: Path) -> Iterable[dict]:
+def _manifest_lines(path: Path) -> Iterable[dict[str, Any]]:
     try:
         if path.suffix == ".csv":
             with open(path, newline="", encoding="utf-8-sig") as stream:

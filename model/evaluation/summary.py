@@ -1,6 +1,7 @@
 """Predictions → what a model is worth: figures as plain data, for JSON and for the page."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from scipy.stats import mannwhitneyu
@@ -139,7 +140,7 @@ def _evaluate(name: str, said: Predictions, wrong_share: float, seed: int) -> Ev
     )
 
 
-def as_json(evaluation: Evaluation) -> dict:
+def as_json(evaluation: Evaluation) -> dict[str, Any]:
     """An evaluation as JSON knows it."""
     return {
         "name": evaluation.name,
@@ -165,13 +166,13 @@ def as_json(evaluation: Evaluation) -> dict:
     }
 
 
-def unknown_as_json(found: UnknownGoods | None) -> dict | None:
+def unknown_as_json(found: UnknownGoods | None) -> dict[str, Any] | None:
     """The same of unknown goods."""
     if found is None:
         return None
     return {"false_alarms": _rate(found.false_alarms), "caught": _rate(found.caught), "auroc": found.auroc}
 
 
-def _rate(rate: Rate) -> dict:
+def _rate(rate: Rate) -> dict[str, Any]:
     low, high = rate.interval
     return {"hits": rate.hits, "of": rate.of, "share": rate.share, "low": low, "high": high}

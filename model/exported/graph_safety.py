@@ -1,9 +1,10 @@
 """What a SavedModel could do beyond arithmetic, found in its graph without loading it."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import tensorflow as tf
+from tensorflow.core.framework.function_pb2 import FunctionDef
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
@@ -40,7 +41,7 @@ def unsafe_operations(graph: MetaGraphDef) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _reachable(starts: Iterable[str], graph: MetaGraphDef, functions: dict) -> Iterator[NodeDef]:
+def _reachable(starts: Iterable[str], graph: MetaGraphDef, functions: Mapping[str, FunctionDef]) -> Iterator[NodeDef]:
     """The nodes that an answer may depend on; of a function that is called, all."""
     nodes = {node.name: node for node in graph.graph_def.node}
     waiting, called, seen = list(starts), [], set()
@@ -63,7 +64,7 @@ def _reachable(starts: Iterable[str], graph: MetaGraphDef, functions: dict) -> I
             called += _functions_of(node, functions)
 
 
-def _functions_of(node: NodeDef, functions: dict) -> list[str]:
+def _functions_of(node: NodeDef, functions: Mapping[str, FunctionDef]) -> list[str]:
     named = [node.op]
     for value in node.attr.values():
         named += [value.func.name, *(function.name for function in value.list.func)]

@@ -139,7 +139,7 @@ def _epoch(shown: Shown, batch_size: int, balance: Balance, random: np.random.Ge
     return _Batches(shown.rows, numbers, batch_size, (targets, weights.astype(np.float32)))
 
 
-def _variables(network: keras.Model) -> list:
+def _variables(network: keras.Model) -> list[keras.Variable]:
     return [*network.weights, *network.optimizer.variables]
 
 

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,6 +25,9 @@ from model.cases.variants import variant
 from model.training.backbones import Backbone
 from model.training.networks import Cut, as_constants
 from model.training.row_files import RowFile
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 _CHUNK = 16  # cases that are decoded ahead and written together, with their variants
 _BATCH = 16  # pictures that go through the network at once: more take memory, and no less time
@@ -127,7 +131,7 @@ def _files(how: Preparation, folder: Path) -> tuple[RowFile, RowFile | None]:
     return inputs, RowFile(folder / "features", how.backbone.network.output_shape[1:], "float32")
 
 
-def _read_index(path: Path) -> list[dict]:
+def _read_index(path: Path) -> list[dict[str, Any]]:
     """The whole lines of an index; one that was cut off by an interruption is left out."""
     if not path.exists():
         return []
@@ -143,7 +147,7 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
     forward = as_constants(network if stem is None or tail is None else stem)
     onward = as_constants(tail) if tail is not None and stem is not None else None
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def compute(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         at_cut = forward(tf.cast(pixels, tf.float32))
         if onward is not None:
@@ -158,7 +162,7 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
     return in_batches
 
 
-def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict, np.ndarray]]:
+def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
     """Chunks of cases: a line for the index, and pixels uint8 [pictures · (1 + variants), H, W, 3]."""
 
     def work(numbered: tuple[int, Case]) -> tuple[list[CasePicture], list[Unreadable], list[np.ndarray]]:
@@ -186,7 +190,7 @@ def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict, 
             yield chunk, np.stack(copies) if copies else np.empty((0, how.size.height, how.size.width, 3), np.uint8)
 
 
-def _ahead(threads: ThreadPoolExecutor, work: Callable, cases: Iterable) -> Iterator[list]:
+def _ahead(threads: ThreadPoolExecutor, work: Callable[[T], R], cases: Iterable[T]) -> Iterator[list[R]]:
     """Chunks of results, the next one under way while the caller has the last; no more than two are ever held."""
     cases = iter(cases)
     coming = [threads.submit(work, case) for case in islice(cases, _CHUNK)]
@@ -196,7 +200,7 @@ def _ahead(threads: ThreadPoolExecutor, work: Callable, cases: Iterable) -> Iter
         coming = following
 
 
-def _about(picture: CasePicture) -> dict:
+def _about(picture: CasePicture) -> dict[str, Any]:
     return {
         "hs_code": picture.hs_code,
         "case": picture.case,
@@ -207,7 +211,9 @@ def _about(picture: CasePicture) -> dict:
     }
 
 
-def _examples(done: list[dict], inputs: RowFile, features: RowFile | None, how: Preparation, path: Path) -> Examples:
+def _examples(
+    done: list[dict[str, Any]], inputs: RowFile, features: RowFile | None, how: Preparation, path: Path
+) -> Examples:
     pictures = [picture for chunk in done for picture in chunk["pictures"]]
     if not pictures:
         raise UsageError(f"{path} has no readable picture")

@@ -30,7 +30,7 @@ class Devices:
         if self.precision not in PRECISIONS:
             raise UsageError(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
 
-    def scope(self) -> AbstractContextManager:
+    def scope(self) -> AbstractContextManager[object]:
         """What networks that learn are built in."""
         return tf.distribute.MirroredStrategy().scope() if self.mirrored else nullcontext()
 

@@ -198,12 +198,12 @@ def _together(best: pa.Table, drawn: pa.Table, budget: int, by: By) -> pa.Table:
     )
 
 
-def _source_rows(table: pa.Table) -> list[tuple]:
+def _source_rows(table: pa.Table) -> list[tuple[Any, ...]]:
     return list(zip(*(table[name].to_pylist() for name in _SOURCE_ROW), strict=True))
 
 
 def _cases(table: pa.Table) -> list[int]:
-    first: dict[tuple, int] = {}
+    first: dict[tuple[Any, ...], int] = {}
     importers = table["importer"].to_pylist() if "importer" in table.column_names else [None] * table.num_rows
     declared = table["declared_hs_code_normalized"].to_pylist()
     cases = []
@@ -230,7 +230,7 @@ def to_csv(worklist: pa.Table) -> str:
     recommended = ("recommended_hs_code", "recommended_probability", "recommended_description")
     writer.writerow(("rank", *_ADDED.names, *_COLUMNS, *recommended, *kept, *_SOURCE_ROW, "run_id"))
     for rank, finding in enumerate(worklist.to_pylist(), start=1):
-        best: dict = next(iter(finding["recommendations"]), {})
+        best: dict[str, Any] = next(iter(finding["recommendations"]), {})
         cells = (
             rank,
             *(finding[name] for name in (*_ADDED.names, *_COLUMNS)),

@@ -4,6 +4,7 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.transforms.window import GlobalWindows
@@ -42,7 +43,7 @@ class Classify(beam.PTransform):
     batch_size: int
     remembered: int = 0
 
-    def expand(self, declarations: beam.PCollection):
+    def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
         return declarations | beam.ParDo(_Classify(self)).with_outputs(TROUBLE, main=CLASSIFIED)
 
@@ -79,7 +80,7 @@ class _Classify(beam.DoFn):
         if not self._client.trouble:  # else nothing will be published: what is left need not be decoded
             yield from self._stream.put(declarations)
 
-    def finish_bundle(self) -> Iterator:
+    def finish_bundle(self) -> Iterator[Any]:
         for classified in self._stream.drain():
             yield GlobalWindows.windowed_value(classified)
         if self._client.trouble:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -66,7 +67,7 @@ class FindingsTable:
             )
         return self._assemble(declarations, rows)
 
-    def _assemble(self, declarations: Declarations, rows: list[dict]) -> pa.RecordBatch:
+    def _assemble(self, declarations: Declarations, rows: list[dict[str, Any]]) -> pa.RecordBatch:
         count = len(rows)
         constant = {
             "run_id": self.run_id,
@@ -105,7 +106,7 @@ def evidence(classified: Classified, mine: slice, counted: list[int]) -> Evidenc
     return Evidence(len(statuses), readable, classified.probabilities[counted], given)
 
 
-def _judgement_fields(judgement: Judgement) -> dict:
+def _judgement_fields(judgement: Judgement) -> dict[str, Any]:
     return {
         "verdict": judgement.verdict.value,
         "reason": judgement.reason.value,
@@ -122,7 +123,7 @@ def _judgement_fields(judgement: Judgement) -> dict:
     }
 
 
-def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict:
+def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict[str, Any]:
     digests, statuses, details = classified.digests[mine], classified.statuses[mine], classified.details[mine]
     return {
         "images_total": len(statuses),
@@ -148,7 +149,7 @@ class JudgeDeclarations(beam.PTransform):
 
     table: FindingsTable
 
-    def expand(self, classified: beam.PCollection):
+    def expand(self, classified: beam.PCollection) -> beam.PCollection:
         """Judges batch by batch."""
         return classified | beam.ParDo(_Judge(self.table))
 

@@ -19,7 +19,7 @@ class ReadArchive(beam.PTransform):
 
     layout: Layout
 
-    def expand(self, pointers: beam.PCollection):
+    def expand(self, pointers: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Spreads the pointers over the workers and reads."""
         return (
             pointers

@@ -7,6 +7,7 @@ import dataclasses
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pyarrow as pa
@@ -25,7 +26,7 @@ class WriteFindings(beam.PTransform):
     schema: pa.Schema
     folder: Path
 
-    def expand(self, findings: beam.PCollection):
+    def expand(self, findings: beam.PCollection) -> beam.PCollection:
         """Writes one file per bundle."""
         return findings | beam.ParDo(_Write(self.schema, self.folder))
 
@@ -47,7 +48,7 @@ class _Write(beam.DoFn):
         if self._pending_rows >= _ROW_GROUP_ROWS:
             self._flush()
 
-    def finish_bundle(self) -> Iterator:
+    def finish_bundle(self) -> Iterator[Any]:
         if self._pending:
             self._flush()
         if self._writer:

@@ -50,7 +50,7 @@ def position_of(finding: Finding) -> Position:
 
 def pictures_of(findings: list[Finding], manifest: dict[str, Any], images: str) -> dict[Position, list[Thumbnail]]:
     """The thumbnails of each finding, from the archive as it is now."""
-    by_file: dict[str, dict[int, dict[int, list[dict]]]] = defaultdict(lambda: defaultdict(dict))
+    by_file: dict[str, dict[int, dict[int, list[dict[str, Any]]]]] = defaultdict(lambda: defaultdict(dict))
     for finding in findings:
         file, row_group, row = position_of(finding)
         by_file[file][row_group][row] = finding["pictures"]
@@ -92,7 +92,7 @@ def _reread(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int
         return
 
 
-def _without_archive(recorded: list[dict], archive_file: ArchiveFile | str) -> list[Thumbnail]:
+def _without_archive(recorded: list[dict[str, Any]], archive_file: ArchiveFile | str) -> list[Thumbnail]:
     """What stands in the place of pictures that the archive does not give any more."""
     why = archive_file if isinstance(archive_file, str) else f"The archive file {file_words('bad_page')}."
     return [
@@ -101,12 +101,12 @@ def _without_archive(recorded: list[dict], archive_file: ArchiveFile | str) -> l
     ]
 
 
-def _thumbnails(pictures: list[bytes], recorded: list[dict], limits: PictureLimits) -> list[Thumbnail]:
+def _thumbnails(pictures: list[bytes], recorded: list[dict[str, Any]], limits: PictureLimits) -> list[Thumbnail]:
     found = dict(enumerate(pictures))
     return [_thumbnail(found.get(i, b""), record, limits) for i, record in enumerate(recorded[:_MOST_PICTURES])]
 
 
-def _thumbnail(data: bytes, recorded: dict, limits: PictureLimits) -> Thumbnail:
+def _thumbnail(data: bytes, recorded: dict[str, Any], limits: PictureLimits) -> Thumbnail:
     words = picture_words(recorded["status"], recorded["detail"])
     if recorded["status"] not in (PictureStatus.OK, NOT_SCORED):
         return Thumbnail(words)

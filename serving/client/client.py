@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import grpc
 import numpy as np
@@ -272,8 +273,11 @@ class Client:
         return status.state == ModelVersionStatus.AVAILABLE
 
     def _at_start(
-        self, call: Callable, request: bytes | GetModelStatusRequest | GetModelMetadataRequest, seen: bool = False
-    ):
+        self,
+        call: Callable[..., Any],
+        request: bytes | GetModelStatusRequest | GetModelMetadataRequest,
+        seen: bool = False,
+    ) -> Any:
         """Calls while nothing has been started yet: waits for a server that is coming up, raises everything else.
 
         A version that was `seen` a moment ago and is not found now may be on its way back.

@@ -71,7 +71,7 @@ def bundled_server(
 
 
 def _wait_until_up(
-    process: subprocess.Popen, socket: Path, model: Path, log: Path | None, stop: threading.Event
+    process: subprocess.Popen[bytes], socket: Path, model: Path, log: Path | None, stop: threading.Event
 ) -> None:
     while not socket.exists():
         if stop.is_set():

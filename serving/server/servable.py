@@ -1,8 +1,9 @@
 """One loaded version of a SavedModel, answering Predict as TF Serving does. The only part that runs TensorFlow."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -157,7 +158,7 @@ def _wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[st
     return wanted or sorted(signature.outputs)
 
 
-def _names(names) -> str:
+def _names(names: Iterable[str]) -> str:
     return "{" + ",".join(sorted(names)) + "}"
 
 
@@ -176,7 +177,7 @@ def _write_tensor(array: np.ndarray, as_content: bool, into: TensorProto) -> Non
         into.tensor_content = array.tobytes()
 
 
-_TYPED_VALUES: dict[tf.DType, Callable[[TensorProto, list], None]] = {
+_TYPED_VALUES: dict[tf.DType, Callable[[TensorProto, list[Any]], None]] = {
     tf.float32: lambda tensor, values: tensor.float_val.extend(values),
     tf.float64: lambda tensor, values: tensor.double_val.extend(values),
     tf.int64: lambda tensor, values: tensor.int64_val.extend(values),

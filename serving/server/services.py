@@ -66,7 +66,7 @@ def start(
     return server
 
 
-def _answered(answer: Callable) -> Callable:
+def _answered(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.ServicerContext], Any]:
     """Makes a method of a servicer: refusals become status codes."""
 
     def method(self: Any, request: Any, context: grpc.ServicerContext) -> Any:
