@@ -37,7 +37,7 @@ class Thresholds:
         wrong_share: share of wrong declarations that the thresholds were drawn at.
         novel_above: the model's novelty (0 seen, 1 unlike anything seen) above which they do, in place of the entropy;
             None where the model gives no novelty.
-        alien_above: novelty above which not even a firm no to the declared code is believed; None is `novel_above`.
+        abstain_above: novelty above which not even a firm no to the declared code is believed; None is `novel_above`.
     """
 
     differs_below: float
@@ -45,7 +45,7 @@ class Thresholds:
     unknown_above: float
     wrong_share: float = 0.05
     novel_above: float | None = None
-    alien_above: float | None = None
+    abstain_above: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in dataclasses.asdict(self).items():
@@ -115,7 +115,8 @@ class Card:
 
 
 def _thresholds(written: dict[str, Any]) -> Thresholds:
-    return Thresholds(**_known_fields(Thresholds, written))
+    of_old = {"abstain_above": written["alien_above"]} if "alien_above" in written else {}  # its name up to 0.1.0
+    return Thresholds(**_known_fields(Thresholds, of_old | written))
 
 
 def _known_fields(cls: type, written: dict[str, Any]) -> dict[str, Any]:

@@ -177,7 +177,7 @@ class Judge:
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
-        if unknown and (reason is not Reason.DIFFERS or self._alien(novelty)):
+        if unknown and (reason is not Reason.DIFFERS or self._abstains(novelty)):
             return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
             return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
@@ -195,9 +195,9 @@ class Judge:
             return normalised_entropy(probabilities) > self.thresholds.unknown_above
         return novelty > self.thresholds.novel_above
 
-    def _alien(self, novelty: float | None) -> bool:
+    def _abstains(self, novelty: float | None) -> bool:
         """Whether the pictures are so unlike all that was learned that they do not even speak against a code."""
-        return novelty is None or self.thresholds.alien_above is None or novelty > self.thresholds.alien_above
+        return novelty is None or self.thresholds.abstain_above is None or novelty > self.thresholds.abstain_above
 
     def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
         low, high = self.thresholds.differs_below, self.thresholds.agrees_above

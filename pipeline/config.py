@@ -80,7 +80,7 @@ class VerdictThresholds(Settings):
     agrees_above: Share
     unknown_above: Share
     novel_above: Share | None = None
-    alien_above: Share | None = None
+    abstain_above: Share | None = None
 
     @model_validator(mode="after")
     def _in_order(self) -> "VerdictThresholds":

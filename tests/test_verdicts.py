@@ -86,7 +86,7 @@ def test_a_finding_names_the_coarsest_digit_at_which_the_code_differs(declared, 
     ],
 )
 def test_pictures_unlike_all_that_was_learned_show_unknown_goods(declared, picture, novelty, reason):
-    judge = replace(JUDGE, thresholds=replace(JUDGE.thresholds, novel_above=0.3, alien_above=0.5))
+    judge = replace(JUDGE, thresholds=replace(JUDGE.thresholds, novel_above=0.3, abstain_above=0.5))
     seen = None if novelty is None else np.array(novelty)
 
     judgement = judge(parse_declared_code(declared), Evidence(1, 1, np.array([picture]), seen))

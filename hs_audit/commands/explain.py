@@ -99,8 +99,9 @@ def _facts(
         yield "risk", f"{finding['risk']:.4f} that the code is wrong, if {share:.0%} of all declarations are"
     thresholds = manifest["thresholds"]
     if finding["novelty"] is not None and thresholds["novel_above"] is not None:
-        alien = f"; above {thresholds['alien_above']:.4f} even against the code" if thresholds["alien_above"] else ""
-        yield "novelty", f"{finding['novelty']:.4f}; unknown goods above {thresholds['novel_above']:.4f}{alien}"
+        limit = thresholds.get("abstain_above", thresholds.get("alien_above"))  # its name in older manifests
+        abstain = f"; above {limit:.4f} even against the code" if limit else ""
+        yield "novelty", f"{finding['novelty']:.4f}; unknown goods above {thresholds['novel_above']:.4f}{abstain}"
     else:
         yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
     yield "thresholds", f"of the {thresholds['from']}"

@@ -32,7 +32,7 @@ from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 
-_ALIEN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
+_ABSTAIN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ class Trainer:
         thresholds = thresholds_by_mistake(
             probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
         )
-        novel, alien = np.quantile(novelty, (1 - self.recipe.unknown_share, 1 - _ALIEN_SHARE)).tolist()
+        novel, abstain = np.quantile(novelty, (1 - self.recipe.unknown_share, 1 - _ABSTAIN_SHARE)).tolist()
         thresholds = {
-            mistake: replace(drawn, novel_above=novel, alien_above=max(novel, alien))
+            mistake: replace(drawn, novel_above=novel, abstain_above=max(novel, abstain))
             for mistake, drawn in thresholds.items()
         }
         flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
