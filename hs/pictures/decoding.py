@@ -1,32 +1,39 @@
 """Bytes → pixels: the one decode function, for training and for the audit alike.
 
-    bytes ──► what is it? ──► open ──► size by header ──► draft ──► resize ──► turn upright ──► uint8 [H, W, 3]
-                  │            │             │                        │
-            not_a_picture  truncated  too_many_pixels           decoder_error
+    bytes ──► what is it? ──► what does it ask for? ──► size ──► draft ──► resize ──► upright ──► uint8 [H, W, 3]
+                  │                │                     │                   │
+            not_a_picture     too_costly          too_many_pixels      decoder_error
+                              unsupported         too_costly           truncated
 
 Nothing but the bytes decides the result: no process-wide setting of Pillow is changed, no path is opened, and any
-number of threads may decode at once. Colour profiles are not applied.
+number of threads may decode at once; pictures that together would need too much memory wait for each other. Colour
+profiles are not applied.
 """
 
 import io
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 from PIL import Image
-from PIL.ImageFile import ImageFile
+from PIL.GifImagePlugin import GifImageFile
 
+from hs.pictures.bmp_bitfields import read_bitfields
 from hs.pictures.formats import DECODED, DEFAULT_FORMATS, PICTURES, kind_of
-from hs.pictures.tiff_directory import check_tags, end_of_tiff, orientation
+from hs.pictures.room import ROOM
+from hs.pictures.tiff_directory import end_of_tiff, orientation
+from hs.pictures.work import TooCostly, Unsupported, check_work
 
 
 class PictureStatus(StrEnum):
     """What became of a picture.
 
     `format_not_allowed` is a picture of a format outside `PictureLimits.formats`; `not_a_picture` is all else that
-    Pillow cannot open, be it a PDF or a phone's HEIC; `truncated` ends before its own header says that it does.
+    Pillow cannot open, be it a PDF or a phone's HEIC; `unsupported` is a rare kind of an allowed format, such as a JPEG
+    of 12 bits; `truncated` ends before its own header says that it does; `too_costly` would take minutes or gigabytes.
     """
 
     OK = "ok"
@@ -36,6 +43,8 @@ class PictureStatus(StrEnum):
     TRUNCATED = "truncated"
     TOO_MANY_BYTES = "too_many_bytes"
     TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_COSTLY = "too_costly"
+    UNSUPPORTED = "unsupported"
     DECODER_ERROR = "decoder_error"
 
 
@@ -47,6 +56,7 @@ class PictureLimits:
         formats: Any of JPEG (MPO counts as one), PNG, WEBP, BMP, GIF, TIFF and AVIF.
         max_bytes: Most bytes of one file.
         max_pixels: Most pixels of one picture, by its header: JPEG's draft does not lower them.
+        max_decoding_bytes: Most memory, estimated, for all pictures that a process decodes at once.
 
     Raises:
         ValueError: A format that is not decoded here, or a limit below 1.
@@ -55,12 +65,14 @@ class PictureLimits:
     formats: tuple[str, ...] = DEFAULT_FORMATS
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
+    max_decoding_bytes: int = 600_000_000
 
     def __post_init__(self) -> None:
         if not self.formats or not set(self.formats) <= DECODED.keys():
             raise ValueError(f"formats must be some of {', '.join(DECODED)}, got {self.formats!r}")
         _check_whole("max_bytes", self.max_bytes, at_least=1)
         _check_whole("max_pixels", self.max_pixels, at_least=1)
+        _check_whole("max_decoding_bytes", self.max_decoding_bytes, at_least=1)
 
 
 @dataclass(frozen=True)
@@ -133,19 +145,30 @@ def decode(data: bytes | memoryview, size: PictureSize, limits: PictureLimits) -
         return Picture(PictureStatus.EMPTY)
     if length > limits.max_bytes:
         return Picture(PictureStatus.TOO_MANY_BYTES, detail=f"{length} bytes")
-    file = io.BytesIO(data)
-    kind = kind_of(file.getvalue())
+    encoded = bytes(data)
+    kind = kind_of(encoded)
     if kind not in limits.formats:
         refused = PictureStatus.FORMAT_NOT_ALLOWED if kind in PICTURES else PictureStatus.NOT_A_PICTURE
         return Picture(refused, detail=kind)
     try:
-        return Picture(PictureStatus.OK, np.asarray(_decoded(file, kind, size, limits)))
+        pixels = _decoded(io.BytesIO(check_work(kind, encoded)), kind, size, limits)
+        return Picture(PictureStatus.OK, np.asarray(pixels))
     except Image.DecompressionBombError as error:
         return Picture(PictureStatus.TOO_MANY_PIXELS, detail=str(error))
+    except TooCostly as error:
+        return Picture(PictureStatus.TOO_COSTLY, detail=str(error))
+    except Unsupported as error:
+        return Picture(PictureStatus.UNSUPPORTED, detail=f"{kind}: {error}")
     except Exception as error:  # Pillow's plugins raise nearly anything on hostile files, AttributeError among it
-        if _is_cut_short(file, kind, error):
-            return Picture(PictureStatus.TRUNCATED, detail=kind)
-        return Picture(PictureStatus.DECODER_ERROR, detail=type(error).__name__)
+        return _failed(encoded, kind, error, size, limits)
+
+
+def _failed(encoded: bytes, kind: str, error: Exception, size: PictureSize, limits: PictureLimits) -> Picture:
+    if not _is_cut_short(encoded, kind, error):
+        return Picture(PictureStatus.DECODER_ERROR, detail=_why(error))
+    if kind == "JPEG" and (pixels := _without_end(encoded, size, limits)) is not None:
+        return Picture(PictureStatus.OK, pixels)
+    return Picture(PictureStatus.TRUNCATED, detail=kind)
 
 
 _FILTERS = {resampling.name.lower(): resampling for resampling in Image.Resampling}
@@ -159,30 +182,72 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _LYING = (5, 6, 7, 8)  # the orientations that swap height and width
+_DEEP_GREY = ("I;16", "I;16B", "I", "F")
+_STRIP_PIXELS = 1 << 20
+
+# Memory in bytes a pixel, as measured at 50 megapixels: what Pillow holds, and what its libraries hold beside that.
+_HELD = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 6}  # 4 in all other modes
+_CANVAS = 4  # for what is laid on white, or is neither RGB nor grey
+_BESIDE = {"WEBP": 12, "AVIF": 12}
+_COEFFICIENTS = 6  # of a progressive JPEG, whatever the draft: three of 16 bits
 
 
 def _decoded(file: io.BytesIO, kind: str, size: PictureSize, limits: PictureLimits) -> Image.Image:
     """The picture in a file, upright, in RGB and of the target's size. Raises nearly anything."""
-    picture = _opened(file, kind, limits)
-    if kind == "PNG":  # its EXIF may stand behind the pixels
-        picture.load()
-    turn = orientation(file.getvalue() if kind == "TIFF" else _exif(picture))
-    target = (size.height, size.width) if turn in _LYING else (size.width, size.height)
-    if size.draft_multiple:
-        picture.draft(None, (target[0] * size.draft_multiple, target[1] * size.draft_multiple))
-    resized = _resized(picture, target, _FILTERS[size.resize_filter])
+    if kind == "GIF":  # Pillow makes room for the first frame, and warns if that is large, as it opens the file
+        _check_pixels(struct.unpack("<HH", file.getvalue()[6:10]), limits)
+    picture = _opened(file, kind)
+    _check_pixels(picture.size, limits)
+    with ROOM.of(_bytes_needed(picture, kind), limits.max_decoding_bytes):
+        if kind == "PNG":  # its EXIF may stand behind the pixels
+            picture.load()
+        turn = orientation(file.getvalue() if kind == "TIFF" else _exif(picture))
+        target = (size.height, size.width) if turn in _LYING else (size.width, size.height)
+        if size.draft_multiple:
+            picture.draft(None, (target[0] * size.draft_multiple, target[1] * size.draft_multiple))
+        resized = _resized(_first_frame(picture, file, kind), target, _FILTERS[size.resize_filter])
     return resized.transpose(_TURNS[turn]) if turn in _TURNS else resized
 
 
-def _opened(file: io.BytesIO, kind: str, limits: PictureLimits) -> ImageFile:
-    """The picture with its header read and found harmless, no pixel decoded yet."""
-    if kind == "GIF":  # Pillow makes room for the first frame, and warns if that is large, as it opens the file
-        _check_pixels(struct.unpack("<HH", file.getvalue()[6:10]), limits)
-    if kind == "TIFF":
-        check_tags(file.getvalue())
-    picture = DECODED[kind](file)
-    _check_pixels(picture.size, limits)
-    return picture
+def _opened(file: io.BytesIO, kind: str) -> Image.Image:
+    try:
+        return DECODED[kind](file)
+    except OSError:
+        if kind == "BMP" and (bitmap := read_bitfields(file.getvalue())):
+            return bitmap
+        raise
+
+
+def _bytes_needed(picture: Image.Image, kind: str) -> int:
+    """An estimate of the memory that decoding takes, from above."""
+    each = _HELD.get(picture.mode, 4) + _BESIDE.get(kind, 0)
+    if kind == "JPEG" and picture.info.get("progressive"):
+        each += _COEFFICIENTS
+    if picture.has_transparency_data or picture.mode not in ("RGB", "L", *_DEEP_GREY):
+        each += _CANVAS
+    return picture.width * picture.height * each
+
+
+def _first_frame(picture: Image.Image, file: io.BytesIO, kind: str) -> Image.Image:
+    """The picture with its pixels; where Pillow misreads what is transparent, put right."""
+    picture.load()
+    if kind == "PNG":
+        _scale_transparency(picture, bits=file.getvalue()[24])
+    box = picture.dispose_extent if isinstance(picture, GifImageFile) else None
+    if box is None or box == (0, 0, *picture.size):
+        return picture
+    screen = Image.new("RGB", picture.size, "white")  # Pillow fills it with the first colour
+    screen.paste(_in_rgb(picture.crop(box)), box[:2])
+    return screen
+
+
+def _scale_transparency(picture: Image.Image, bits: int) -> None:
+    """A PNG tells its transparent colour in as many bits as its pixels have; Pillow brings those alone to 8."""
+    colour = picture.info.get("transparency")
+    if isinstance(colour, tuple) and bits == 16:
+        picture.info["transparency"] = tuple(part >> 8 for part in colour)
+    elif isinstance(colour, int) and picture.mode == "L" and bits < 8:
+        picture.info["transparency"] = colour * 255 // (2**bits - 1)
 
 
 _MAX_SIDE = 65_535  # JPEG's own; 50,000,000 x 1 has few enough pixels, but resizing it takes gigabytes of weights
@@ -203,15 +268,28 @@ def _check_whole(name: str, value: int, at_least: int) -> None:
 
 def _resized(picture: Image.Image, target: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
     """A picture of any mode as RGB of the target's width and height."""
-    picture.load()
-    if picture.mode in ("I;16", "I;16B", "I", "F"):
+    if picture.mode in _DEEP_GREY:
         return _resized_deep_grey(picture, target, resampling)
-    if picture.has_transparency_data:
-        picture = _on_white(picture)
-    elif picture.mode not in ("RGB", "L"):
-        picture = picture.convert("RGB")
+    if picture.has_transparency_data or picture.mode not in ("RGB", "L"):
+        picture = _in_rgb(picture)
     resized = picture.resize(target, resampling)
     return resized if resized.mode == "RGB" else resized.convert("RGB")
+
+
+def _in_rgb(picture: Image.Image) -> Image.Image:
+    """A picture on white in RGB, strip by strip: a whole one would stand in memory three times."""
+    transparent = picture.has_transparency_data
+    canvas = Image.new("RGB", picture.size, "white")
+    for box in _strips(picture):
+        strip = picture.crop(box).convert("RGBA" if transparent else "RGB")
+        canvas.paste(strip, box, mask=strip if transparent else None)
+    return canvas
+
+
+def _strips(picture: Image.Image) -> Iterator[tuple[int, int, int, int]]:
+    rows = max(1, _STRIP_PIXELS // max(picture.width, 1))
+    for top in range(0, picture.height, rows):
+        yield 0, top, picture.width, min(top + rows, picture.height)
 
 
 def _resized_deep_grey(picture: Image.Image, target: tuple[int, int], resampling: Image.Resampling) -> Image.Image:
@@ -222,39 +300,62 @@ def _resized_deep_grey(picture: Image.Image, target: tuple[int, int], resampling
     sixteen_bits = picture.mode.startswith("I;16")
     if picture.mode == "I;16B":  # which Pillow resizes as if its bytes were swapped
         picture = picture.convert("I")
-    if picture.mode == "F":  # a hole would spread into its neighbours
-        picture = Image.fromarray(np.nan_to_num(np.asarray(picture), posinf=0, neginf=0))
+    transparent = picture.info.get("transparency")
+    if picture.mode == "F" or isinstance(transparent, int):
+        _fill_holes(picture, transparent)
     white = 65_535.0 if sixteen_bits else _least_white(float(np.max(picture.getextrema())))
     grey = np.asarray(picture.resize(target, resampling), np.float32) * (255 / white)
     return Image.fromarray(np.rint(grey.clip(0, 255)).astype(np.uint8)).convert("RGB")
+
+
+def _fill_holes(picture: Image.Image, transparent: int | None) -> None:
+    """What is no number becomes black, and what is transparent white: either would spread into its neighbours."""
+    for box in _strips(picture):
+        values = np.asarray(picture.crop(box))
+        filled = values if values.dtype.kind != "f" else np.nan_to_num(values, posinf=0, neginf=0)
+        if transparent is not None:
+            filled = np.where(filled == transparent, np.array(65_535, filled.dtype), filled)
+        picture.paste(Image.fromarray(filled), box)
 
 
 def _least_white(brightest: float) -> float:
     return next((white for white in (1.0, 255.0, 65_535.0) if brightest <= white), brightest)
 
 
-def _on_white(picture: Image.Image) -> Image.Image:
-    seen = picture.convert("RGBA")
-    canvas = Image.new("RGB", seen.size, "white")
-    canvas.paste(seen, mask=seen)
-    return canvas
-
-
 _SAYS_TRUNCATED = re.compile(r"truncated|not enough image data", re.IGNORECASE)
 _SHORT_READS = (struct.error, IndexError, EOFError)
+_FILLERS = (b"", b"\x55" * 4096, b"\xa6" * 4096)
 
 
-def _is_cut_short(file: io.BytesIO, kind: str, error: Exception) -> bool:
+def _is_cut_short(encoded: bytes, kind: str, error: Exception) -> bool:
     """Whether a file that failed ends too early, as far as the exception and the lengths in its header tell."""
-    length = len(file.getvalue())
     if _SAYS_TRUNCATED.search(str(error)):
         return True
     if kind == "WEBP":  # libwebp gives no reason
-        return int.from_bytes(file.getvalue()[4:8], "little") + 8 > length
+        return int.from_bytes(encoded[4:8], "little") + 8 > len(encoded)
     if kind == "TIFF":  # libtiff gives a number
-        return end_of_tiff(file.getvalue()) > length
-    short_read = isinstance(error.__cause__ or error, _SHORT_READS) or "broken PNG file (chunk" in str(error)
-    return short_read and file.tell() >= length
+        return end_of_tiff(encoded) > len(encoded)
+    return isinstance(error.__cause__ or error, _SHORT_READS) or "broken PNG file (chunk" in str(error)
+
+
+def _without_end(encoded: bytes, size: PictureSize, limits: PictureLimits) -> np.ndarray | None:
+    """The pixels of a JPEG that lacks no more than its end marker; None where it lacks more.
+
+    libjpeg fills what is missing with grey and says so to nobody. Behind the last block it passes over anything: so
+    whatever stands before an end marker changes the pixels of a file that lacks more, and of no other.
+    """
+    kept = encoded.rstrip(b"\xff")
+    try:
+        ends = (_decoded(io.BytesIO(kept + filler + b"\xff\xd9"), "JPEG", size, limits) for filler in _FILLERS)
+        pixels, *others = (np.asarray(picture) for picture in ends)
+    except Exception:  # as above
+        return None
+    return pixels if all(np.array_equal(pixels, other) for other in others) else None
+
+
+def _why(error: Exception) -> str:
+    """The class of a decoder's exception; what it says itself may hold bytes of the file."""
+    return type(error).__name__
 
 
 def _exif(picture: Image.Image) -> bytes:

@@ -61,10 +61,27 @@ PICTURES = {
     "JPEG2000": PictureFormat(rb"\x00{3}\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
     "PSD": PictureFormat(rb"8BPS\x00\x01"),
     "ICO": PictureFormat(rb"\x00\x00\x01\x00[^\x00]\x00"),
+    "CUR": PictureFormat(rb"\x00\x00\x02\x00[^\x00]\x00"),
+    "ICNS": PictureFormat(rb"icns"),
     "QOI": PictureFormat(rb"qoif"),
     "PPM": PictureFormat(rb"P[1-6]\s+(?:#[^\n]*\n\s*)*\d"),
     "EPS": PictureFormat(rb"%!PS-Adobe|\xc5\xd0\xd3\xc6"),
     "WMF": PictureFormat(rb"\xd7\xcd\xc6\x9a|\x01\x00{3}.{36} EMF"),
+    "PCX": PictureFormat(rb"\x0a[\x00\x02\x03\x05]\x01[\x01\x02\x04\x08]"),
+    "DDS": PictureFormat(rb"DDS \x7c\x00{3}"),
+    "SGI": PictureFormat(rb"\x01\xda[\x00\x01][\x01\x02]\x00[\x01-\x03]"),
+    "SUN": PictureFormat(rb"\x59\xa6\x6a\x95"),
+    "XBM": PictureFormat(rb"\s*#define\s+\w+_width\s"),
+    "XPM": PictureFormat(rb"/\* XPM \*/"),
+    "FITS": PictureFormat(rb"SIMPLE  =\s+T"),
+    "BLP": PictureFormat(rb"BLP[12]"),
+    "FLI": PictureFormat(rb".{4}[\x11\x12]\xaf.{8}\x08\x00"),
+    "DCX": PictureFormat(rb"\xb1\x68\xde\x3a"),
+    "VTF": PictureFormat(rb"VTF\x00"),
+    "EXR": PictureFormat(rb"v/1\x01"),
+    "JPEG XR": PictureFormat(rb"II\xbc"),
+    "DICOM": PictureFormat(rb".{128}DICM"),
+    "TGA": PictureFormat(rb".[\x00\x01][\x01-\x03\x09-\x0b].{9}[^\x00].[^\x00].[\x08\x0f\x10\x18\x20][\x00-\x3f]"),
 }
 DECODED = {name: known.plugin for name, known in PICTURES.items() if known.plugin}
 DEFAULT_FORMATS = tuple(name for name, known in PICTURES.items() if known.by_default)
@@ -90,9 +107,9 @@ _OTHERS = {
     "BASE64": rb"data:image/|/9j/|iVBORw0KGgo|R0lGODdh|R0lGODlh|UklGR",
     "text": rb"[^\x00-\x08\x0e-\x1a\x1c-\x1f\x7f\xff]+\Z",
 }
-_SIGNATURES = {name: re.compile(known.signature, re.DOTALL) for name, known in PICTURES.items()} | {
-    name: re.compile(start, re.DOTALL) for name, start in _OTHERS.items()
-}
+_STARTS = {name: known.signature for name, known in PICTURES.items()} | _OTHERS
+_STARTS["TGA"] = _STARTS.pop("TGA")  # it has no signature, only fields that look like one: after all others
+_SIGNATURES = {name: re.compile(start, re.DOTALL) for name, start in _STARTS.items()}
 
 
 def kind_of(data: bytes) -> str:

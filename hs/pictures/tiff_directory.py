@@ -4,14 +4,17 @@ Pillow's own reader fails or warns where any of the metadata is broken. Source: 
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-_ORIENTATION = 0x0112
+_WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
+_TILE_WIDTH, _TILE_HEIGHT, _TILES = 0x0142, 0x0143, 0x0144
 _STRIPS = ((0x0111, 0x0117), (0x0144, 0x0145))  # offsets and lengths in bytes, of strips and of tiles
+_NEEDED = frozenset({0x0102, 0x0140, 0x015B, *(number for pair in _STRIPS for number in pair)})  # bits, colours, tables
 _WORDS = {42: ("L", "H"), 43: ("Q", "Q")}  # version → struct's codes of an offset and of the number of tags
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _DIRECTORY_ERRORS = (struct.error, ValueError, KeyError, IndexError, OverflowError, StopIteration)
@@ -24,24 +27,67 @@ def orientation(tiff: bytes) -> int:
     return 1
 
 
-def check_tags(tiff: bytes) -> None:
-    """Raises MemoryError where tags share their bytes: Pillow copies each, and 65,535 times 20 MB end the process."""
-    sizes = (tag.width * tag.length for tag in _directory(tiff))
-    if sum(size for size in sizes if size <= len(tiff)) > 4 * len(tiff):
-        raise MemoryError("the tags of a TIFF are larger than the file")
+class Demands(NamedTuple):
+    """What a TIFF asks for.
+
+    Attributes:
+        tags: how many, of which no more than one beyond the bound were looked at.
+        tag_bytes: in all of them that fit the file; where they share bytes, Pillow copies each.
+        stored_bytes: in all strips or tiles; they may share bytes, too.
+        pixels: of the picture.
+        tile_pixels: in all tiles; 0 where there are none.
+    """
+
+    tags: int
+    tag_bytes: int
+    stored_bytes: int
+    pixels: int
+    tile_pixels: int
+
+
+def demands(tiff: bytes, most_tags: int) -> Demands:
+    """What a TIFF asks for by its directory. Raises any of `_DIRECTORY_ERRORS` where that is broken.
+
+    Args:
+        tiff: the file.
+        most_tags: more are counted as one more.
+    """
+    directory = list(islice(_directory(tiff), most_tags + 1))
+    sizes = [tag.width * tag.length for tag in directory]
+    tags = {tag.number: tag for tag in directory}
+
+    def sum_of(number: int) -> int:
+        return int(tags[number].values(tiff).sum(dtype=np.float64)) if number in tags else 0
+
+    tiles = tags[_TILES].length if _TILES in tags else 0
+    return Demands(
+        len(directory),
+        sum(size for size in sizes if size <= len(tiff)),
+        sum(_stored(tags[start].values(tiff), tags[length].values(tiff), len(tiff)) for start, length in _pieces(tags)),
+        sum_of(_WIDTH) * sum_of(_HEIGHT),
+        tiles * sum_of(_TILE_WIDTH) * sum_of(_TILE_HEIGHT),
+    )
 
 
 def end_of_tiff(tiff: bytes) -> float:
-    """Where a TIFF ends by its directory, in bytes; infinity where the directory itself is cut short."""
+    """Where what decoding needs of a TIFF ends, in bytes; infinity where the directory itself is cut short."""
     try:
         tags = {tag.number: tag for tag in _directory(tiff)}
-        ends = [tag.offset + tag.width * tag.length for tag in tags.values()]
-        strips = [(tags[start], tags[length]) for start, length in _STRIPS if {start, length} <= tags.keys()]
-        for start, length in strips:
-            ends += (start.values(tiff).astype(float) + length.values(tiff)).tolist()
-        return max(ends, default=0)
+        needed = [float(tag.offset + tag.width * tag.length) for tag in tags.values() if tag.number in _NEEDED]
+        ends = [tags[start].values(tiff).astype(float) + tags[length].values(tiff) for start, length in _pieces(tags)]
+        return max([*needed, *(float(end.max()) for end in ends if end.size)], default=0)
     except _DIRECTORY_ERRORS:
         return float("inf")
+
+
+def _pieces(tags: Mapping[int, "_Tag"]) -> list[tuple[int, int]]:
+    """The tags of offsets and lengths, of strips and of tiles, as far as both are there."""
+    return [(start, length) for start, length in _STRIPS if {start, length} <= tags.keys()]
+
+
+def _stored(starts: np.ndarray, lengths: np.ndarray, end: int) -> int:
+    """The bytes of strips or tiles that lie in the file."""
+    return int(np.clip(end - starts.astype(float), 0, lengths.astype(float)).sum())
 
 
 class _Tag(NamedTuple):
