@@ -23,8 +23,8 @@ _TIFF_TAGS = 1_000  # libtiff tells of each that it does not know; GeoTIFF and D
 _TIFF_TIMES = 4  # what tags, strips and tiles may add up to: bytes of the file, pixels of the picture
 _TIFF_TILE_PIXELS = 4_000_000  # a small picture in one tile of a usual size
 
-_MARKER = re.compile(rb"\xff+([\x01-\xfe])")  # as libjpeg looks for one: what stands before it is passed over
-_AFTER_SCAN = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # restart markers belong to the scan
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")  # as libjpeg looks for one: what stands before it is passed over
+_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")  # restart markers belong to the scan
 _GIF_BLOCK = re.compile(rb"[!,;]")  # as Pillow looks for one: what else stands there is passed over
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})  # markers without a length
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -88,7 +88,7 @@ def _segments(data: bytes) -> Iterator[tuple[int, int]]:
     """Code and place of the length of each segment of a JPEG up to its end."""
     at, search = 2, _MARKER
     while marker := search.search(data, at):
-        code, at, search = marker[1][0], marker.end(), _MARKER
+        code, at, search = marker[0][1], marker.end(), _MARKER
         if code == _EOI:
             return
         if code not in _ALONE:
