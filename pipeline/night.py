@@ -100,9 +100,9 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
     config, place, step = night.config, night.place, _Stopwatch()
     assert config.input is not None
     place.prepare()
+    for name in restore(place.staging):
+        _log.warning("the publication of %s was interrupted; the run before it stands again", name)
     with place.locked():
-        if restore(place):
-            _log.warning("an earlier publication was interrupted; the run before it stands again")
         with step("inspecting the inputs"):
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, FIELD_NAMES)
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])

@@ -1,31 +1,93 @@
-"""Publishing: a run appears whole or not at all, and replaces the earlier one of its night."""
+"""Publishing: a run appears whole or not at all, and replaces the earlier one of its night.
 
+Where the kernel can exchange two folders, readers see one of both runs at every moment. Elsewhere the earlier run is
+set aside first; a start that finds one set aside without a successor puts it back.
+"""
+
+import ctypes
+import errno
+import fcntl
 import os
 import shutil
+import uuid
 from pathlib import Path
 
 from pipeline.runs.staging import Place
 
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)  # an old kernel, or a file system such as NFS
 
-def restore(place: Place) -> bool:
-    """Puts back an earlier run whose successor never came; tells whether there was one."""
-    if not place.replaced.exists():
-        return False
-    if place.published.exists():
-        shutil.rmtree(place.replaced)
-        return False
-    place.replaced.rename(place.published)
-    return True
+_C = ctypes.CDLL(None, use_errno=True)
 
 
 def publish(place: Place, attempt: Path) -> None:
-    """Puts a verified attempt in the place of the earlier run, if any."""
+    """Puts a verified attempt in the place of the earlier run, if any.
+
+    Raises:
+        OSError: if it cannot be renamed; the earlier run stands then.
+    """
     _sync(attempt)
-    if place.published.exists():
-        place.published.rename(place.replaced)
-    attempt.rename(place.published)
+    if not place.published.exists():
+        attempt.rename(place.published)
+        _sync_folder(place.output)
+        return
+    if _exchange(attempt, place.published):
+        replaced = attempt
+    else:
+        replaced = place.replaced
+        place.published.rename(replaced)
+        try:
+            attempt.rename(place.published)
+        except OSError:
+            replaced.rename(place.published)
+            raise
     _sync_folder(place.output)
-    shutil.rmtree(place.replaced, ignore_errors=True)
+    _remove(replaced, place.staging)
+
+
+def restore(staging: Path) -> list[str]:
+    """Puts back every earlier run whose successor never came, of any night that nobody is working on.
+
+    Returns:
+        The names of the folders that stand again.
+    """
+    restored = []
+    for replaced in sorted(staging.glob("*.replaced")):
+        published = staging.parent / replaced.stem
+        with open(staging / f"{replaced.stem}.lock", "a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:  # its own run is between the two renames
+                continue
+            if published.exists():
+                _remove(replaced, staging)
+            elif (replaced / "_SUCCESS").exists():
+                replaced.rename(published)
+                restored.append(published.name)
+    return restored
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two folders at once; False where the kernel or the file system cannot.
+
+    Raises:
+        OSError: if it can, and failed.
+    """
+    if not hasattr(_C, "renameat2"):  # musl, macOS
+        return False
+    if _C.renameat2(_AT_FDCWD, os.fsencode(one), _AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE) == 0:
+        return True
+    if (code := ctypes.get_errno()) in _CANNOT:
+        return False
+    raise OSError(code, os.strerror(code), str(other))
+
+
+def _remove(folder: Path, staging: Path) -> None:
+    """Removes a run; under another name first, so that half of one is never taken for a run."""
+    trash = staging / f"trash-{uuid.uuid4().hex}"
+    folder.rename(trash)
+    shutil.rmtree(trash, ignore_errors=True)
 
 
 def _sync(folder: Path) -> None:
