@@ -11,7 +11,7 @@ setup(
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=[f"{name}{inner}" for name in _FLOORS for inner in ("", ".*")]),
     package_data={
-        "hs": ["catalogues/*.toml"],
+        "hs": ["catalogues/*"],
         "hs_audit": ["py.typed", "configs/*.yaml"],  # hs_audit/configs is a link to configs
         "model": ["templates/*"],
         "pipeline.report": ["templates/*"],

@@ -37,7 +37,7 @@ COMMANDS = {
     "score": Command("compare a run with what is known to be true"),
     "report": Command("write the page that officers open, again"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost"),
-    "check model": Command("whether an exported classifier keeps the contract and can do no harm"),
+    "check model": Command("whether an exported classifier keeps the contract and holds nothing but arithmetic"),
     "check server": Command("what a model server has, what it can do, and what to change"),
     "config": Command("print a commented configuration to start from"),
 }

@@ -1,4 +1,4 @@
-"""`hs-audit check model`: whether a version keeps the contract, and can do no harm."""
+"""`hs-audit check model`: whether a version keeps the contract and holds nothing but arithmetic."""
 
 import argparse
 from pathlib import Path
@@ -10,9 +10,10 @@ from hs.files import version_folder
 from hs_audit.terminal import Section, print_section
 
 EPILOG = """\
-looks at the graph before it is loaded: nothing that reads or writes files, calls Python or is not
-TensorFlow's own may be reached from a signature. Then signatures, classes, card, digests, warm-up
-requests and golden pictures are checked.
+looks at the whole graph before it is loaded: every operation of every function must be known to be
+arithmetic, nothing may run or be read as it loads, and no file may be there that a classifier does
+not need. Then, in a process of its own without a network, signatures, classes, card, digests,
+warm-up requests and golden pictures are checked.
 exit codes: 0 all is well, 6 it is not"""
 
 
