@@ -16,9 +16,9 @@ from hs.graph_safety import ALLOWED, beyond_arithmetic, read_graph, stray_files
 HARMFUL = (
     "Abort", "DataServiceDatasetV4", "DatasetFromGraph", "DecodeImage", "DecodeProtoV2", "EagerPyFunc",
     "FixedUnigramCandidateSampler", "GenerateVocabRemapping", "HashTableV2", "ImmutableConst",
-    "InitializeTableFromTextFileV2", "LoadAndRemapMatrix", "LookupTableImportV2", "MatchingFiles", "PrintV2", "PyFunc", "QueueEnqueueV2", "ReadFile",
-    "RecordInput", "RegisterDataset", "SqlDataset", "TFRecordDataset", "TPUPartitionedCall", "WriteFile", "XlaLaunch",
-    "ZeroOut", "RestoreV2", "SaveV2", "RestoreSlice",
+    "InitializeTableFromTextFileV2", "LoadAndRemapMatrix", "LookupTableImportV2", "MatchingFiles", "PrintV2",
+    "PyFunc", "QueueEnqueueV2", "ReadFile", "RecordInput", "RegisterDataset", "SqlDataset", "TFRecordDataset",
+    "TPUPartitionedCall", "WriteFile", "XlaLaunch", "ZeroOut", "RestoreV2", "SaveV2", "RestoreSlice",
 )  # fmt: skip
 
 
