@@ -1,15 +1,16 @@
-"""YAML → checked values; every mistake is one sentence naming the key."""
+"""YAML → checked values; every mistake is told at once, each with its line and the key."""
 
 import dataclasses
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
 from hs.errors import UsageError
+from hs.text import did_you_mean
 
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")  # of a section, and of a dataclass used as one
 
@@ -27,41 +28,70 @@ def load_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
     """Reads a YAML file.
 
     Raises:
-        UsageError: if it is missing, is no YAML, or has a wrong or unknown key.
+        UsageError: if it is missing, is no YAML, or has wrong, repeated or unknown keys: all of them, with their lines.
     """
     try:
-        written = yaml.safe_load(path.read_text(encoding="utf-8"))
+        root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        written = yaml.SafeLoader("").construct_document(root) if root else None
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(written, Mapping):
+    if not isinstance(written, Mapping) or root is None:
         raise UsageError(f"the configuration {path} must be a mapping of keys, got {type(written).__name__}")
+    mistakes = [(mark, f"{key} stands there twice") for mark, key in _repeated(root)]
     try:
-        return kind.model_validate(written)
+        settings = kind.model_validate(written)
     except ValidationError as error:
-        raise UsageError(f"{path}: {_sentence(error, kind)}") from error
+        mistakes += [(_line_of(root, each["loc"]), _sentence(each, kind)) for each in error.errors()]
+    if mistakes:
+        raise UsageError(f"{path}: {'; '.join(f'line {line}: {sentence}' for line, sentence in sorted(mistakes))}")
+    return settings
 
 
-def _sentence(error: ValidationError, kind: type[Settings]) -> str:
-    """The first mistake of a configuration, the key first."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] in _UNKNOWN_KEY:
-        return f"unknown key {key}{_nearest(first['loc'], kind)}"
-    message = first["msg"].removeprefix("Value error, ")
-    got = "" if isinstance(first["input"], dict | BaseModel) or not key else f", got {first['input']!r}"
+def _repeated(node: yaml.Node, section: str = "") -> Iterator[tuple[int, str]]:
+    """(line, key) of each key that stands in its section for the second time: YAML takes the last in silence."""
+    seen: set[str] = set()
+    for name, value in node.value if isinstance(node, yaml.MappingNode) else ():
+        key = f"{section}{name.value}"
+        if key in seen:
+            yield name.start_mark.line + 1, key
+        seen.add(key)
+        yield from _repeated(value, f"{key}.")
+
+
+def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
+    """The line on which a key stands; of a key that is missing, its section's."""
+    line = node.start_mark.line + 1
+    for part in location:
+        if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        elif isinstance(node, yaml.MappingNode):
+            found = next(((name, value) for name, value in node.value if name.value == str(part)), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _sentence(mistake: ErrorDetails, kind: type[Settings]) -> str:
+    """One mistake of a configuration, the key first."""
+    location = mistake["loc"]
+    key = ".".join(str(part) for part in location)
+    if mistake["type"] in _UNKNOWN_KEY:
+        return f"unknown key {key}{_nearest(location, kind)}"
+    message = mistake["msg"].removeprefix("Value error, ")
+    got = "" if isinstance(mistake["input"], dict | BaseModel) or not key else f", got {mistake['input']!r}"
     return f"{key}: {message}{got}" if key else message
 
 
 def _nearest(location: tuple[int | str, ...], kind: type[Settings]) -> str:
-    """` (did you mean …?)` for an unknown key, from the keys that its section knows."""
+    """`; did you mean …?` for an unknown key, from the keys that its section knows."""
     section: Any = kind
     for part in location[:-1]:
         section = _section_of(_annotations_of(section)[str(part)])
-    known = list(_annotations_of(section))
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    return did_you_mean(str(location[-1]), list(_annotations_of(section)))
 
 
 def _annotations_of(section: Any) -> dict[str, Any]:

@@ -1,4 +1,7 @@
-"""Text from strangers on its way to people."""
+"""Text from strangers on its way to people, and what they may have meant."""
+
+import difflib
+from collections.abc import Sequence
 
 
 def printable(text: str) -> str:
@@ -8,3 +11,13 @@ def printable(text: str) -> str:
     'a\\x1b[31m\\u202eb'
     """
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+
+
+def did_you_mean(written: str, known: Sequence[str]) -> str:
+    """What to add to a sentence about a word that is not known.
+
+    >>> did_you_mean("adress", ["address", "model"]), did_you_mean("x", ["address", "model"])
+    ('; did you mean address?', '; known are address, model')
+    """
+    close = difflib.get_close_matches(written, known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hs.errors import AuditError, Interrupted
-from hs.text import printable
+from hs.text import did_you_mean, printable
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,9 @@ def _no_such_command(arguments: list[str]) -> int:
         print(_overview(family))
         return 0
     wanted = " ".join(arguments[: 2 if family else 1])
-    overview = _overview(family or COMMANDS)
-    print(f"hs-audit: there is no command {printable(repr(wanted))}\n\n{overview}", file=sys.stderr)
+    close = did_you_mean(wanted, list(COMMANDS)).partition("; known are")[0]  # what there is stands below
+    sentence = f"hs-audit: there is no command {printable(repr(wanted))}{close}"
+    print(f"{sentence}\n\n{_overview(family or COMMANDS)}", file=sys.stderr)
     return 2
 
 
@@ -86,7 +87,8 @@ def _run(name: str, arguments: list[str]) -> int:
     module.add_arguments(parser)
     parsed, rest = parser.parse_known_args(arguments)
     if rest and not command.passes_flags_on:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        flags = [flag for action in parser._actions for flag in action.option_strings if flag.startswith("--")]
+        parser.error(f"there is no argument {rest[0]}{did_you_mean(rest[0].partition('=')[0], flags)}")
     if command.passes_flags_on:
         parsed.beam_flags = rest
     try:

@@ -7,6 +7,7 @@ from hs.ranking import budget_rows
 from hs_audit.cli import main
 from model.experiments.plan import load_experiments
 from pipeline.config import load_config
+from pipeline.job.engine import beam_options
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 
@@ -36,6 +37,12 @@ def test_the_configurations_to_start_from_are_valid_and_printed(name, capsys):
             "foreign_model: {input: x, output: y, height: 2, width: 2, classes: c.txt}",
             "verdict.thresholds must be given",
         ),
+        ("time_zone: UTC\noutput: a\noutput: b", "line 3: output stands there twice"),
+        ("server:\n  model: hs\n  model: goods", "line 3: server.model stands there twice"),
+        ("keep: [a]\nserver:\n  batch_size: 0\nouput: audits", "line 3: server.batch_size: Input should be greater"),
+        ("keep: [a]\nserver:\n  batch_size: 0\nouput: audits", "line 4: unknown key ouput; did you mean output?"),
+        ("columns: {image: photo}", "line 1: unknown key columns.image; did you mean images?"),
+        ("keep: [a, [b]]", "keep.1: Input should be a valid string"),
         ("[1, 2]", "must be a mapping"),
         ("a: [", "is not YAML"),
     ],
@@ -78,6 +85,8 @@ def test_a_budget_is_a_number_or_a_share_rounded_up(budget, rows, expected):
         ([], 0, "usage: hs-audit COMMAND"),
         (["--help"], 0, "usage: hs-audit COMMAND"),
         (["audit"], 2, "there is no command 'audit'"),
+        (["trian", "--cases=x"], 2, "there is no command 'trian'; did you mean train?"),
+        (["check", "achive", "x"], 2, "there is no command 'check achive'; did you mean check archive?"),
         (["config", "weekly"], 2, "there is no configuration 'weekly'; there are local, nightly"),
     ],
 )
@@ -86,3 +95,25 @@ def test_the_command_line_says_what_there_is(capsys, arguments, code, said):
 
     printed = capsys.readouterr()
     assert said in printed.out + printed.err
+
+
+def test_a_mistyped_flag_is_told_with_the_nearest_one(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["score", "RUN", "--truth=x", "--wroklist=y"])
+
+    assert stopped.value.code == 2
+    assert "there is no argument --wroklist=y; did you mean --worklist?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flag", "said"),
+    [
+        ("--runner=FlinkRuner", "there is no runner 'FlinkRuner'; did you mean FlinkRunner?"),
+        ("--runer=FlinkRunner", "knows the flag --runer=FlinkRunner; did you mean --runner?"),
+    ],
+)
+def test_a_mistyped_engine_is_told_before_the_night(flag, said):
+    with pytest.raises(UsageError) as refused:
+        beam_options({}, [flag])
+
+    assert said in str(refused.value)

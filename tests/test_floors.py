@@ -15,7 +15,7 @@ FLOORS = ("hs", "serving", "model", "pipeline", "hs_audit")
 MAY_IMPORT = {
     "hs": "numpy",
     "hs.html": "jinja2 markupsafe",
-    "hs.settings": "pydantic yaml",
+    "hs.settings": "pydantic pydantic_core yaml",
     "hs.pictures": "numpy PIL",
     "hs.pictures.columns": "numpy pyarrow",
     "serving": "hs numpy grpc google",

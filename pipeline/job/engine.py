@@ -4,9 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 
 from hs.errors import UsageError
+from hs.text import did_you_mean
+
+_RUNNERS = StandardOptions.KNOWN_RUNNER_NAMES
 
 
 def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> PipelineOptions:
@@ -15,7 +18,7 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
     `DirectRunner` becomes `FnApiRunner`, the engine inside it: by itself it first tries to download another one.
 
     Raises:
-        UsageError: if Beam knows no such flag.
+        UsageError: if Beam knows no such flag or runner.
     """
     written = [flag for key, value in configured.items() for flag in _flags_of(key, value)] + list(flags)
     parser = beam.options.pipeline_options._BeamArgumentParser(allow_abbrev=False, exit_on_error=False)
@@ -23,11 +26,15 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
         section._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(written)
     if unknown:
-        raise UsageError(f"neither hs-audit nor Beam knows the flag {unknown[0]}")
+        known = [flag for action in parser._actions for flag in action.option_strings]
+        close = did_you_mean(unknown[0].partition("=")[0], known).partition("; known are")[0]  # Beam has hundreds
+        raise UsageError(f"neither hs-audit nor Beam knows the flag {unknown[0]}{close}")
     options = PipelineOptions(written)
     runner = options.get_all_options()["runner"]
     if runner in (None, "DirectRunner", "direct"):
-        options = PipelineOptions([*written, "--runner=FnApiRunner"])
+        return PipelineOptions([*written, "--runner=FnApiRunner"])
+    if "." not in runner and runner.lower() not in {name.lower() for name in _RUNNERS}:
+        raise UsageError(f"there is no runner {runner!r}{did_you_mean(runner, _RUNNERS)}")
     return options
 
 
