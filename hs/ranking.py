@@ -1,9 +1,13 @@
-"""Which findings make the worklist."""
+"""Which findings make the worklist, in which order, and which of them are one case."""
 
+import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
+
+from hs.verdicts import Reason
 
 
 class By(StrEnum):
@@ -65,3 +69,66 @@ def budget_rows(budget: str, rows: int) -> int:
     if match[2]:
         return min(int(match[2]), rows)
     return min(rows, -int(-float(match[1]) * rows // 100))
+
+
+class Place(NamedTuple):
+    """Where a finding stands.
+
+    Attributes:
+        tier: the lowest first.
+        score: within the tier, the highest first.
+    """
+
+    tier: int
+    score: float
+
+
+def place(
+    mismatch: bool, reason: str, risk: float | None, best_probability: float | None, revenue: float | None
+) -> Place | None:
+    """Those with a known stake first, then those that differ, then the lane of unknown codes, then the rest.
+
+    >>> place(True, "differs", 0.9, 0.8, None), place(False, "sure_of_others", None, 0.95, None)
+    (Place(tier=1, score=0.9), Place(tier=2, score=0.95))
+    >>> place(False, "no_picture", None, None, None) is None
+    True
+
+    Args:
+        mismatch: whether the finding differs.
+        reason: of the finding.
+        risk: probability that the declared code is wrong; None where nothing can be judged.
+        best_probability: of the first recommended code; None without one.
+        revenue: at stake, where that ranks the findings; None where it does not, or is unknown.
+
+    Returns:
+        None for what cannot be judged: it is opened only where it is drawn at random.
+    """
+    if revenue is not None:
+        return Place(0, revenue)
+    if mismatch:
+        return Place(1, risk or 0.0)
+    if reason == Reason.SURE_OF_OTHERS:
+        return Place(2, best_probability or 0.0)
+    return None if risk is None else Place(3, risk)
+
+
+def draw_number(seed: int, file: str, row_group: int, row: int) -> int:
+    """A number from 0 to 2**64 - 1 for a row of the archive; the rows with the lowest ones are drawn.
+
+    It is a hash, so the draw does not depend on the order in which rows are read.
+    """
+    key = f"{file}\0{row_group}\0{row}".encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little")
+
+
+def case_numbers(lines: Iterable[tuple[object, str | None, str | None]]) -> list[int]:
+    """The case that each line of a worklist belongs to: the rank of its first line.
+
+    >>> case_numbers([("A", "080810", "080830"), (None, "080810", "080830"), ("A", "080810", "080830")])
+    [1, 2, 1]
+
+    Args:
+        lines: importer, declared and first recommended code, best first; a line of which one is None is a case alone.
+    """
+    first: dict[tuple[object, ...], int] = {}
+    return [rank if None in line else first.setdefault(line, rank) for rank, line in enumerate(lines, start=1)]

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from hs.codes import LEVELS
-
 
 @dataclass(frozen=True)
 class Stake:
@@ -64,8 +62,10 @@ def rate_of(code: str, rates: Mapping[str, float]) -> float | None:
     >>> rate_of("0808100000", {"0808": 25.0, "080810": 45.0}), rate_of("0809", {"0808": 25.0})
     (45.0, None)
     """
-    prefixes = (code[:level] for level in reversed(LEVELS) if len(code) >= level)
-    return next((rates[prefix] for prefix in prefixes if prefix in rates), None)
+    for level in range(len(code), 0, -2):
+        if code[:level] in rates:
+            return rates[code[:level]]
+    return None
 
 
 def number(written: object) -> float | None:

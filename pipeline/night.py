@@ -21,8 +21,9 @@ from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger, draw_up
 from pipeline.findings.schema import FIELD_NAMES
+from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import number_parts, write_dead_letters
-from pipeline.findings.worklist import require_columns, select, write_worklist
+from pipeline.findings.worklist import require_columns, select
 from pipeline.job.classify import Classify
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable

@@ -31,7 +31,8 @@ from pipeline.archive.inputs import find_inputs
 from pipeline.archive.row_groups import read_row_group
 from pipeline.config import Config
 from pipeline.findings.ledger import draw_up
-from pipeline.findings.worklist import select, write_worklist
+from pipeline.findings.sheet import write_worklist
+from pipeline.findings.worklist import select
 from pipeline.job.judge import FindingsTable
 from pipeline.runs.manifest import Attempt, manifest
 from pipeline.values import Classified, DeadLetter, Declarations

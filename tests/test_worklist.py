@@ -11,7 +11,8 @@ import pytest
 
 from hs.ranking import By, Selection
 from hs_audit.cli import main
-from pipeline.findings.worklist import select, to_csv
+from pipeline.findings.sheet import to_csv
+from pipeline.findings.worklist import select
 from tests.findings import finding, written
 
 

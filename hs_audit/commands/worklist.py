@@ -12,7 +12,8 @@ from rich.console import Console
 from hs.errors import UsageError
 from hs.ranking import By, Selection
 from hs.tables import read_rates
-from pipeline.findings.worklist import require_columns, select, write_worklist
+from pipeline.findings.sheet import write_worklist
+from pipeline.findings.worklist import require_columns, select
 from pipeline.runs.published import findings_of, outside, read_manifest
 
 

@@ -1,16 +1,16 @@
 """The worklist: the findings that officers should open, exactly as many as they can.
 
+    findings ──► ranked (hs.ranking: place, draw number) ──► per office or for all: the best and the drawn ──► worklist
+
 Ranked by risk, those that differ come first, then those whose pictures are surely of other goods while the classifier
 does not know the declared code, then the rest; equal ones stand in the order of the archive. Ranked by revenue, those
 with a known stake come first. What cannot be judged is opened only where it is drawn at random: a seeded share of the
 budget is drawn evenly from the whole night, so that its hit rate is that of the night.
 """
 
-import csv
-import hashlib
-import io
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,27 +19,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hs.errors import UsageError
-from hs.ranking import By, Selection
-from hs.revenue import number, stake
-from hs.verdicts import Reason
+from hs.ranking import By, Place, Selection, case_numbers, draw_number, place
+from hs.revenue import Stake, number, stake
+from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
 from pipeline.findings.schema import FIELD_NAMES
 
 RANDOM = "random"
-_SOURCE_ROW = ("source_file", "source_row_group", "source_row")
-_ORDER = [("tier", "ascending"), ("score", "descending"), *((name, "ascending") for name in _SOURCE_ROW)]
-_DRAW = [("draw", "ascending")]
-_COLUMNS = (
-    "declaration_id",
-    "item_no",
-    "declared_hs_code",
-    "declared_hs_code_normalized",
-    "code_repair",
-    "verdict",
-    "reason",
-    "differs_at",
-    "risk",
-)
-_ADDED = pa.schema(
+ADDED = pa.schema(
     [
         pa.field("case", pa.int64()),
         pa.field("chosen_by", pa.string()),
@@ -47,9 +33,40 @@ _ADDED = pa.schema(
         pa.field("revenue", pa.float64()),
     ]
 )
-NOT_KEPT = FIELD_NAMES | set(_ADDED.names)
-_NO_PLACE = 9
+NOT_KEPT = FIELD_NAMES | set(ADDED.names)
+_ORDER = [("tier", "ascending"), ("score", "descending"), *((name, "ascending") for name in SOURCE_ROW)]
+_DRAW = [("draw", "ascending")]
+_RANKED_BY = (
+    "reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations", "value", "duty_rate", *SOURCE_ROW,
+)  # fmt: skip
 _BATCH_ROWS = 1024  # a finding is some kilobytes of Python objects
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A line of the worklist.
+
+    Attributes:
+        finding: the finding.
+        case: rank of the first line of its case.
+        chosen_by: `risk`, `revenue` or `random`.
+        duty_difference: rate of the recommended code less that of the declared one, in percentage points, or None.
+        revenue: at stake, or None.
+    """
+
+    finding: Finding
+    case: int
+    chosen_by: str
+    duty_difference: float | None
+    revenue: float | None
+
+
+def chosen_in(worklist: pa.Table) -> Iterator[Chosen]:
+    """The lines of a worklist, best first."""
+    for batch in worklist.to_batches(max_chunksize=_BATCH_ROWS):
+        for row in rows_of(batch):
+            added = {name: row.pop(name, None) for name in ADDED.names}
+            yield Chosen(Finding.from_row(row), **added)
 
 
 def require_columns(selection: Selection, names: Sequence[str]) -> None:
@@ -65,9 +82,7 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
 
 
 def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
-    """The worklist, best first: all columns of the findings, and `case`, `chosen_by`, `duty_difference`, `revenue`.
-
-    Lines of one importer with one declared and one recommended code are one case, numbered by the rank of its first.
+    """The worklist, best first: all columns of the findings, and those of `ADDED`.
 
     Args:
         parts: files of findings; one batch at a time is in memory, and as many rows as the budget has.
@@ -75,22 +90,105 @@ def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
     """
     parts = list(parts)
     schema = pq.read_schema(parts[0])
-    offices = _rows_by_office(parts, selection.per_office)
-    budgets = {office: selection.rows(of) for office, of in offices.items()}
-    best = {office: _First(budget, _ORDER) for office, budget in budgets.items()}
-    drawn = {office: _First(selection.drawn(of), _DRAW) for office, of in offices.items()}
+    rows_by_office = _rows_by_office(parts, selection.per_office)
+    if not rows_by_office.total():
+        return pa.schema([*schema, *ADDED]).empty_table()
+    offices = {name: _Office(selection, rows) for name, rows in rows_by_office.items()}
     for part in parts:
         for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
-            for office, rows in _by_office(_ranked(batch, selection), selection.per_office):
-                best[office].add(rows.filter(pc.less(rows["tier"], _NO_PLACE)))
-                drawn[office].add(rows)
-    if not sum(offices.values()):
-        return pa.schema([*schema, *_ADDED]).empty_table()
-    chosen = [_together(best[name].rows(), drawn[name].rows(), budgets[name], selection.by) for name in offices]
-    table = pa.concat_tables(chosen)
+            for name, rows in _by_office(_ranked(batch, selection), selection.per_office):
+                offices[name].add(rows)
+    table = pa.concat_tables(office.chosen() for office in offices.values())
     table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
-    table = table.append_column(_ADDED.field("case"), pa.array(_cases(table), pa.int64()))
-    return table.select([*schema.names, *_ADDED.names])
+    table = table.append_column(ADDED.field("case"), pa.array(_cases(table), pa.int64()))
+    return table.select([*schema.names, *ADDED.names])
+
+
+def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[Any]:
+    if not per_office:
+        return Counter({None: sum(pq.read_metadata(part).num_rows for part in parts)})
+    rows: Counter[Any] = Counter()
+    for part in parts:
+        rows.update(row["office"] for row in rows_of(pq.read_table(part, columns=["office"])))
+    return rows
+
+
+def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[Any, pa.Table]]:
+    if not per_office:
+        return [(None, rows)]
+    members = defaultdict(list)
+    for index, row in enumerate(rows_of(rows.select(["office"]))):
+        members[row["office"]].append(index)
+    return [(office, rows.take(pa.array(mine))) for office, mine in members.items()]
+
+
+def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
+    """The findings with their place, what is at stake, and the number by which they are drawn.
+
+    Rows stay dictionaries here: a `Finding` for each of 100,000 would cost four times what ranking them does.
+    """
+    rows = rows_of(batch.select([name for name in _RANKED_BY if name in batch.schema.names]))
+    stakes = [_stake(row, selection.rates) for row in rows]
+    places = [_place(row, at_stake, selection.by) for row, at_stake in zip(rows, stakes, strict=True)]
+    seed = selection.seed if selection.random_share else None
+    draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
+    added = {
+        "tier": pa.array([place and place.tier for place in places], pa.int8()),
+        "score": pa.array([place and place.score for place in places], pa.float64()),
+        "draw": pa.array(draws, pa.uint64()),
+        "duty_difference": pa.array([at_stake and at_stake.duty_difference for at_stake in stakes], pa.float64()),
+        "revenue": pa.array([at_stake and at_stake.revenue for at_stake in stakes], pa.float64()),
+    }
+    table = pa.Table.from_batches([batch])
+    for name, values in added.items():
+        table = table.append_column(name, values)
+    return table
+
+
+def _stake(row: Mapping[str, Any], rates: Mapping[str, float]) -> Stake | None:
+    recommended = [best["hs_code"] for best in row["recommendations"]]
+    value, declared_rate = number(row.get("value")), number(row.get("duty_rate"))
+    return stake(row["risk"], value, row["declared_hs_code_normalized"], declared_rate, recommended, rates)
+
+
+def _place(row: Mapping[str, Any], at_stake: Stake | None, by: By) -> Place | None:
+    revenue = at_stake.revenue if at_stake and by is By.REVENUE else None
+    return place(row["mismatch"], row["reason"], row["risk"], _best(row).get("probability"), revenue)
+
+
+class _Office:
+    """What one office is to open, or all of them together: its best findings, and those that are drawn.
+
+    Args:
+        selection: which.
+        rows: how many findings it has.
+    """
+
+    def __init__(self, selection: Selection, rows: int) -> None:
+        self._by, self._budget = selection.by, selection.rows(rows)
+        self._best = _First(self._budget, _ORDER)
+        self._drawn = _First(selection.drawn(rows), _DRAW)
+
+    def add(self, ranked: pa.Table) -> None:
+        """Considers these, too."""
+        self._best.add(ranked.filter(ranked["tier"].is_valid()))
+        self._drawn.add(ranked)
+
+    def chosen(self) -> pa.Table:
+        """The drawn ones, and of the best ones as many others as the budget still has."""
+        best, drawn = self._best.rows(), self._drawn.rows()
+        taken = set(_source_rows(drawn))
+        others = [row for row, source in enumerate(_source_rows(best)) if source not in taken]
+        ranked = best.take(pa.array(others[: self._budget - drawn.num_rows], pa.int64()))
+        return pa.concat_tables([_marked(ranked, self._by.value), _marked(drawn, RANDOM)])
+
+
+def _source_rows(table: pa.Table) -> list[SourceRow]:
+    return [SourceRow(*row.values()) for row in rows_of(table.select(list(SOURCE_ROW)))]
+
+
+def _marked(rows: pa.Table, chosen_by: str) -> pa.Table:
+    return rows.append_column(ADDED.field("chosen_by"), pa.repeat(chosen_by, rows.num_rows))
 
 
 class _First:
@@ -120,131 +218,13 @@ class _First:
         return merged.take(pc.sort_indices(merged, sort_keys=self._order)[: self._most])
 
 
-def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[str | None]:
-    if not per_office:
-        return Counter({None: sum(pq.read_metadata(part).num_rows for part in parts)})
-    rows: Counter[str | None] = Counter()
-    for part in parts:
-        rows.update(pq.read_table(part, columns=["office"]).column("office").to_pylist())
-    return rows
-
-
-def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[str | None, pa.Table]]:
-    if not per_office:
-        return [(None, rows)]
-    offices = rows["office"].unique().to_pylist()
-    here = {
-        office: pc.is_null(rows["office"]) if office is None else pc.equal(rows["office"], office) for office in offices
-    }
-    return [(office, rows.filter(mask)) for office, mask in here.items()]
-
-
-def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
-    """The findings with their place: tier, score within it, stake, and the number by which they are drawn."""
-    names = [name for name in ("reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations",
-                               "value", "duty_rate", *_SOURCE_ROW) if name in batch.schema.names]  # fmt: skip
-    tiers, scores, differences, revenues, draws = [], [], [], [], []
-    for finding in batch.select(names).to_pylist():
-        recommended = [entry["hs_code"] for entry in finding["recommendations"]]
-        at_stake = stake(
-            finding["risk"],
-            number(finding.get("value")),
-            finding["declared_hs_code_normalized"],
-            number(finding.get("duty_rate")),
-            recommended,
-            selection.rates,
-        )
-        revenue = at_stake.revenue if at_stake else None
-        tier, score = _place(finding, revenue if selection.by is By.REVENUE else None)
-        tiers.append(tier)
-        scores.append(score)
-        differences.append(at_stake.duty_difference if at_stake else None)
-        revenues.append(revenue)
-        draws.append(_draw(selection.seed, finding) if selection.random_share else 0)
-    added = {"tier": pa.array(tiers, pa.int8()), "score": pa.array(scores, pa.float64()),
-             "duty_difference": pa.array(differences, pa.float64()), "revenue": pa.array(revenues, pa.float64()),
-             "draw": pa.array(draws, pa.uint64())}  # fmt: skip
-    table = pa.Table.from_batches([batch])
-    for name, values in added.items():
-        table = table.append_column(name, values)
-    return table
-
-
-def _place(finding: dict[str, Any], revenue: float | None) -> tuple[int, float]:
-    if revenue is not None:
-        return 0, revenue
-    if finding["mismatch"]:
-        return 1, finding["risk"]
-    if finding["reason"] == Reason.SURE_OF_OTHERS:
-        return 2, finding["recommendations"][0]["probability"]
-    return (_NO_PLACE, 0.0) if finding["risk"] is None else (3, finding["risk"])
-
-
-def _draw(seed: int, finding: dict[str, Any]) -> int:
-    key = "\0".join(str(finding[name]) for name in _SOURCE_ROW)
-    return int.from_bytes(
-        hashlib.blake2b(key.encode(), digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little"
-    )
-
-
-def _together(best: pa.Table, drawn: pa.Table, budget: int, by: By) -> pa.Table:
-    """The drawn ones, and of the best ones as many others as the budget still has."""
-    taken = set(_source_rows(drawn))
-    others = [row for row, source in enumerate(_source_rows(best)) if source not in taken]
-    ranked = best.take(pa.array(others[: budget - drawn.num_rows], pa.int64()))
-    return pa.concat_tables(
-        part.append_column("chosen_by", pa.array([why] * part.num_rows, pa.string()))
-        for part, why in ((ranked, by.value), (drawn, RANDOM))
-    )
-
-
-def _source_rows(table: pa.Table) -> list[tuple[Any, ...]]:
-    return list(zip(*(table[name].to_pylist() for name in _SOURCE_ROW), strict=True))
-
-
 def _cases(table: pa.Table) -> list[int]:
-    first: dict[tuple[Any, ...], int] = {}
-    importers = table["importer"].to_pylist() if "importer" in table.column_names else [None] * table.num_rows
-    declared = table["declared_hs_code_normalized"].to_pylist()
-    cases = []
-    for rank, (importer, code, recommended) in enumerate(
-        zip(importers, declared, table["recommendations"].to_pylist(), strict=True), start=1
-    ):
-        best = recommended[0]["hs_code"] if recommended else None
-        known = importer is not None and code is not None and best is not None
-        cases.append(first.setdefault((importer, code, best), rank) if known else rank)
-    return cases
+    needed = ("importer", "declared_hs_code_normalized", "recommendations")
+    rows = rows_of(table.select([name for name in needed if name in table.column_names]))
+    return case_numbers(
+        (row.get("importer"), row["declared_hs_code_normalized"], _best(row).get("hs_code")) for row in rows
+    )
 
 
-def write_worklist(worklist: pa.Table, folder: Path) -> None:
-    """Writes worklist.csv and worklist.parquet."""
-    (folder / "worklist.csv").write_text(to_csv(worklist), encoding="utf-8")
-    pq.write_table(worklist, folder / "worklist.parquet")
-
-
-def to_csv(worklist: pa.Table) -> str:
-    """The worklist as CSV with a header; cells that a spreadsheet would run as formulas are neutralised."""
-    kept = [name for name in worklist.column_names if name not in NOT_KEPT]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    recommended = ("recommended_hs_code", "recommended_probability", "recommended_description")
-    writer.writerow(("rank", *_ADDED.names, *_COLUMNS, *recommended, *kept, *_SOURCE_ROW, "run_id"))
-    for rank, finding in enumerate(worklist.to_pylist(), start=1):
-        best: dict[str, Any] = next(iter(finding["recommendations"]), {})
-        cells = (
-            rank,
-            *(finding[name] for name in (*_ADDED.names, *_COLUMNS)),
-            *(best.get(name) for name in ("hs_code", "probability", "description")),
-            *(finding[name] for name in (*kept, *_SOURCE_ROW, "run_id")),
-        )
-        writer.writerow([neutralised(cell) for cell in cells])
-    return out.getvalue()
-
-
-def neutralised(cell: object) -> object:
-    """Text that begins as a formula gets an apostrophe in front (OWASP, 'CSV Injection').
-
-    >>> neutralised("=1+1"), neutralised("0808.10"), neutralised(-5)
-    ("'=1+1", '0808.10', -5)
-    """
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") and cell.strip() else cell
+def _best(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    return next(iter(row["recommendations"]), {})

@@ -1,0 +1,159 @@
+"""A finding as people read it one by one: typed, whatever schema version its run was published with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import date
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from hs.codes import LEVELS, HSCode
+from hs.verdicts import Reason, Verdict
+from pipeline.findings.schema import FIELD_NAMES, FIELDS
+
+SOURCE_ROW = ("source_file", "source_row_group", "source_row")
+_ALWAYS_THERE = tuple(field.name for field in FIELDS if not field.nullable)
+
+
+class SourceRow(NamedTuple):
+    """Where a declaration stands in the archive; the key of its finding.
+
+    Attributes:
+        file: absolute path.
+        row_group: of the file.
+        row: counted from the start of the row group.
+    """
+
+    file: str
+    row_group: int
+    row: int
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """A code that the pictures speak for, and what it stands for in the nomenclature."""
+
+    hs_code: HSCode
+    probability: float
+    description: str | None
+
+
+@dataclass(frozen=True)
+class PictureRecord:
+    """What became of a picture.
+
+    Attributes:
+        sha256: of its bytes, hex.
+        status: `ok`, why it could not be read, or `not_scored`.
+        detail: for people, such as what a thing that is no picture is.
+        weight: share of what the pictures say together; None for one that did not count.
+    """
+
+    sha256: str
+    status: str
+    detail: str | None
+    weight: float | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the audit says of one declaration; the names are those of the columns where nothing else is said.
+
+    Attributes:
+        source: where the declaration stands.
+        declared_hs_code: as written.
+        declared: as read.
+        declared_probabilities: level → summed probability of the declared code, for each level that was judged.
+        kept: the passed-through columns.
+    """
+
+    run_id: str
+    run_date: date
+    declaration_id: str | None
+    item_no: int | None
+    source: SourceRow
+    declared_hs_code: str | None
+    declared: HSCode | None
+    code_repair: str | None
+    verdict: Verdict
+    reason: Reason
+    differs_at: int | None
+    recommendations: tuple[Recommendation, ...]
+    declared_probabilities: Mapping[int, float]
+    risk: float | None
+    images_total: int
+    images_used: int
+    disagreement: float | None
+    novelty: float | None
+    pictures: tuple[PictureRecord, ...]
+    model_name: str
+    model_version: int
+    kept: Mapping[str, object]
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether the declared code looks wrong."""
+        return self.verdict is Verdict.DIFFERS
+
+    @property
+    def recommended(self) -> list[HSCode]:
+        """The codes that the pictures speak for, best first."""
+        return [best.hs_code for best in self.recommendations]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> "Finding":
+        """A row of findings, typed; a column that its schema version did not have yet is None.
+
+        Raises:
+            ValueError: if a column that every version has is missing, or a value is none of ours.
+        """
+        missing = [name for name in _ALWAYS_THERE if name not in row]
+        if missing:
+            raise ValueError(f"no findings: they have no column {', '.join(missing)}")
+        as_they_stand: dict[str, Any] = {name: row.get(name) for name in _AS_THEY_STAND}
+        declared = row.get("declared_hs_code_normalized")
+        return cls(
+            **as_they_stand,
+            source=SourceRow(*(row[name] for name in SOURCE_ROW)),
+            declared=HSCode(declared) if declared else None,
+            verdict=Verdict(row["verdict"]),
+            reason=Reason(row["reason"]),
+            recommendations=tuple(_recommendation(best) for best in row["recommendations"]),
+            declared_probabilities=_judged_levels(row),
+            pictures=tuple(_picture(picture) for picture in row["pictures"]),
+            kept={name: value for name, value in row.items() if name not in FIELD_NAMES},
+        )
+
+
+_AS_THEY_STAND = tuple(
+    field.name
+    for field in fields(Finding)
+    if field.name in FIELD_NAMES - {"verdict", "reason", "recommendations", "pictures"}
+)
+
+
+def findings_in(table: pa.Table | pa.RecordBatch) -> list[Finding]:
+    """The findings of a table of them.
+
+    Raises:
+        ValueError: if it holds something else.
+    """
+    return [Finding.from_row(row) for row in rows_of(table)]
+
+
+def rows_of(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
+    """The rows as Python values; the one place where they become that."""
+    return table.to_pylist()
+
+
+def _recommendation(written: Mapping[str, Any]) -> Recommendation:
+    return Recommendation(HSCode(written["hs_code"]), written["probability"], written.get("description"))
+
+
+def _picture(written: Mapping[str, Any]) -> PictureRecord:
+    return PictureRecord(written["sha256"], written["status"], written.get("detail"), written.get("weight"))
+
+
+def _judged_levels(row: Mapping[str, Any]) -> dict[int, float]:
+    probabilities = {level: row.get(f"declared_probability_{level}") for level in LEVELS}
+    return {level: probability for level, probability in probabilities.items() if probability is not None}
