@@ -5,8 +5,6 @@ import re
 import jinja2
 from markupsafe import Markup
 
-from hs.codes import HSCode
-
 _MOST_CHARACTERS = 120
 
 # Controls, and what is invisible or turns the direction of writing: U+202E shows 0180 as 0810.
@@ -78,7 +76,6 @@ def template(package: str, name: str) -> jinja2.Template:
     )
     environment.filters |= {
         "chance": chance,
-        "code": lambda digits: str(HSCode(digits)),
         "counted": counted,
         "percent": percent,
         "shortened": shortened,

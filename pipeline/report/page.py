@@ -6,7 +6,7 @@
 Every text may come from a hostile archive: `hs.html` escapes it, cuts it where it is long, and shows what hides in it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,8 +21,9 @@ from hs.pictures.decoding import PictureStatus
 from hs.ranking import By
 from hs.verdicts import VERDICT_OF, Reason, Verdict
 from hs.words import explain, file_words, level_name, picture_words, repair_words, verdict_words
-from pipeline.findings.worklist import NOT_KEPT, RANDOM
-from pipeline.report.thumbnails import Finding, Thumbnail, pictures_of, position_of
+from pipeline.findings.finding import Finding, Recommendation
+from pipeline.findings.worklist import RANDOM, Chosen, chosen_in
+from pipeline.report.thumbnails import Thumbnail, pictures_of
 
 _MOST_RECOMMENDATIONS = 3
 
@@ -37,8 +38,8 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
         images: the archive's name of the column with the pictures.
         most: how many findings the page shows.
     """
-    findings = worklist.slice(0, most).to_pylist()
-    shown = pictures_of(findings, manifest, images)
+    first = list(chosen_in(worklist.slice(0, most)))
+    shown = pictures_of((chosen.finding for chosen in first), manifest, images)
     chosen_by = worklist["chosen_by"].to_pylist()
     page = template("pipeline.report", "report.html").render(
         manifest=manifest,
@@ -50,7 +51,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
         worklist_rows=worklist.num_rows,
         by_revenue=By.REVENUE.value in chosen_by,
         drawn=chosen_by.count(RANDOM),
-        entries=[_entry(rank, finding, shown[position_of(finding)]) for rank, finding in enumerate(findings, start=1)],
+        entries=[_entry(rank, chosen, shown[chosen.finding.source]) for rank, chosen in enumerate(first, start=1)],
     )
     path.write_text(page, encoding="utf-8")
 
@@ -162,7 +163,8 @@ class Entry:
 
     Attributes:
         rank: in the worklist, from 1.
-        finding: the row.
+        drawn: whether it was drawn at random.
+        finding: what the audit says.
         verdict: in words.
         why: in words.
         declared: the declared code as read, as the digits that agree and those from which on it differs.
@@ -174,6 +176,7 @@ class Entry:
     """
 
     rank: int
+    drawn: bool
     finding: Finding
     verdict: str
     why: str
@@ -185,25 +188,25 @@ class Entry:
     pictures: list[Thumbnail]
 
     @property
-    def recommendations(self) -> list[dict[str, Any]]:
+    def recommendations(self) -> Sequence[Recommendation]:
         """The best three."""
-        return self.finding["recommendations"][:_MOST_RECOMMENDATIONS]
+        return self.finding.recommendations[:_MOST_RECOMMENDATIONS]
 
 
-def _entry(rank: int, finding: Finding, pictures: list[Thumbnail]) -> Entry:
-    digits, differs_at = finding["declared_hs_code_normalized"], finding["differs_at"]
-    declared = HSCode(digits) if digits else None
-    recommended = [HSCode(best["hs_code"]) for best in finding["recommendations"]]
+def _entry(rank: int, chosen: Chosen, pictures: list[Thumbnail]) -> Entry:
+    finding = chosen.finding
+    declared, differs_at = finding.declared, finding.differs_at
     return Entry(
         rank,
+        chosen.chosen_by == RANDOM,
         finding,
-        verdict_words(Verdict(finding["verdict"])),
-        explain(Reason(finding["reason"]), declared, differs_at, recommended),
+        verdict_words(finding.verdict),
+        explain(finding.reason, declared, differs_at, finding.recommended),
         _parted(declared, differs_at) if declared else None,
         description(declared) if declared else None,
-        repair_words(finding["code_repair"]) if finding["code_repair"] else None,
+        repair_words(finding.code_repair) if finding.code_repair else None,
         list(_rungs(declared, finding)) if declared else [],
-        list(_kept(finding)),
+        [(_label(name), _text(value)) for name, value in finding.kept.items() if value is not None],
         pictures,
     )
 
@@ -222,16 +225,14 @@ def _parted(code: HSCode, differs_at: int | None) -> tuple[str, str]:
 
 
 def _rungs(declared: HSCode, finding: Finding) -> Iterator[Rung]:
-    for level in LEVELS:
-        code, probability = declared.at(level), finding[f"declared_probability_{level}"]
-        if code is not None and probability is not None:
-            yield Rung(level_name(level), code, probability, level >= (finding["differs_at"] or max(LEVELS) + 1))
+    differs_from = finding.differs_at or max(LEVELS) + 1
+    for level, probability in finding.declared_probabilities.items():
+        if (code := declared.at(level)) is not None:
+            yield Rung(level_name(level), code, probability, level >= differs_from)
 
 
-def _kept(finding: Finding) -> Iterator[tuple[str, str]]:
-    for name, value in finding.items():
-        if name not in NOT_KEPT and value is not None:
-            yield name.replace("_", " ").capitalize(), _text(value)
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _text(value: object) -> str:

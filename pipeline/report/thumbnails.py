@@ -4,7 +4,7 @@ import base64
 import hashlib
 import io
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,12 @@ from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, deco
 from hs.words import file_words, picture_words
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.archive.row_groups import read_pictures
+from pipeline.findings.finding import Finding, PictureRecord, SourceRow
 from pipeline.values import NOT_SCORED, ColumnNames, DeadLetter, RowGroup
 
 _MOST_PICTURES = 4
 _SIDE = 224  # of a thumbnail, pixels
 _QUALITY = 55
-
-Finding = dict[str, Any]
-Position = tuple[str, int, int]  # file, row group, row
 
 
 @dataclass(frozen=True)
@@ -43,28 +41,21 @@ class Thumbnail:
     height: int = 0
 
 
-def position_of(finding: Finding) -> Position:
-    """Where the declaration of a finding stands in the archive."""
-    return finding["source_file"], finding["source_row_group"], finding["source_row"]
-
-
-def pictures_of(findings: list[Finding], manifest: dict[str, Any], images: str) -> dict[Position, list[Thumbnail]]:
+def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: str) -> dict[SourceRow, list[Thumbnail]]:
     """The thumbnails of each finding, from the archive as it is now."""
-    by_file: dict[str, dict[int, dict[int, list[dict[str, Any]]]]] = defaultdict(lambda: defaultdict(dict))
+    by_row_group: dict[str, dict[int, dict[int, Finding]]] = defaultdict(lambda: defaultdict(dict))
     for finding in findings:
-        file, row_group, row = position_of(finding)
-        by_file[file][row_group][row] = finding["pictures"]
+        by_row_group[finding.source.file][finding.source.row_group][finding.source.row] = finding
     limits = _limits(manifest)
-    shown: dict[Position, list[Thumbnail]] = {}
-    for file, row_groups in by_file.items():
+    shown: dict[SourceRow, list[Thumbnail]] = {}
+    for file, row_groups in by_row_group.items():
         archive_file = _as_audited(file, manifest)
         for row_group, rows in row_groups.items():
-            for row, recorded in rows.items():
-                shown[file, row_group, row] = _without_archive(recorded, archive_file)
+            shown |= {finding.source: _without_archive(finding.pictures, archive_file) for finding in rows.values()}
             if isinstance(archive_file, ArchiveFile):
                 source = RowGroup(file, row_group, archive_file.row_groups[row_group])
                 for row, pictures in _reread(source, set(rows), images):
-                    shown[file, row_group, row] = _thumbnails(pictures, rows[row], limits)
+                    shown[rows[row].source] = _thumbnails(pictures, rows[row].pictures, limits)
     return shown
 
 
@@ -92,25 +83,25 @@ def _reread(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int
         return
 
 
-def _without_archive(recorded: list[dict[str, Any]], archive_file: ArchiveFile | str) -> list[Thumbnail]:
+def _without_archive(recorded: Sequence[PictureRecord], archive_file: ArchiveFile | str) -> list[Thumbnail]:
     """What stands in the place of pictures that the archive does not give any more."""
     why = archive_file if isinstance(archive_file, str) else f"The archive file {file_words('bad_page')}."
     return [
-        Thumbnail(why if picture["status"] == PictureStatus.OK else picture_words(picture["status"], picture["detail"]))
+        Thumbnail(why if picture.status == PictureStatus.OK else picture_words(picture.status, picture.detail))
         for picture in recorded[:_MOST_PICTURES]
     ]
 
 
-def _thumbnails(pictures: list[bytes], recorded: list[dict[str, Any]], limits: PictureLimits) -> list[Thumbnail]:
+def _thumbnails(pictures: list[bytes], recorded: Sequence[PictureRecord], limits: PictureLimits) -> list[Thumbnail]:
     found = dict(enumerate(pictures))
     return [_thumbnail(found.get(i, b""), record, limits) for i, record in enumerate(recorded[:_MOST_PICTURES])]
 
 
-def _thumbnail(data: bytes, recorded: dict[str, Any], limits: PictureLimits) -> Thumbnail:
-    words = picture_words(recorded["status"], recorded["detail"])
-    if recorded["status"] not in (PictureStatus.OK, NOT_SCORED):
+def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits) -> Thumbnail:
+    words = picture_words(recorded.status, recorded.detail)
+    if recorded.status not in (PictureStatus.OK, NOT_SCORED):
         return Thumbnail(words)
-    if hashlib.sha256(data).hexdigest() != recorded["sha256"]:
+    if hashlib.sha256(data).hexdigest() != recorded.sha256:
         return Thumbnail("The picture was changed after the run.")
     picture = decode(data, PictureSize(_SIDE, _SIDE), limits)
     if picture.pixels is None:

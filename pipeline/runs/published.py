@@ -1,21 +1,26 @@
 """A published run, as the commands that come after it read it."""
 
 import json
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hs.errors import UsageError
+from pipeline.findings.finding import Finding, findings_in
 from pipeline.findings.schema import SCHEMA_VERSION
+
+_BATCH_ROWS = 4096
 
 
 def read_manifest(run: Path) -> dict[str, Any]:
     """The manifest of a run.
 
     Raises:
-        UsageError: if the folder is no published run, or one of another schema.
+        UsageError: if the folder is no published run, or one of a schema that is newer than ours.
     """
     if not (run / "_SUCCESS").is_file():
         raise UsageError(f"{run} is no published run: it has no _SUCCESS; give a run_date=… folder")
@@ -23,8 +28,9 @@ def read_manifest(run: Path) -> dict[str, Any]:
         manifest = json.loads((run / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"{run / 'manifest.json'} cannot be read: {error}") from error
-    if not isinstance(manifest, dict) or manifest.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(f"{run / 'manifest.json'} is not of schema_version {SCHEMA_VERSION}")
+    version = manifest.get("schema_version") if isinstance(manifest, dict) else None
+    if version not in range(1, SCHEMA_VERSION + 1):
+        raise UsageError(f"{run / 'manifest.json'} is of schema_version {version}, expected 1 to {SCHEMA_VERSION}")
     return manifest
 
 
@@ -38,6 +44,25 @@ def findings_of(run: Path) -> list[Path]:
     if not parts:
         raise UsageError(f"{run} has no findings")
     return parts
+
+
+def read_findings(run: Path, declarations: Collection[str]) -> Iterator[Finding]:
+    """The findings of some declarations, in the order of the files; the others never become Python values.
+
+    Args:
+        run: a published run.
+        declarations: their ids.
+
+    Raises:
+        UsageError: if the findings cannot be read.
+    """
+    ids = pa.array(list(declarations), pa.string())
+    try:
+        for part in findings_of(run):
+            for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
+                yield from findings_in(batch.filter(pc.is_in(batch.column("declaration_id"), ids)))
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UsageError(f"the findings in {run} cannot be read: {error}") from error
 
 
 def outside(run: Path, output: Path) -> Path:
