@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipeline.findings.finding import Finding, findings_in
 from pipeline.findings.schema import FIELDS
 
 KEPT = [("office", pa.string()), ("importer", pa.string()), ("value", pa.float64()), ("duty_rate", pa.float64())]
@@ -29,3 +30,7 @@ def written(folder: Path, findings: list[dict], name: str = "part-00000.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(findings, SCHEMA), path)
     return path
+
+
+def read(*findings: dict) -> list[Finding]:
+    return findings_in(pa.Table.from_pylist(findings, SCHEMA))

@@ -87,10 +87,10 @@ def test_the_pages_of_the_archive_are_small_and_have_checksums(demo):
     assert all(page.has_checksum for page in pages)
 
 
-def test_the_truth_names_every_declaration_once(demo):
-    declared = [row["declaration_id"] for row in night(demo)]
+def test_the_truth_names_every_item_of_a_declaration_once(demo):
+    declared = [(row["declaration_id"], str(row["item_no"])) for row in night(demo)]
 
-    assert declared == list(truth(demo))
+    assert declared == [(line["declaration_id"], line["item_no"]) for line in truth(demo).values()]
     assert len(declared) == len(set(declared))
 
 

@@ -7,24 +7,29 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hs.codes import HSCode
 from hs.proportions import Rate
 from hs_audit.cli import main
 from pipeline.runs.score import score
-from tests.findings import SCHEMA, finding
+from pipeline.runs.truth import Item, Truth
+from tests.findings import SCHEMA, finding, read
+
+ITEMS = "declaration_id,item_no,kind,true_hs_code\n"
+WRONG, RIGHT = Truth("truth.csv, line 2", "wrong", HSCode("080830")), Truth("truth.csv, line 3", "right", None)
 
 
-def truth(**kinds: str) -> dict[str, dict[str, str]]:
-    return {name: {"declaration_id": name, "kind": kind, "true_hs_code": "080830"} for name, kind in kinds.items()}
+def truth(**kinds: str) -> dict[Item, Truth]:
+    return {(name, None): Truth("truth.csv", kind, HSCode("080830")) for name, kind in kinds.items()}
 
 
 def test_the_flag_is_counted_on_both_sides():
-    findings = [
+    findings = read(
         finding(0, 0.9, "differs"),
         finding(1, 0.8, "differs"),
         finding(2, 0.2),
         finding(3, 0.1),
         finding(4, None, "outside_scope"),
-    ]
+    )
 
     measured = score(findings, truth(D0="wrong", D1="right", D2="wrong", D3="right", D4="outside"), {}, set())
 
@@ -33,8 +38,41 @@ def test_the_flag_is_counted_on_both_sides():
     assert measured.top_1[6] == Rate(5, 5)
 
 
+def test_items_of_one_declaration_are_told_apart():
+    findings = read(
+        finding(0, 0.9, "differs"),
+        finding(1, 0.1, declaration_id="D0", item_no=2),
+        finding(2, 0.8, "differs"),
+    )
+    told = {("D0", 1): WRONG, ("D0", 2): RIGHT, ("D2", None): WRONG}  # D2 has one item alone
+
+    measured = score(findings, told, {}, set())
+
+    assert (measured.precision, measured.recall, measured.wrong) == (Rate(2, 2), Rate(2, 2), Rate(2, 3))
+
+
+def test_a_line_without_an_item_speaks_of_the_items_that_no_other_line_names():
+    findings = read(finding(0, 0.9, "differs"), finding(1, 0.1, declaration_id="D0", item_no=2))
+
+    measured = score(findings, {("D0", None): WRONG, ("D0", 2): RIGHT}, {}, set())
+
+    assert (measured.precision, measured.wrong) == (Rate(1, 1), Rate(1, 2))
+
+
+def test_a_row_that_stands_twice_in_the_night_is_counted_twice():
+    findings = read(finding(0, 0.9, "differs"), finding(1, 0.9, "differs", declaration_id="D0"))
+
+    assert score(findings, truth(D0="wrong"), {}, set()).precision == Rate(2, 2)
+
+
+def test_a_finding_without_an_item_is_named_by_its_declaration():
+    findings = read(finding(0, 0.9, "differs", item_no=None), finding(1, 0.9, declaration_id=None))
+
+    assert score(findings, truth(D0="wrong"), {}, set()).precision == Rate(1, 1)
+
+
 def test_a_budget_opens_exactly_so_many_by_risk():
-    findings = [finding(row, row / 100) for row in range(100)]
+    findings = read(*(finding(row, row / 100) for row in range(100)))
     wrong = {f"D{row}": "wrong" if row in (99, 96, 0) else "right" for row in range(100)}
 
     measured = score(findings, truth(**wrong), {}, set())
@@ -49,39 +87,37 @@ def test_a_budget_opens_exactly_so_many_by_risk():
 
 def test_revenue_is_the_duty_that_wrong_codes_move():
     rates = {"080810": 45.0, "080830": 25.0}
-    findings = [finding(row, 0.9 if row == 1 else 0.5, value=9000.0 if row == 0 else 1000.0) for row in range(100)]
+    rows = [finding(row, 0.9 if row == 1 else 0.5, value=9000.0 if row == 0 else 1000.0) for row in range(100)]
+    told = truth(**{f"D{row}": "wrong" if row < 2 else "right" for row in range(100)})
 
-    measured = score(
-        findings, truth(**{f"D{row}": "wrong" if row < 2 else "right" for row in range(100)}), rates, set()
-    )
+    measured = score(read(*rows), told, rates, set())
 
     assert measured.revenue_at_budget is not None
     assert measured.revenue_at_budget["1%"] == pytest.approx((0.1, 0.9))  # by risk D1 comes first, by revenue D0
 
 
-def test_risk_that_says_what_happens_has_no_error():
-    findings = [finding(row, 0.25) for row in range(8)]
+@pytest.mark.parametrize(("risk", "error"), [(0.25, 0.0), (0.5, 0.25), (None, None)])
+def test_risk_that_says_what_happens_has_no_error(risk, error):
+    findings = read(*(finding(row, risk) for row in range(8)))
     told = truth(**{f"D{row}": "wrong" if row < 2 else "right" for row in range(8)})
 
-    assert score(findings, told, {}, set()).risk_error == pytest.approx(0.0)
-    assert score([dict(each, risk=0.5) for each in findings], told, {}, set()).risk_error == pytest.approx(0.25)
-    assert score([dict(each, risk=None) for each in findings], told, {}, set()).risk_error is None
+    assert score(findings, told, {}, set()).risk_error == (None if error is None else pytest.approx(error))
 
 
 def test_what_was_drawn_at_random_is_counted_apart():
-    findings = [finding(row, 0.5) for row in range(10)]
+    findings = read(*(finding(row, 0.5) for row in range(10)))
     told = truth(D0="wrong", D1="right", D2="right", D3="wrong")
 
-    assert score(findings, told, {}, {"D0", "D1", "D9"}).drawn == Rate(1, 2)
+    assert score(findings, told, {}, {findings[row].source for row in (0, 1, 9)}).drawn == Rate(1, 2)
     assert score(findings, told, {}, set()).drawn is None
 
 
 def test_offices_and_chapters_are_counted_apart():
-    findings = [
+    findings = read(
         finding(0, 0.9, "differs"),
         finding(1, 0.9, "differs", office="Incheon"),
         finding(2, 0.1, office="Incheon"),
-    ]
+    )
 
     measured = score(findings, truth(D0="wrong", D1="right", D2="wrong"), {}, set())
 
@@ -94,9 +130,10 @@ def test_offices_and_chapters_are_counted_apart():
 def run(tmp_path: Path) -> Path:
     folder = tmp_path / "run"
     (folder / "findings").mkdir(parents=True)
-    table = pa.Table.from_pylist([finding(0, 0.9, "differs"), finding(1, 0.1)], SCHEMA)
+    rows = [finding(0, 0.9, "differs"), finding(1, 0.1), finding(2, 0.1, declaration_id="D0", item_no=2)]
+    table = pa.Table.from_pylist(rows, SCHEMA)
     pq.write_table(table, folder / "findings" / "part-00000.parquet")
-    pq.write_table(table.append_column("chosen_by", pa.array(["risk", "random"])), folder / "worklist.parquet")
+    pq.write_table(table.append_column("chosen_by", pa.array(["risk", "random", "risk"])), folder / "worklist.parquet")
     (folder / "manifest.json").write_text('{"schema_version": 1}')
     (folder / "_SUCCESS").touch()
     return folder
@@ -104,7 +141,7 @@ def run(tmp_path: Path) -> Path:
 
 def test_the_command_prints_tables_or_json(run, tmp_path, capsys):
     told = tmp_path / "truth.csv"
-    told.write_text("declaration_id,kind,true_hs_code\nD0,wrong,0808.30\nD1,right,0808.10\n")
+    told.write_text("declaration_id,item_no,kind,true_hs_code\nD0,1.0,wrong,0808.30\nD1,,right,0808.10\n")
 
     assert main(["score", str(run), f"--truth={told}"]) == 0
     printed = capsys.readouterr().out
@@ -124,6 +161,13 @@ def test_the_command_prints_tables_or_json(run, tmp_path, capsys):
         ("declaration_id,kind,true_hs_code\nD0,wrong,123456\n", "line 2: '123456' is no code of the nomenclature"),
         ("declaration_id,kind,true_hs_code\nD0,wrong,080830\nD0,right,\n", "line 3: 'D0' stands there twice"),
         ("declaration_id,kind,true_hs_code\nX,wrong,080830\n", "the truth names none of the run's declarations"),
+        (
+            "declaration_id,kind,true_hs_code\nD0,wrong,080830\n",
+            "line 2: the run has 2 items of 'D0'; name one in a",
+        ),
+        (f"{ITEMS}D0,2,wrong,080830\nD0,2.0,right,\n", "line 3: item 2 of 'D0' stands there twice"),
+        (f"{ITEMS}D0,two,wrong,080830\n", "line 2: item_no must be a whole number or empty, got 'two'"),
+        (f"{ITEMS}D0,3,wrong,080830\n", "the truth names none of the run's declarations"),
     ],
 )
 def test_a_wrong_truth_is_one_sentence(run, tmp_path, capsys, content, sentence):
@@ -131,3 +175,11 @@ def test_a_wrong_truth_is_one_sentence(run, tmp_path, capsys, content, sentence)
 
     assert main(["score", str(run), f"--truth={tmp_path / 'truth.csv'}"]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_worklist_is_one_sentence(run, tmp_path, capsys):
+    (tmp_path / "truth.csv").write_text("declaration_id,kind,true_hs_code\nD1,right,\n")
+    findings = run / "findings" / "part-00000.parquet"
+
+    assert main(["score", str(run), f"--truth={tmp_path / 'truth.csv'}", f"--worklist={findings}"]) == 2
+    assert "is no worklist: it has no column chosen_by" in capsys.readouterr().err

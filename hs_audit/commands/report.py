@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the page of a published run anew."""
     manifest = read_manifest(args.published)
     folder = outside(args.published, args.output)
-    worklist = read_worklist(args.published)
+    worklist = read_worklist(args.published / "worklist.parquet")
     configuration, page = manifest["configuration"], folder / "report.html"
     try:
         most = configuration["worklist"]["report_findings"]

@@ -1,7 +1,8 @@
 """`hs-audit score`: a run against what is known to be true.
 
-The truth is a CSV file with the columns declaration_id, kind and true_hs_code. Kind `wrong` is what the flag should
-find; `outside` and `bad code` are left out of both sides, as no picture can decide them.
+The truth is a CSV file with the columns declaration_id, kind and true_hs_code, and item_no where declarations have
+several items. Kind `wrong` is what the flag should find; `outside` and `bad code` are left out of both sides, as no
+picture can decide them.
 """
 
 import argparse
@@ -16,7 +17,9 @@ from rich.table import Table
 
 from hs.proportions import Rate
 from hs.tables import read_rates
-from pipeline.runs.score import Group, Score, read_drawn, read_findings, read_truth, score
+from pipeline.runs.published import read_findings, read_manifest, read_worklist
+from pipeline.runs.score import Group, Score, drawn_in, score
+from pipeline.runs.truth import read_truth
 
 _MOST_GROUPS = 12
 
@@ -24,7 +27,9 @@ _MOST_GROUPS = 12
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("run", type=Path, metavar="RUN", help="a published run_date=… folder")
-    parser.add_argument("--truth", type=Path, required=True, help="CSV with declaration_id, kind and true_hs_code")
+    parser.add_argument(
+        "--truth", type=Path, required=True, help="CSV with declaration_id, kind, true_hs_code, and item_no if need be"
+    )
     parser.add_argument(
         "--rates", type=Path, metavar="FILE", help="CSV with hs_code and duty_rate (percent), for revenue"
     )
@@ -36,10 +41,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the score."""
-    truth = read_truth(args.truth)
-    rates = read_rates(args.rates)
-    findings = read_findings(args.run)
-    measured = score(findings, truth, rates, read_drawn(args.worklist or args.run / "worklist.parquet"))
+    read_manifest(args.run)
+    truth, rates = read_truth(args.truth), read_rates(args.rates)
+    findings = read_findings(args.run, {declaration for declaration, _ in truth})
+    worklist = read_worklist(args.worklist or args.run / "worklist.parquet")
+    measured = score(findings, truth, rates, drawn_in(worklist))
     if args.json:
         print(json.dumps(_as_json(measured), indent=2))
     else:

@@ -160,9 +160,9 @@ def _write_parquet(path: Path, rows: Sequence[Mapping[str, object]], schema: pa.
 def _write_truth(path: Path, rows: Sequence[Mapping[str, object]], plan: Sequence[_Declaration]) -> None:
     with open(path, "w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(("declaration_id", "kind", "true_hs_code"))
+        writer.writerow(("declaration_id", "item_no", "kind", "true_hs_code"))
         for row, declaration in zip(rows, plan, strict=True):
-            writer.writerow((row["declaration_id"], declaration.kind, declaration.true_hs_code))
+            writer.writerow((row["declaration_id"], row["item_no"], declaration.kind, declaration.true_hs_code))
 
 
 def _cases(per_kind: int, seeds: np.random.SeedSequence) -> Iterator[dict[str, object]]:

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hs.errors import UsageError
-from pipeline.findings.finding import Finding, findings_in
+from pipeline.findings.finding import SOURCE_ROW, Finding, findings_in
 from pipeline.findings.schema import SCHEMA_VERSION
 
 _BATCH_ROWS = 4096
@@ -80,13 +80,20 @@ def outside(run: Path, output: Path) -> Path:
     return output
 
 
-def read_worklist(run: Path) -> pa.Table:
-    """The worklist that a run chose, best first.
+def read_worklist(path: Path) -> pa.Table:
+    """The worklist that a run chose, or that was chosen anew, best first.
+
+    Args:
+        path: a worklist.parquet.
 
     Raises:
-        UsageError: if it cannot be read.
+        UsageError: if it cannot be read, or is no worklist.
     """
     try:
-        return pq.ParquetFile(run / "worklist.parquet").read()
+        worklist = pq.ParquetFile(path).read()
     except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{run / 'worklist.parquet'} cannot be read: {error}") from error
+        raise UsageError(f"{path} cannot be read: {error}") from error
+    missing = [name for name in ("chosen_by", *SOURCE_ROW) if name not in worklist.column_names]
+    if missing:
+        raise UsageError(f"{path} is no worklist: it has no column {', '.join(missing)}")
+    return worklist

@@ -1,36 +1,30 @@
 """A run against what is known to be true.
 
-The truth is a CSV file with the columns declaration_id, kind and true_hs_code. Kind `wrong` is what the flag should
-find; `outside` and `bad code` are left out of both sides, as no picture can decide them.
+Kind `wrong` is what the flag should find; `outside` and `bad code` are left out of both sides, as no picture can decide
+them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from hs.errors import UsageError
+from hs.codes import HSCode
 from hs.proportions import Rate
 from hs.ranking import budget_rows
-from hs.revenue import number, stake
-from hs.tables import known_code, read_lines
+from hs.revenue import Stake, number, stake
+from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
 from pipeline.findings.worklist import RANDOM
-from pipeline.runs.published import findings_of, read_manifest
+from pipeline.runs.truth import Item, Truth, matched
 
 _LEFT_OUT = frozenset({"outside", "bad code"})
 _BUDGETS = ("1%", "2%", "5%", "10%")
-_COLUMNS = (
-    "declaration_id", "declared_hs_code_normalized", "verdict", "reason", "mismatch", "risk", "recommendations",
-    "office", "value", "duty_rate",
-)  # fmt: skip
 _RISK_BINS = 10
 
-Truth = dict[str, str]
-Known = list[tuple[dict[str, Any], Truth]]
+_T = TypeVar("_T")
+Known = list[tuple[Finding, Truth]]
 
 
 @dataclass(frozen=True)
@@ -76,73 +70,30 @@ class Score:
     chapters: dict[str, Group]
 
 
-def read_truth(path: Path) -> dict[str, Truth]:
-    """declaration_id → its line of the truth file.
-
-    Raises:
-        UsageError: if the file is missing, lacks a column, names a declaration twice or a code that does not exist.
-    """
-    truth: dict[str, Truth] = {}
-    for place, line in read_lines(path, ("declaration_id", "kind", "true_hs_code")):
-        if line["declaration_id"] in truth:
-            raise UsageError(f"{place}: {line['declaration_id']!r} stands there twice")
-        if line["true_hs_code"]:
-            line["true_hs_code"] = known_code(line["true_hs_code"], place)
-        truth[line["declaration_id"]] = line
-    return truth
-
-
-def read_findings(folder: Path) -> list[dict[str, Any]]:
-    """The findings of a published run, as far as scoring needs them.
-
-    Raises:
-        UsageError: if the folder is no published run.
-    """
-    read_manifest(folder)
-    findings: list[dict[str, Any]] = []
-    for part in findings_of(folder):
-        file = pq.ParquetFile(part)
-        findings += file.read(columns=[name for name in _COLUMNS if name in file.schema_arrow.names]).to_pylist()
-    return findings
-
-
-def read_drawn(worklist: Path) -> set[str]:
-    """The ids that a worklist drew at random.
-
-    Raises:
-        UsageError: if it cannot be read.
-    """
-    try:
-        table = pq.ParquetFile(worklist).read(["declaration_id", "chosen_by"])
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{worklist} cannot be read: {error}") from error
-    return {row["declaration_id"] for row in table.to_pylist() if row["chosen_by"] == RANDOM}
+def drawn_in(worklist: pa.Table) -> set[SourceRow]:
+    """The rows that a worklist drew at random."""
+    rows = rows_of(worklist.select(["chosen_by", *SOURCE_ROW]))
+    return {SourceRow(*source) for chosen_by, *source in (row.values() for row in rows) if chosen_by == RANDOM}
 
 
 def score(
-    findings: list[dict[str, Any]], truth: Mapping[str, Truth], rates: Mapping[str, float], drawn: Set[str]
+    findings: Iterable[Finding], truth: Mapping[Item, Truth], rates: Mapping[str, float], drawn: Set[SourceRow]
 ) -> Score:
     """Compares findings with the truth; findings that it does not name are left out.
 
     Args:
-        findings: rows, with the columns that scoring needs.
-        truth: declaration_id → its line.
+        findings: of a run.
+        truth: declaration and item → its line.
         rates: digits of a code or prefix → duty in percent.
-        drawn: ids that were drawn at random.
+        drawn: rows that were drawn at random.
 
     Raises:
-        UsageError: if the truth names none of the findings.
+        UsageError: if the truth names none of the findings, or does not say which.
     """
-    known = [(finding, truth[finding["declaration_id"]]) for finding in findings if finding["declaration_id"] in truth]
-    if not known:
-        raise UsageError("the truth names none of the run's declarations")
-    kinds: dict[str, Counter[str]] = {}
-    for finding, line in known:
-        kinds.setdefault(line["kind"], Counter())[finding["verdict"]] += 1
-    counted = [(finding, line) for finding, line in known if line["kind"] not in _LEFT_OUT]
-    wrong = sum(_is_wrong(line) for _, line in counted)
+    known = matched(findings, truth)
+    counted = [(finding, line) for finding, line in known if line.kind not in _LEFT_OUT]
+    wrong = sum(line.is_wrong for _, line in counted)
     flag = _group(counted)
-    at_random = [line for finding, line in known if finding["declaration_id"] in drawn]
     return Score(
         len(counted),
         Rate(wrong, len(counted)),
@@ -151,25 +102,33 @@ def score(
         {budget: _at_budget(counted, budget_rows(budget, len(counted)), wrong) for budget in _BUDGETS},
         _revenue_at_budget(counted, rates),
         _risk_error(counted),
-        Rate(sum(map(_is_wrong, at_random)), len(at_random)) if at_random else None,
+        _drawn(known, drawn),
         {level: _top_1(known, level) for level in (6, 4, 2)},
-        kinds,
-        _groups(counted, lambda finding: finding.get("office")),
-        _groups(counted, lambda finding: (finding["declared_hs_code_normalized"] or "")[:2] or None),
+        _verdicts_by_kind(known),
+        _groups(counted, lambda finding: finding.kept.get("office")),
+        _groups(counted, lambda finding: finding.declared and finding.declared.digits[:2]),
     )
 
 
-def _is_wrong(line: Truth) -> bool:
-    return line["kind"] == "wrong"
+def _verdicts_by_kind(known: Known) -> dict[str, Counter[str]]:
+    kinds: dict[str, Counter[str]] = {}
+    for finding, line in known:
+        kinds.setdefault(line.kind, Counter())[finding.verdict] += 1
+    return kinds
+
+
+def _drawn(known: Known, drawn: Set[SourceRow]) -> Rate | None:
+    at_random = [line for finding, line in known if finding.source in drawn]
+    return Rate(sum(line.is_wrong for line in at_random), len(at_random)) if at_random else None
 
 
 def _group(counted: Known) -> Group:
-    found = sum(_is_wrong(line) for finding, line in counted if finding["mismatch"])
-    flagged, wrong = sum(finding["mismatch"] for finding, _ in counted), sum(_is_wrong(line) for _, line in counted)
+    found = sum(line.is_wrong for finding, line in counted if finding.mismatch)
+    flagged, wrong = sum(finding.mismatch for finding, _ in counted), sum(line.is_wrong for _, line in counted)
     return Group(len(counted), Rate(found, flagged), Rate(found, wrong))
 
 
-def _groups(counted: Known, key: Callable[[dict[str, Any]], str | None]) -> dict[str, Group]:
+def _groups(counted: Known, key: Callable[[Finding], object]) -> dict[str, Group]:
     members: dict[str, Known] = {}
     for finding, line in counted:
         name = key(finding)
@@ -179,7 +138,7 @@ def _groups(counted: Known, key: Callable[[dict[str, Any]], str | None]) -> dict
 
 
 def _risk_error(counted: Known) -> float | None:
-    pairs = [(finding["risk"], _is_wrong(line)) for finding, line in counted if finding["risk"] is not None]
+    pairs = [(finding.risk, line.is_wrong) for finding, line in counted if finding.risk is not None]
     if not pairs:
         return None
     bins: dict[int, list[tuple[float, bool]]] = {}
@@ -190,41 +149,59 @@ def _risk_error(counted: Known) -> float | None:
 
 def _revenue_at_budget(counted: Known, rates: Mapping[str, float]) -> dict[str, tuple[float, float]] | None:
     """Of the duty that all wrong codes move, how much lies in the first of each order."""
-    if not rates:
-        return None
-    by_risk, by_revenue = [], []
-    for finding, line in counted:
-        declared, declared_rate = finding["declared_hs_code_normalized"], number(finding.get("duty_rate"))
-        value, risk = number(finding.get("value")), finding["risk"]
-        recommended = [best["hs_code"] for best in finding["recommendations"]]
-        expected = stake(risk, value, declared, declared_rate, recommended, rates)
-        true = stake(1.0, value, declared, declared_rate, [line["true_hs_code"]], rates) if _is_wrong(line) else None
-        duty = true.revenue if true else 0.0
-        by_risk.append((-1.0 if risk is None else risk, duty))
-        by_revenue.append((-1.0 if expected is None else expected.revenue, duty))
-    total = sum(duty for _, duty in by_risk)
-    if not total:
+    duties = [_duty(finding, line, rates) for finding, line in counted]
+    total = sum(duties)
+    if not rates or not total:
         return None
 
-    def share(ranked: list[tuple[float, float]], rows: int) -> float:
-        first = sorted(ranked, key=lambda pair: -pair[0])[:rows]
-        return sum(duty for _, duty in first) / total
+    def share(order: Sequence[float | None], rows: int) -> float:
+        return sum(_first(rows, duties, order)) / total
 
+    by_risk = [finding.risk for finding, _ in counted]
+    stakes = [_stake(finding, finding.risk, finding.recommended, rates) for finding, _ in counted]
+    by_revenue = [at_stake.revenue if at_stake else None for at_stake in stakes]
     rows = {budget: budget_rows(budget, len(counted)) for budget in _BUDGETS}
     return {budget: (share(by_risk, count), share(by_revenue, count)) for budget, count in rows.items()}
 
 
+def _duty(finding: Finding, line: Truth, rates: Mapping[str, float]) -> float:
+    """What a wrong code truly moves."""
+    true = [line.true_hs_code] if line.is_wrong and line.true_hs_code else []
+    at_stake = _stake(finding, 1.0, true, rates) if true else None
+    return at_stake.revenue if at_stake else 0.0
+
+
+def _stake(
+    finding: Finding, risk: float | None, recommended: Sequence[HSCode], rates: Mapping[str, float]
+) -> Stake | None:
+    return stake(
+        risk,
+        number(finding.kept.get("value")),
+        finding.declared.digits if finding.declared else None,
+        number(finding.kept.get("duty_rate")),
+        [code.digits for code in recommended],
+        rates,
+    )
+
+
 def _at_budget(counted: Known, rows: int, wrong: int) -> tuple[Rate, Rate]:
-    """Exactly `rows` findings are opened, by falling risk; those without risk last, in the order of the archive."""
-    ranked = sorted(counted, key=lambda pair: -1.0 if pair[0]["risk"] is None else pair[0]["risk"], reverse=True)
-    hits = sum(_is_wrong(line) for _, line in ranked[:rows])
+    """Exactly `rows` findings are opened, by falling risk."""
+    opened = _first(rows, [line for _, line in counted], [finding.risk for finding, _ in counted])
+    hits = sum(line.is_wrong for line in opened)
     return Rate(hits, rows), Rate(hits, wrong)
 
 
+def _first(rows: int, values: Sequence[_T], order: Sequence[float | None]) -> list[_T]:
+    """The first by falling number; those without one last, equal ones in the order of the archive."""
+    keys = [-1.0 if key is None else key for key in order]
+    ranked = sorted(zip(values, keys, strict=True), key=lambda pair: -pair[1])
+    return [value for value, _ in ranked[:rows]]
+
+
 def _top_1(known: Known, level: int) -> Rate:
-    recommended = [
-        (finding["recommendations"][0]["hs_code"], line["true_hs_code"])
+    pairs = [
+        (finding.recommended[0].digits, line.true_hs_code.digits)
         for finding, line in known
-        if finding["recommendations"] and line["true_hs_code"]
+        if finding.recommendations and line.true_hs_code
     ]
-    return Rate(sum(best[:level] == true[:level] for best, true in recommended), len(recommended))
+    return Rate(sum(best[:level] == true[:level] for best, true in pairs), len(pairs))
