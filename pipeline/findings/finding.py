@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hs.verdicts import Reason, Verdict
 from pipeline.findings.schema import FIELD_NAMES, FIELDS
 
 SOURCE_ROW = ("source_file", "source_row_group", "source_row")
+_code = lru_cache(65536)(HSCode)
 _ALWAYS_THERE = tuple(field.name for field in FIELDS if not field.nullable)
 
 
@@ -29,7 +31,7 @@ class SourceRow(NamedTuple):
     row: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Recommendation:
     """A code that the pictures speak for, and what it stands for in the nomenclature."""
 
@@ -38,7 +40,7 @@ class Recommendation:
     description: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PictureRecord:
     """What became of a picture.
 
@@ -55,7 +57,7 @@ class PictureRecord:
     weight: float | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
     """What the audit says of one declaration; the names are those of the columns where nothing else is said.
 
@@ -115,7 +117,7 @@ class Finding:
         return cls(
             **as_they_stand,
             source=SourceRow(*(row[name] for name in SOURCE_ROW)),
-            declared=HSCode(declared) if declared else None,
+            declared=_code(declared) if declared else None,
             verdict=Verdict(row["verdict"]),
             reason=Reason(row["reason"]),
             recommendations=tuple(_recommendation(best) for best in row["recommendations"]),
@@ -147,7 +149,7 @@ def rows_of(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
 
 
 def _recommendation(written: Mapping[str, Any]) -> Recommendation:
-    return Recommendation(HSCode(written["hs_code"]), written["probability"], written.get("description"))
+    return Recommendation(_code(written["hs_code"]), written["probability"], written.get("description"))
 
 
 def _picture(written: Mapping[str, Any]) -> PictureRecord:
