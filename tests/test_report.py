@@ -432,6 +432,23 @@ def test_the_page_says_what_ranks_the_worklist_and_what_was_drawn(night):
     assert page.text.count("Drawn at random") == 2
 
 
+def test_the_page_says_that_a_draw_within_each_office_is_to_be_weighed(night):
+    rows = [row(f"KR-{n}", RED, picture(BLUE, shade=n), office="Busan" if n else "Incheon") for n in range(4)]
+    night.audit(*rows, budget="1", per_office=True, random_share=1.0)
+
+    text = night.page().text
+
+    assert "2 findings of them drawn at random within each office: weighed by draw_probability" in text
+
+
+def test_the_page_of_a_run_that_did_not_say_how_likely_a_row_was_drawn_is_as_it_was(night):
+    night.audit(row("KR-1", RED, picture(BLUE)), random_share=1.0)
+    worklist = night.published / "worklist.parquet"
+    pq.write_table(pq.ParquetFile(worklist).read().drop_columns(["draw_probability"]), worklist)
+
+    assert "1 finding of them drawn at random from the whole night" in night.page().text
+
+
 def test_pictures_that_are_surely_of_other_goods_are_said_to_come_after_those_that_differ(night):
     night.audit(row("KR-1", "610910", picture(BLUE)), row("KR-2", RED, picture(BLUE)))
 

@@ -229,7 +229,7 @@ def test_the_worklist_has_the_budget_and_the_riskiest_first(run, tmp_path, publi
 
     lines = (published / "worklist.csv").read_text().splitlines()
     assert len(lines) == 1 + 3
-    assert lines[1].startswith("1,1,risk,,,A3,")
+    assert lines[1].startswith("1,1,risk,,,,A3,")
 
 
 def test_one_bad_file_costs_that_files_unread_rows_only(run, tmp_path, published):

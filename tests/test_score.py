@@ -1,6 +1,8 @@
 """What a night was worth, once the truth is known."""
 
 import json
+import math
+import statistics
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,11 +10,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from hs.codes import HSCode
-from hs.proportions import Rate
+from hs.proportions import Rate, estimate
+from hs.ranking import Selection
 from hs_audit.cli import main
-from pipeline.runs.score import score
+from pipeline.findings.worklist import select
+from pipeline.runs.score import drawn_in, score
 from pipeline.runs.truth import Item, Truth
-from tests.findings import SCHEMA, finding, read
+from tests.findings import SCHEMA, finding, read, written
 
 ITEMS = "declaration_id,item_no,kind,true_hs_code\n"
 WRONG, RIGHT = Truth("truth.csv, line 2", "wrong", HSCode("080830")), Truth("truth.csv, line 3", "right", None)
@@ -31,7 +35,7 @@ def test_the_flag_is_counted_on_both_sides():
         finding(4, None, "outside_scope"),
     )
 
-    measured = score(findings, truth(D0="wrong", D1="right", D2="wrong", D3="right", D4="outside"), {}, set())
+    measured = score(findings, truth(D0="wrong", D1="right", D2="wrong", D3="right", D4="outside"), {}, {})
 
     assert (measured.precision, measured.recall, measured.wrong) == (Rate(1, 2), Rate(1, 2), Rate(2, 4))
     assert measured.kinds["outside"] == {"cannot_judge": 1}
@@ -46,7 +50,7 @@ def test_items_of_one_declaration_are_told_apart():
     )
     told = {("D0", 1): WRONG, ("D0", 2): RIGHT, ("D2", None): WRONG}  # D2 has one item alone
 
-    measured = score(findings, told, {}, set())
+    measured = score(findings, told, {}, {})
 
     assert (measured.precision, measured.recall, measured.wrong) == (Rate(2, 2), Rate(2, 2), Rate(2, 3))
 
@@ -54,7 +58,7 @@ def test_items_of_one_declaration_are_told_apart():
 def test_a_line_without_an_item_speaks_of_the_items_that_no_other_line_names():
     findings = read(finding(0, 0.9, "differs"), finding(1, 0.1, declaration_id="D0", item_no=2))
 
-    measured = score(findings, {("D0", None): WRONG, ("D0", 2): RIGHT}, {}, set())
+    measured = score(findings, {("D0", None): WRONG, ("D0", 2): RIGHT}, {}, {})
 
     assert (measured.precision, measured.wrong) == (Rate(1, 1), Rate(1, 2))
 
@@ -62,20 +66,20 @@ def test_a_line_without_an_item_speaks_of_the_items_that_no_other_line_names():
 def test_a_row_that_stands_twice_in_the_night_is_counted_twice():
     findings = read(finding(0, 0.9, "differs"), finding(1, 0.9, "differs", declaration_id="D0"))
 
-    assert score(findings, truth(D0="wrong"), {}, set()).precision == Rate(2, 2)
+    assert score(findings, truth(D0="wrong"), {}, {}).precision == Rate(2, 2)
 
 
 def test_a_finding_without_an_item_is_named_by_its_declaration():
     findings = read(finding(0, 0.9, "differs", item_no=None), finding(1, 0.9, declaration_id=None))
 
-    assert score(findings, truth(D0="wrong"), {}, set()).precision == Rate(1, 1)
+    assert score(findings, truth(D0="wrong"), {}, {}).precision == Rate(1, 1)
 
 
 def test_a_budget_opens_exactly_so_many_by_risk():
     findings = read(*(finding(row, row / 100) for row in range(100)))
     wrong = {f"D{row}": "wrong" if row in (99, 96, 0) else "right" for row in range(100)}
 
-    measured = score(findings, truth(**wrong), {}, set())
+    measured = score(findings, truth(**wrong), {}, {})
 
     assert measured.at_budget == {
         "1%": (Rate(1, 1), Rate(1, 3)),
@@ -90,7 +94,7 @@ def test_revenue_is_the_duty_that_wrong_codes_move():
     rows = [finding(row, 0.9 if row == 1 else 0.5, value=9000.0 if row == 0 else 1000.0) for row in range(100)]
     told = truth(**{f"D{row}": "wrong" if row < 2 else "right" for row in range(100)})
 
-    measured = score(read(*rows), told, rates, set())
+    measured = score(read(*rows), told, rates, {})
 
     assert measured.revenue_at_budget is not None
     assert measured.revenue_at_budget["1%"] == pytest.approx((0.1, 0.9))  # by risk D1 comes first, by revenue D0
@@ -101,15 +105,51 @@ def test_risk_that_says_what_happens_has_no_error(risk, error):
     findings = read(*(finding(row, risk) for row in range(8)))
     told = truth(**{f"D{row}": "wrong" if row < 2 else "right" for row in range(8)})
 
-    assert score(findings, told, {}, set()).risk_error == (None if error is None else pytest.approx(error))
+    assert score(findings, told, {}, {}).risk_error == (None if error is None else pytest.approx(error))
 
 
 def test_what_was_drawn_at_random_is_counted_apart():
     findings = read(*(finding(row, 0.5) for row in range(10)))
     told = truth(D0="wrong", D1="right", D2="right", D3="wrong")
 
-    assert score(findings, told, {}, {findings[row].source for row in (0, 1, 9)}).drawn == Rate(1, 2)
-    assert score(findings, told, {}, set()).drawn is None
+    measured = score(findings, told, {}, {findings[row].source: 0.3 for row in (0, 1, 9)})
+
+    assert str(measured.drawn) == str(Rate(1, 2))
+    assert score(findings, told, {}, {}).drawn is None
+
+
+@pytest.mark.parametrize(("hits", "of"), [(0, 1), (3, 40), (18, 21), (7, 7)])
+def test_rows_that_were_drawn_alike_have_wilsons_interval(hits, of):
+    estimated = estimate([(row < hits, 0.05) for row in range(of)])
+
+    assert (estimated.share, estimated.effective, estimated.interval) == (hits / of, of, Rate(hits, of).interval)
+
+
+@pytest.mark.parametrize("drawn", [[], [(True, 0.0)], [(True, 1.5)], [(True, math.nan)]])
+def test_an_estimate_needs_cases_that_could_be_drawn(drawn):
+    with pytest.raises(ValueError, match=r"needs at least one drawn case|must be in \(0, 1\]"):
+        estimate(drawn)
+
+
+def test_with_a_budget_per_office_the_weighed_hit_rate_is_that_of_the_night(tmp_path):
+    offices = {row: "Busan" if row < 40 else "Incheon" for row in range(440)}
+    wrong = {row: row % (2 if office == "Busan" else 20) == 0 for row, office in offices.items()}
+    rows = [finding(row, 0.5, office=office) for row, office in offices.items()]
+    part, findings = written(tmp_path, rows), read(*rows)
+    told = truth(**{f"D{row}": "wrong" if is_wrong else "right" for row, is_wrong in wrong.items()})
+    true_share = 40 / 440
+
+    estimates = []
+    for seed in range(200):
+        selection = Selection("20", per_office=True, random_share=0.5, seed=seed)
+        estimates.append(score(findings, told, {}, drawn_in(select([part], selection))).drawn)
+
+    shares, plain = [each.share for each in estimates], [each.hits / each.of for each in estimates]
+    error = statistics.stdev(shares) / math.sqrt(len(shares))
+    assert {each.of for each in estimates} == {20}
+    assert abs(statistics.mean(shares) - true_share) < 2 * error
+    assert abs(statistics.mean(plain) - true_share) > 20 * error  # Busan has half of the draw and a tenth of the night
+    assert sum(low <= true_share <= high for low, high in (each.interval for each in estimates)) >= 0.95 * 200
 
 
 def test_offices_and_chapters_are_counted_apart():
@@ -119,7 +159,7 @@ def test_offices_and_chapters_are_counted_apart():
         finding(2, 0.1, office="Incheon"),
     )
 
-    measured = score(findings, truth(D0="wrong", D1="right", D2="wrong"), {}, set())
+    measured = score(findings, truth(D0="wrong", D1="right", D2="wrong"), {}, {})
 
     assert list(measured.offices) == ["Incheon", "Busan"]
     assert (measured.offices["Incheon"].precision, measured.offices["Incheon"].recall) == (Rate(0, 1), Rate(0, 1))
@@ -149,8 +189,9 @@ def test_the_command_prints_tables_or_json(run, tmp_path, capsys):
     measured = json.loads(capsys.readouterr().out)
 
     assert "flag: precision 1 of 1 (1.000), 0.207 to 1.000 at 95 %" in printed
-    assert "wrong among those drawn at random: 0 of 1" in printed
+    assert "wrong among those drawn at random: 0 of 1 (0.000), 0.000 to 0.793 at 95 %" in printed
     assert measured["recall"]["share"] == 1.0
+    assert measured["drawn"] == {"hits": 0, "of": 1, "share": 0.0, "interval_95": pytest.approx([0.0, 0.793], abs=1e-3)}
     assert measured["offices"]["Busan"]["counted"] == 2
 
 

@@ -102,6 +102,20 @@ def test_the_random_share_is_drawn_from_the_whole_night_and_marked(tmp_path):
     assert ids(worklist) == ids(again) != ids(other)
 
 
+def test_each_row_says_how_likely_it_was_to_be_drawn_in_its_office(tmp_path):
+    findings = [finding(row, row / 100, office="Busan" if row < 10 else "Incheon") for row in range(90)]
+
+    worklist = select([written(tmp_path, findings)], Selection("8", per_office=True, random_share=0.5))
+
+    likely = {(row["office"], row["chosen_by"]): row["draw_probability"] for row in worklist.to_pylist()}
+    assert likely == {
+        ("Busan", "risk"): None,
+        ("Busan", "random"): 4 / 10,
+        ("Incheon", "risk"): None,
+        ("Incheon", "random"): 4 / 80,
+    }
+
+
 def test_a_draw_favours_nobody(tmp_path):
     part = written(tmp_path, [finding(row, 0.5) for row in range(100)])
     counts = [0] * 100
@@ -136,6 +150,41 @@ def test_cells_that_a_spreadsheet_would_run_are_neutralised(tmp_path):
     (line,) = csv.DictReader(io.StringIO(to_csv(select([part], Selection("1")))))
 
     assert (line["importer"], line["declaration_id"], line["risk"]) == ("'=1+1", "'@x", "0.5")
+
+
+def test_the_columns_of_the_csv_stand_in_their_order_and_the_passed_through_ones_after_ours(tmp_path):
+    part = written(tmp_path, [finding(0, 0.5, "differs", differs_at=4)])
+
+    header, line = csv.reader(io.StringIO(to_csv(select([part], Selection("1", random_share=1.0)))))
+
+    assert list(zip(header, line, strict=True)) == [
+        ("rank", "1"),
+        ("case", "1"),
+        ("chosen_by", "random"),
+        ("draw_probability", "1.0"),
+        ("duty_difference", ""),
+        ("revenue", ""),
+        ("declaration_id", "D0"),
+        ("item_no", "1"),
+        ("declared_hs_code", "0808.10"),
+        ("declared_hs_code_normalized", "080810"),
+        ("code_repair", ""),
+        ("verdict", "differs"),
+        ("reason", "differs"),
+        ("differs_at", "4"),
+        ("risk", "0.5"),
+        ("recommended_hs_code", "080830"),
+        ("recommended_probability", "0.9"),
+        ("recommended_description", "Pears"),
+        ("office", "Busan"),
+        ("importer", "I0"),
+        ("value", "1000.0"),
+        ("duty_rate", ""),
+        ("source_file", "a.parquet"),
+        ("source_row_group", "0"),
+        ("source_row", "0"),
+        ("run_id", "r"),
+    ]
 
 
 @pytest.fixture

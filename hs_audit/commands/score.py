@@ -15,7 +15,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hs.proportions import Rate
+from hs.proportions import Estimate, Rate
 from hs.tables import read_rates
 from pipeline.runs.published import read_findings, read_manifest, read_worklist
 from pipeline.runs.score import Group, Score, drawn_in, score
@@ -98,14 +98,14 @@ def _flag_by(name: str, groups: dict[str, Group]) -> Table:
     return table
 
 
-def _with_interval(rate: Rate) -> str:
+def _with_interval(rate: Rate | Estimate) -> str:
     low, high = rate.interval
     return f"{rate}, {low:.3f} to {high:.3f} at 95 %" if rate.of else str(rate)
 
 
 def _as_json(measured: Score) -> dict[str, Any]:
     def plain(value: object) -> object:
-        if isinstance(value, Rate):
+        if isinstance(value, Rate | Estimate):
             return {"hits": value.hits, "of": value.of, "share": value.share, "interval_95": value.interval}
         if isinstance(value, Group):
             return {field.name: plain(getattr(value, field.name)) for field in fields(value)}

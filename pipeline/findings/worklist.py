@@ -5,7 +5,8 @@
 Ranked by risk, those that differ come first, then those whose pictures are surely of other goods while the classifier
 does not know the declared code, then the rest; equal ones stand in the order of the archive. Ranked by revenue, those
 with a known stake come first. What cannot be judged is opened only where it is drawn at random: a seeded share of the
-budget is drawn evenly from the whole night, so that its hit rate is that of the night.
+budget is drawn evenly from the whole night, so that its hit rate is that of the night. Where each office has a budget,
+the draw is even within each, and `draw_probability` says how likely a row was to be drawn, so that it can be weighed.
 """
 
 from collections import Counter, defaultdict
@@ -29,6 +30,7 @@ ADDED = pa.schema(
     [
         pa.field("case", pa.int64()),
         pa.field("chosen_by", pa.string()),
+        pa.field("draw_probability", pa.float64()),
         pa.field("duty_difference", pa.float64()),
         pa.field("revenue", pa.float64()),
     ]
@@ -50,6 +52,7 @@ class Chosen:
         finding: the finding.
         case: rank of the first line of its case.
         chosen_by: `risk`, `revenue` or `random`.
+        draw_probability: rows that were drawn of rows that could be, in its office or the night; None if not drawn.
         duty_difference: rate of the recommended code less that of the declared one, in percentage points, or None.
         revenue: at stake, or None.
     """
@@ -57,6 +60,7 @@ class Chosen:
     finding: Finding
     case: int
     chosen_by: str
+    draw_probability: float | None
     duty_difference: float | None
     revenue: float | None
 
@@ -165,7 +169,7 @@ class _Office:
     """
 
     def __init__(self, selection: Selection, rows: int) -> None:
-        self._by, self._budget = selection.by, selection.rows(rows)
+        self._by, self._rows, self._budget = selection.by, rows, selection.rows(rows)
         self._best = _First(self._budget, _ORDER)
         self._drawn = _First(selection.drawn(rows), _DRAW)
 
@@ -180,15 +184,19 @@ class _Office:
         taken = set(_source_rows(drawn))
         others = [row for row, source in enumerate(_source_rows(best)) if source not in taken]
         ranked = best.take(pa.array(others[: self._budget - drawn.num_rows], pa.int64()))
-        return pa.concat_tables([_marked(ranked, self._by.value), _marked(drawn, RANDOM)])
+        probability = drawn.num_rows / self._rows
+        return pa.concat_tables([_marked(ranked, self._by.value, None), _marked(drawn, RANDOM, probability)])
 
 
 def _source_rows(table: pa.Table) -> list[SourceRow]:
     return [SourceRow(*row.values()) for row in rows_of(table.select(list(SOURCE_ROW)))]
 
 
-def _marked(rows: pa.Table, chosen_by: str) -> pa.Table:
-    return rows.append_column(ADDED.field("chosen_by"), pa.repeat(chosen_by, rows.num_rows))
+def _marked(rows: pa.Table, chosen_by: str, draw_probability: float | None) -> pa.Table:
+    for name, value in (("chosen_by", chosen_by), ("draw_probability", draw_probability)):
+        field = ADDED.field(name)
+        rows = rows.append_column(field, pa.repeat(pa.scalar(value, field.type), rows.num_rows))
+    return rows
 
 
 class _First:

@@ -41,6 +41,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
     first = list(chosen_in(worklist.slice(0, most)))
     shown = pictures_of((chosen.finding for chosen in first), manifest, images)
     chosen_by = worklist["chosen_by"].to_pylist()
+    likely = set(worklist["draw_probability"].drop_null().to_pylist())
     page = template("pipeline.report", "report.html").render(
         manifest=manifest,
         run_date=date.fromisoformat(manifest["run_date"]),
@@ -51,6 +52,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
         worklist_rows=worklist.num_rows,
         by_revenue=By.REVENUE.value in chosen_by,
         drawn=chosen_by.count(RANDOM),
+        drawn_alike=len(likely) <= 1,
         entries=[_entry(rank, chosen, shown[chosen.finding.source]) for rank, chosen in enumerate(first, start=1)],
     )
     path.write_text(page, encoding="utf-8")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from hs.errors import UsageError
 from pipeline.findings.finding import SOURCE_ROW, Finding, findings_in
 from pipeline.findings.schema import SCHEMA_VERSION
+from pipeline.findings.worklist import ADDED
 
 _BATCH_ROWS = 4096
 
@@ -81,7 +82,7 @@ def outside(run: Path, output: Path) -> Path:
 
 
 def read_worklist(path: Path) -> pa.Table:
-    """The worklist that a run chose, or that was chosen anew, best first.
+    """The worklist that a run chose, or that was chosen anew, best first; a column that it did not have yet is null.
 
     Args:
         path: a worklist.parquet.
@@ -96,4 +97,7 @@ def read_worklist(path: Path) -> pa.Table:
     missing = [name for name in ("chosen_by", *SOURCE_ROW) if name not in worklist.column_names]
     if missing:
         raise UsageError(f"{path} is no worklist: it has no column {', '.join(missing)}")
+    for field in ADDED:
+        if field.name not in worklist.column_names:
+            worklist = worklist.append_column(field, pa.nulls(worklist.num_rows, field.type))
     return worklist

@@ -5,14 +5,14 @@ them.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import pyarrow as pa
 
 from hs.codes import HSCode
-from hs.proportions import Rate
+from hs.proportions import Estimate, Rate, estimate
 from hs.ranking import budget_rows
 from hs.revenue import Stake, number, stake
 from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
@@ -50,7 +50,8 @@ class Score:
         revenue_at_budget: budget → share of the duty at stake in all wrong ones that is found, by risk and by revenue;
             None without rates, or where nothing is at stake.
         risk_error: mean distance of risk from the share of wrong ones, over ten bins; None where nothing has a risk.
-        drawn: wrong ones among those that the worklist drew at random; None where it drew none that the truth names.
+        drawn: wrong ones among those that the worklist drew at random, each weighed by how likely it was to be drawn;
+            None where it drew none that the truth names.
         top_1: level → findings with pictures whose first recommendation is right to that digit.
         kinds: kind → verdict → count.
         offices, chapters: the flag in each, most findings first.
@@ -63,21 +64,28 @@ class Score:
     at_budget: dict[str, tuple[Rate, Rate]]
     revenue_at_budget: dict[str, tuple[float, float]] | None
     risk_error: float | None
-    drawn: Rate | None
+    drawn: Estimate | None
     top_1: dict[int, Rate]
     kinds: dict[str, Counter[str]]
     offices: dict[str, Group]
     chapters: dict[str, Group]
 
 
-def drawn_in(worklist: pa.Table) -> set[SourceRow]:
-    """The rows that a worklist drew at random."""
-    rows = rows_of(worklist.select(["chosen_by", *SOURCE_ROW]))
-    return {SourceRow(*source) for chosen_by, *source in (row.values() for row in rows) if chosen_by == RANDOM}
+def drawn_in(worklist: pa.Table) -> dict[SourceRow, float]:
+    """The rows that a worklist drew at random, and how likely each was to be drawn.
+
+    A worklist of an earlier version does not say how likely; its rows count alike.
+    """
+    columns = ["chosen_by", "draw_probability", *SOURCE_ROW]
+    lines = (row.values() for row in rows_of(worklist.select(columns)))
+    return {SourceRow(*source): likely or 1.0 for chosen_by, likely, *source in lines if chosen_by == RANDOM}
 
 
 def score(
-    findings: Iterable[Finding], truth: Mapping[Item, Truth], rates: Mapping[str, float], drawn: Set[SourceRow]
+    findings: Iterable[Finding],
+    truth: Mapping[Item, Truth],
+    rates: Mapping[str, float],
+    drawn: Mapping[SourceRow, float],
 ) -> Score:
     """Compares findings with the truth; findings that it does not name are left out.
 
@@ -85,7 +93,7 @@ def score(
         findings: of a run.
         truth: declaration and item → its line.
         rates: digits of a code or prefix → duty in percent.
-        drawn: rows that were drawn at random.
+        drawn: row that was drawn at random → the probability with which it was.
 
     Raises:
         UsageError: if the truth names none of the findings, or does not say which.
@@ -117,9 +125,9 @@ def _verdicts_by_kind(known: Known) -> dict[str, Counter[str]]:
     return kinds
 
 
-def _drawn(known: Known, drawn: Set[SourceRow]) -> Rate | None:
-    at_random = [line for finding, line in known if finding.source in drawn]
-    return Rate(sum(line.is_wrong for line in at_random), len(at_random)) if at_random else None
+def _drawn(known: Known, drawn: Mapping[SourceRow, float]) -> Estimate | None:
+    at_random = [(line.is_wrong, drawn[finding.source]) for finding, line in known if finding.source in drawn]
+    return estimate(at_random) if at_random else None
 
 
 def _group(counted: Known) -> Group:
