@@ -20,10 +20,9 @@ from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger, draw_up
-from pipeline.findings.schema import FIELD_NAMES
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import number_parts, write_dead_letters
-from pipeline.findings.worklist import require_columns, select
+from pipeline.findings.worklist import NOT_KEPT, require_columns, select
 from pipeline.job.classify import Classify
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
@@ -105,7 +104,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         _log.warning("the publication of %s was interrupted; the run before it stands again", name)
     with place.locked():
         with step("inspecting the inputs"):
-            inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, FIELD_NAMES)
+            inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT)
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)

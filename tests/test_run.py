@@ -186,6 +186,7 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
         ("worklist: {rates: missing.csv}", "missing.csv cannot be read: No such file"),
         ("worklist: {per_office: true}", "a worklist per office needs the column office"),
         ("worklist: {by: revenue}", "a worklist by revenue needs the column value"),
+        ("keep: [chosen_by]", "'chosen_by' is already a column of the findings or the worklist"),
     ],
 )
 def test_a_worklist_that_cannot_be_made_is_told_before_the_night(

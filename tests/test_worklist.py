@@ -128,6 +128,19 @@ def test_a_draw_favours_nobody(tmp_path):
     assert 10 < min(counts) <= max(counts) < 55  # 30 each, give or take 5.2
 
 
+def test_a_passed_through_column_may_be_called_as_what_ranks_the_findings(tmp_path):
+    part = written(tmp_path, [finding(row, row / 10) for row in range(3)])
+    table = pq.ParquetFile(part).read()
+    for name in ("tier", "score", "draw"):
+        table = table.append_column(name, pa.array(["b", "c", "a"]))
+    pq.write_table(table, part)
+
+    worklist = select([part], Selection("3"))
+
+    assert ids(worklist) == ["D2", "D1", "D0"]
+    assert worklist["score"].to_pylist() == ["a", "c", "b"]
+
+
 def test_lines_of_one_importer_and_one_pair_of_codes_are_one_case(tmp_path):
     part = written(
         tmp_path,

@@ -109,7 +109,9 @@ def _kept_columns(names: ColumnNames, keep: Sequence[str], taken: Set[str]) -> d
     }
     for name in keep:
         if name in taken or name in mapped:
-            raise UsageError(f"keep: {name!r} is already a column of the findings; rename it in the archive")
+            raise UsageError(
+                f"keep: {name!r} is already a column of the findings or the worklist; rename it in the archive"
+            )
     return mapped | {name: name for name in keep}
 
 

@@ -36,8 +36,9 @@ ADDED = pa.schema(
     ]
 )
 NOT_KEPT = FIELD_NAMES | set(ADDED.names)
-_ORDER = [("tier", "ascending"), ("score", "descending"), *((name, "ascending") for name in SOURCE_ROW)]
-_DRAW = [("draw", "ascending")]
+_TIER, _SCORE, _DRAW_NUMBER = "(tier)", "(score)", "(draw)"  # an archive may well pass through a column `score`
+_ORDER = [(_TIER, "ascending"), (_SCORE, "descending"), *((name, "ascending") for name in SOURCE_ROW)]
+_DRAW = [(_DRAW_NUMBER, "ascending")]
 _RANKED_BY = (
     "reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations", "value", "duty_rate", *SOURCE_ROW,
 )  # fmt: skip
@@ -137,9 +138,9 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
     seed = selection.seed if selection.random_share else None
     draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
     added = {
-        "tier": pa.array([place and place.tier for place in places], pa.int8()),
-        "score": pa.array([place and place.score for place in places], pa.float64()),
-        "draw": pa.array(draws, pa.uint64()),
+        _TIER: pa.array([place and place.tier for place in places], pa.int8()),
+        _SCORE: pa.array([place and place.score for place in places], pa.float64()),
+        _DRAW_NUMBER: pa.array(draws, pa.uint64()),
         "duty_difference": pa.array([at_stake and at_stake.duty_difference for at_stake in stakes], pa.float64()),
         "revenue": pa.array([at_stake and at_stake.revenue for at_stake in stakes], pa.float64()),
     }
@@ -175,7 +176,7 @@ class _Office:
 
     def add(self, ranked: pa.Table) -> None:
         """Considers these, too."""
-        self._best.add(ranked.filter(ranked["tier"].is_valid()))
+        self._best.add(ranked.filter(ranked[_TIER].is_valid()))
         self._drawn.add(ranked)
 
     def chosen(self) -> pa.Table:
