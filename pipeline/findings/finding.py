@@ -14,7 +14,7 @@ from pipeline.findings.schema import FIELD_NAMES, FIELDS
 
 SOURCE_ROW = ("source_file", "source_row_group", "source_row")
 _code = lru_cache(65536)(HSCode)
-_ALWAYS_THERE = tuple(field.name for field in FIELDS if not field.nullable)
+_ALWAYS_THERE = tuple(field.name for field in FIELDS if not field.nullable)  # what comes later must be nullable
 
 
 class SourceRow(NamedTuple):

@@ -138,8 +138,8 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
     seed = selection.seed if selection.random_share else None
     draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
     added = {
-        _TIER: pa.array([place and place.tier for place in places], pa.int8()),
-        _SCORE: pa.array([place and place.score for place in places], pa.float64()),
+        _TIER: pa.array([at and at.tier for at in places], pa.int8()),
+        _SCORE: pa.array([at and at.score for at in places], pa.float64()),
         _DRAW_NUMBER: pa.array(draws, pa.uint64()),
         "duty_difference": pa.array([at_stake and at_stake.duty_difference for at_stake in stakes], pa.float64()),
         "revenue": pa.array([at_stake and at_stake.revenue for at_stake in stakes], pa.float64()),

@@ -157,9 +157,9 @@ def _risk_error(counted: Known) -> float | None:
 
 def _revenue_at_budget(counted: Known, rates: Mapping[str, float]) -> dict[str, tuple[float, float]] | None:
     """Of the duty that all wrong codes move, how much lies in the first of each order."""
-    duties = [_duty(finding, line, rates) for finding, line in counted]
+    duties = [_duty(finding, line, rates) for finding, line in counted] if rates else []
     total = sum(duties)
-    if not rates or not total:
+    if not total:
         return None
 
     def share(order: Sequence[float | None], rows: int) -> float:
