@@ -75,6 +75,7 @@ class Night:
 class Published:
     """What came out of a run."""
 
+    run_id: str
     folder: Path
     ledger: Ledger
     dead_letters: tuple[DeadLetter, ...]
@@ -109,7 +110,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
-        server_log = place.log(night.attempt_id).with_suffix(".server.log")
+        server_log = place.log(night.attempt_id, ".server.log")
         with model_server(config, night.saved_model, server_log, STOP) as connection:
             with step("resolving the model"):
                 model = resolve(config, night.saved_model, connection, STOP)
@@ -138,7 +139,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         (folder / "_SUCCESS").touch()
         with step("publishing"):
             publish(place, folder)
-    return Published(place.published, ledger, dead_letters, step.timings_s, model)
+    return Published(table.run_id, place.published, ledger, dead_letters, step.timings_s, model)
 
 
 @dataclass

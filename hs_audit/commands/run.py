@@ -4,32 +4,21 @@ Flags that are not listed here are Beam's and are passed on to it.
 """
 
 import argparse
-import json
 import logging
-import os
-import signal
-import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from hs.errors import UsageError
-from pipeline.job.in_process import PROGRESS, STOP
+from pipeline.job.in_process import PROGRESS
 
 if TYPE_CHECKING:
     from pipeline.night import MakeClassify, Published
 
 _log = logging.getLogger("hs_audit.run")
-_SECONDS_TO_STOP = 4.0
-_SECONDS_BETWEEN_LINES = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,12 +43,14 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
         make_classify: what classifies in place of decoder and server; for benchmarks.
     """
     logging.getLogger().addHandler(logging.NullHandler())  # Beam warns on import of what it cannot find
+    from hs_audit.logs import attempt_log, native_output
+    from hs_audit.watching import progress, stoppable
     from pipeline.config import load_config
     from pipeline.job.engine import beam_options
     from pipeline.night import Night, audit, with_a_server
+    from pipeline.runs.attempts import AttemptRecord, recorded
     from pipeline.runs.staging import new_attempt_id
 
-    console = Console(stderr=True)
     config = load_config(args.config).overridden(
         input=args.input, output=args.output, server=args.server, version=args.version
     )
@@ -78,19 +69,32 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
         config.verdict.pairs(),
     )
     night.place.prepare()
-    with _logging(night.place.log(night.attempt_id), config.log_format, console), _stoppable(), _progress(console):
-        _log.info("auditing %s as attempt %s", night.run_date, night.attempt_id)
-        started = time.monotonic()
-        published = audit(night, make_classify or with_a_server)
-        seconds = time.monotonic() - started
-    _print_summary(published, seconds, console)
+    place, attempt = night.place, night.attempt_id
+    record = AttemptRecord(place.log(attempt, ".json"), attempt, night.run_date, _so_far)
+    with native_output(place.log(attempt, ".stderr.log")):
+        console = Console(stderr=True)
+        log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console)
+        with log, recorded(record), stoppable(record), progress(console):
+            _log.info("auditing %s as attempt %s", night.run_date, attempt)
+            published = audit(night, make_classify or with_a_server)
+            exit_code, sentence = _ending(published, config.limits.warn_unscored_share)
+            record.end(exit_code, sentence, run_id=published.run_id)
+        _print_summary(published, console)
+        if exit_code:
+            console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+    return exit_code
+
+
+def _so_far() -> dict[str, Any]:
+    return {"step": PROGRESS.step, "counts": {"declarations": PROGRESS.declarations, "of": PROGRESS.total}}
+
+
+def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
+    """Exit code and sentence of a run that was published."""
     share = published.ledger.unscored_share()
-    if share > config.limits.warn_unscored_share or published.ledger.unknown_files:
-        console.print(
-            f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
-        )
-        return 3
-    return 0
+    if share > warn_above or published.ledger.unknown_files:
+        return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
+    return 0, f"published {published.folder}"
 
 
 def _date(written: str) -> date:
@@ -100,111 +104,7 @@ def _date(written: str) -> date:
         raise argparse.ArgumentTypeError(f"a date is written YYYY-MM-DD, got {written!r}") from None
 
 
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGINT and SIGTERM set the stop event; if that is not enough, the process ends anyway.
-
-    Nothing is lost by that: what is published is published by one rename.
-    """
-    STOP.clear()
-
-    def end() -> None:
-        publishing = PROGRESS.step == "publishing"
-        what = "while publishing; run this night again" if publishing else "nothing was published"
-        print(f"hs-audit run: interrupted; {what}", file=sys.stderr, flush=True)
-        os._exit(130)
-
-    timer = threading.Timer(_SECONDS_TO_STOP, end)
-    timer.daemon = True
-
-    def stop(number: int, frame: object) -> None:
-        if not STOP.is_set():
-            STOP.set()
-            timer.start()
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        timer.cancel()
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def _progress(console: Console) -> Iterator[None]:
-    """A moving line on a terminal, log lines elsewhere."""
-    PROGRESS.declarations = 0
-    over = threading.Event()
-    show = _show_bar if console.is_terminal else _log_lines
-    thread = threading.Thread(target=show, args=(console, over), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
-def _show_bar(console: Console, over: threading.Event) -> None:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("declarations", total=None)
-        while not over.wait(0.2):
-            bar.update(task, completed=PROGRESS.declarations, total=PROGRESS.total or None, description=PROGRESS.step)
-
-
-def _log_lines(console: Console, over: threading.Event) -> None:
-    while not over.wait(_SECONDS_BETWEEN_LINES):
-        _log.info("%s: %d of %d declarations", PROGRESS.step, PROGRESS.declarations, PROGRESS.total)
-
-
-@contextmanager
-def _logging(path: Path, log_format: str, console: Console) -> Iterator[None]:
-    """Everything to the attempt's log file; our own lines also to stderr where it is no terminal."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    formatter = (
-        _JsonLines() if log_format == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    )
-    to_file = logging.FileHandler(path, encoding="utf-8")
-    to_file.setFormatter(formatter)
-    root, ours = logging.getLogger(), logging.getLogger("hs_audit")
-    root.addHandler(to_file)
-    ours.setLevel(logging.INFO)
-    to_stderr = logging.StreamHandler()
-    to_stderr.setFormatter(formatter)
-    to_stderr.setLevel(logging.WARNING if console.is_terminal else logging.INFO)
-    ours.addHandler(to_stderr)
-    logging.captureWarnings(True)
-    try:
-        yield
-    finally:
-        ours.removeHandler(to_stderr)
-        root.removeHandler(to_file)
-        to_file.close()
-
-
-class _JsonLines(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
-        """One JSON object a line."""
-        line = {
-            "time": self.formatTime(record),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
-
-
-def _print_summary(published: "Published", seconds: float, console: Console) -> None:
+def _print_summary(published: "Published", console: Console) -> None:
     ledger = published.ledger
     table = Table(title=f"{ledger.findings.total()} findings", title_justify="left", show_header=False, box=None)
     for name, counts in (("verdicts", ledger.verdicts), ("reasons", ledger.reasons), ("pictures", ledger.pictures)):
@@ -216,7 +116,8 @@ def _print_summary(published: "Published", seconds: float, console: Console) -> 
         if ledger.unknown_files:
             table.add_row("", "files of unknown length", str(ledger.unknown_files))
     console.print(table)
-    rate = ledger.pictures.total() / max(published.timings_s.get("auditing", seconds), 1e-9)
+    seconds = sum(published.timings_s.values())
+    rate = ledger.pictures.total() / max(published.timings_s["auditing"], 1e-9)
     console.print(
         f"model {published.model.name} version {published.model.version}; {seconds:.1f} s, {rate:.0f} pictures/s\n"
         f"worklist  {published.folder / 'worklist.csv'}\nreport    {published.folder / 'report.html'}\n"

@@ -82,7 +82,7 @@ def manifest(
         },
         "thresholds": {"from": "configuration" if config.verdict.thresholds else "model"} | asdict(thresholds),
         "configuration": config.model_dump(mode="json"),
-        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES},
+        "versions": versions(),
         "timings_s": {name: round(seconds, 3) for name, seconds in timings_s.items()},
     }
 
@@ -96,6 +96,11 @@ def write_manifest(manifest: dict[str, Any], folder: Path) -> None:
     ]
     text = json.dumps(manifest | {"outputs": outputs}, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def versions() -> dict[str, str | None]:
+    """Python and the libraries that decide on findings; None for one that is not installed as a distribution."""
+    return {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES}
 
 
 def _rows(ledger: Ledger) -> dict[str, int | float]:

@@ -4,7 +4,7 @@ audits/run_date=2026-11-21/                    published; readers use run_date=*
 audits/_staging/ATTEMPT/                       being written, verified there
 audits/_staging/run_date=2026-11-21.replaced   the earlier run, between the two renames of a publication
 audits/_staging/run_date=2026-11-21.lock       held by the run of that night
-audits/_logs/run_date=2026-11-21.ATTEMPT.log
+audits/_logs/run_date=2026-11-21.ATTEMPT.log   and .json, what became of it
 """
 
 import fcntl
@@ -56,9 +56,9 @@ class Place:
         """Where the earlier run waits while its successor takes its place."""
         return self.staging / f"{self.published.name}.replaced"
 
-    def log(self, attempt_id: str) -> Path:
-        """The log file of an attempt."""
-        return self.output / "_logs" / f"{self.published.name}.{attempt_id}.log"
+    def log(self, attempt_id: str, suffix: str) -> Path:
+        """A file that an attempt leaves, whatever becomes of it."""
+        return self.output / "_logs" / f"{self.published.name}.{attempt_id}{suffix}"
 
     def attempt(self, attempt_id: str) -> Path:
         """The folder of an attempt."""

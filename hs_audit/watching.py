@@ -1,0 +1,88 @@
+"""A run while it goes on: how far it is, and how it is stopped."""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipeline.job.in_process import PROGRESS, STOP
+from pipeline.runs.attempts import AttemptRecord
+
+_log = logging.getLogger("hs_audit.run")
+_SECONDS_TO_STOP = 4.0
+_SECONDS_BETWEEN_LINES = 30.0
+
+
+@contextmanager
+def stoppable(record: AttemptRecord) -> Iterator[None]:
+    """SIGINT and SIGTERM set the stop event; if that is not enough, the process ends anyway.
+
+    Nothing is lost by that: what is published is published by one rename.
+
+    Args:
+        record: of the attempt, which says so then.
+    """
+    STOP.clear()
+
+    def end() -> None:
+        publishing = PROGRESS.step == "publishing"
+        what = "while publishing; run this night again" if publishing else "nothing was published"
+        record.end(130, f"interrupted; {what}")
+        print(f"hs-audit run: interrupted; {what}", file=sys.stderr, flush=True)
+        os._exit(130)
+
+    timer = threading.Timer(_SECONDS_TO_STOP, end)
+    timer.daemon = True
+
+    def stop(number: int, frame: object) -> None:
+        if not STOP.is_set():
+            STOP.set()
+            timer.start()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        timer.cancel()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress(console: Console) -> Iterator[None]:
+    """A moving line on a terminal, log lines elsewhere."""
+    PROGRESS.declarations = 0
+    over = threading.Event()
+    show = _show_bar if console.is_terminal else _log_lines
+    thread = threading.Thread(target=show, args=(console, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _show_bar(console: Console, over: threading.Event) -> None:
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("declarations", total=None)
+        while not over.wait(0.2):
+            bar.update(task, completed=PROGRESS.declarations, total=PROGRESS.total or None, description=PROGRESS.step)
+
+
+def _log_lines(console: Console, over: threading.Event) -> None:
+    while not over.wait(_SECONDS_BETWEEN_LINES):
+        _log.info("%s: %d of %d declarations", PROGRESS.step, PROGRESS.declarations, PROGRESS.total)
