@@ -62,6 +62,7 @@ class Pictures(Settings):
     formats: Annotated[list[str], Field(min_length=1)] = list(DEFAULT_FORMATS)
     max_bytes: Count = 20_000_000
     max_pixels: Count = 50_000_000
+    max_decoding_bytes: Count = 600_000_000
 
     @model_validator(mode="after")
     def _known_formats(self) -> "Pictures":
@@ -70,7 +71,7 @@ class Pictures(Settings):
 
     def limits(self) -> PictureLimits:
         """The same, as the decoder takes it."""
-        return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels)
+        return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels, self.max_decoding_bytes)
 
 
 class VerdictThresholds(Settings):
@@ -112,8 +113,9 @@ class VerdictSettings(Settings):
 
 
 class Limits(Settings):
-    """How much of a night may be missing: dead letters and unscored findings, of all rows."""
+    """How much of a night must be there: shares are of dead letters and unscored findings, of all rows."""
 
+    min_rows: Annotated[int, Field(ge=0)] = 1
     warn_unscored_share: Share = 0.05
     max_unscored_share: Share = 0.20
 

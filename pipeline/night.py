@@ -107,6 +107,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         with step("inspecting the inputs"):
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT)
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])
+            _refuse_if_too_few(inputs, config.limits.min_rows)
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
@@ -179,6 +180,13 @@ def _stopped_in_words() -> Iterator[None]:
         if STOP.is_set():  # the runner wraps whatever ends a worker
             raise Interrupted("interrupted; nothing was published") from error
         raise
+
+
+def _refuse_if_too_few(inputs: Inputs, least: int) -> None:
+    if inputs.rows < least:
+        raise NotPublished(
+            f"the input has {inputs.rows} rows, fewer than the {least} of limits.min_rows; nothing was published"
+        )
 
 
 def _refuse_if_in_trouble(reports: WorkerReports) -> None:

@@ -346,12 +346,33 @@ def test_both_names_of_the_local_runner_work(run, tmp_path, published, runner):
     assert len(findings_of(published)) == 13
 
 
-def test_a_night_without_rows_is_published_empty(run, tmp_path, published):
+def test_a_night_of_fewer_rows_than_expected_is_not_published(config, run, tmp_path, published, capsys):
+    write_archive(tmp_path / "archive" / "a.parquet", [])
+
+    assert run() == 4
+
+    assert "the input has 0 rows, fewer than the 1 of limits.min_rows; nothing was published" in capsys.readouterr().err
+    assert not published.exists()
+
+
+def test_a_night_without_rows_is_published_empty_where_that_is_allowed(config, run, tmp_path, published):
+    config.write_text("limits: {min_rows: 0}\n")
     write_archive(tmp_path / "archive" / "a.parquet", [])
 
     assert run() == 0
 
     assert findings_of(published) == []
+
+
+def test_a_picture_that_needs_more_memory_than_there_is_gets_its_status(config, run, tmp_path, published):
+    config.write_text("pictures: {max_decoding_bytes: 4000}\n")
+    write_archive(tmp_path / "archive" / "a.parquet", [row("A1", RED, picture(RED), picture(RED, size=(8, 8)))])
+
+    run()
+
+    (finding,) = findings_of(published)
+    assert [picture["status"] for picture in finding["pictures"]] == ["too_costly", "ok"]
+    assert finding["pictures"][0]["detail"] == "0 MB of memory to decode"
 
 
 def test_thresholds_of_the_configuration_win_over_the_models(config, run, tmp_path, published):

@@ -60,8 +60,8 @@ def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: s
 
 
 def _limits(manifest: dict[str, Any]) -> PictureLimits:
-    pictures = manifest["configuration"]["pictures"]
-    return PictureLimits(tuple(pictures["formats"]), pictures["max_bytes"], pictures["max_pixels"])
+    pictures = manifest["configuration"]["pictures"]  # of an older run it may lack the newer limits
+    return PictureLimits(**pictures | {"formats": tuple(pictures["formats"])})
 
 
 def _as_audited(file: str, manifest: dict[str, Any]) -> ArchiveFile | str:
