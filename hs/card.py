@@ -7,6 +7,12 @@ from enum import StrEnum
 from typing import Any
 
 CONTRACT_VERSION = 1
+RESIZE_FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's, without importing it
+
+_MOST_CHARACTERS = 1_000_000  # a card of 10,000 classes and all kinds of mistake has a few thousand
+_MOST_PIXELS_A_SIDE = 4096
+_MOST_DRAFT = 16
+_MOST_TEXT = 100
 
 
 class Mistake(StrEnum):
@@ -48,9 +54,10 @@ class Thresholds:
     abstain_above: float | None = None
 
     def __post_init__(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if value is not None and not 0 <= value <= 1:
-                raise ValueError(f"{name} must be in [0, 1], got {value}")
+        for field_ in dataclasses.fields(self):
+            value = getattr(self, field_.name)
+            if value is not None or field_.default is dataclasses.MISSING:
+                _check_number(field_.name, value, 0, 1)
         if self.differs_below > self.agrees_above:
             raise ValueError(f"differs_below ({self.differs_below}) must not exceed agrees_above ({self.agrees_above})")
 
@@ -85,8 +92,16 @@ class Card:
     def __post_init__(self) -> None:
         if self.contract_version != CONTRACT_VERSION:
             raise ValueError(f"contract_version must be {CONTRACT_VERSION}, got {self.contract_version}")
-        if self.height < 1 or self.width < 1:
-            raise ValueError(f"the input must be at least 1 x 1 pixels, got {self.height} x {self.width}")
+        for name in ("height", "width"):
+            _check_whole(name, getattr(self, name), 1, _MOST_PIXELS_A_SIDE)
+        _check_whole("draft_multiple", self.draft_multiple, 0, _MOST_DRAFT)
+        if self.resize_filter not in RESIZE_FILTERS:
+            raise ValueError(
+                f"resize_filter must be one of {', '.join(RESIZE_FILTERS)}, got {self.resize_filter!r:.100}"
+            )
+        _check_number("temperature", self.temperature, 1e-6, 1e6)
+        for name in ("hs_edition", "weights_digest"):
+            _check_text(name, getattr(self, name))
 
     def to_json(self) -> str:
         """This card as one line of JSON with sorted keys."""
@@ -99,6 +114,8 @@ class Card:
         Raises:
             ValueError: where the text is no card; the message says what is missing or wrong.
         """
+        if len(text) > _MOST_CHARACTERS:
+            raise ValueError(f"a model card has at most {_MOST_CHARACTERS} characters, got {len(text)}")
         try:
             written = json.loads(text)
             drawn = {
@@ -108,7 +125,7 @@ class Card:
                 },
             }
             return cls(**_known_fields(cls, written) | drawn)
-        except (json.JSONDecodeError, AttributeError, TypeError) as error:
+        except (json.JSONDecodeError, AttributeError, RecursionError, TypeError) as error:
             raise ValueError(f"not a model card: {error}") from error
         except KeyError as error:
             raise ValueError(f"the model card has no {error}") from error
@@ -117,6 +134,21 @@ class Card:
 def _thresholds(written: dict[str, Any]) -> Thresholds:
     of_old = {"abstain_above": written["alien_above"]} if "alien_above" in written else {}  # its name up to 0.1.0
     return Thresholds(**_known_fields(Thresholds, of_old | written))
+
+
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if type(value) is not int or not least <= value <= most:  # True is an int, too
+        raise ValueError(f"{name} must be a whole number from {least} to {most}, got {value!r:.100}")
+
+
+def _check_number(name: str, value: object, least: float, most: float) -> None:
+    if type(value) not in (int, float) or not least <= value <= most:  # type: ignore[operator]
+        raise ValueError(f"{name} must be in [{least:g}, {most:g}], got {value!r:.100}")
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str) or len(value) > _MOST_TEXT or not value.isprintable():
+        raise ValueError(f"{name} must be a line of at most {_MOST_TEXT} characters, got {value!r:.100}")
 
 
 def _known_fields(cls: type, written: dict[str, Any]) -> dict[str, Any]:

@@ -227,7 +227,7 @@ def test_a_card_survives_its_journey():
         ("{}", "has no 'thresholds'"),
         (CARD.to_json().replace('"contract_version": 1', '"contract_version": 9'), "contract_version must be 1"),
         (CARD.to_json().replace('"height": 224, ', ""), "height"),
-        (CARD.to_json().replace('"height": 224', '"height": 0'), "at least 1 x 1"),
+        (CARD.to_json().replace('"height": 224', '"height": 0'), "height must be a whole number from 1 to 4096, got 0"),
     ],
 )
 def test_what_is_no_card_is_refused_with_a_reason(text, message):
