@@ -18,6 +18,8 @@ TRAILING_ZERO_LOST = "trailing_zero_lost"
 DIGITS_LOST = "digits_lost"
 DECIMAL_DROPPED = "decimal_dropped"
 
+MOST_CHARACTERS = 64  # normalising 2 MB of alternating marks takes ten minutes, and the cache below keeps what it gets
+
 _SEPARATORS = re.compile(r"[\s\-\u00ad\u2010-\u2015\u2212\u200b\ufeff]")
 _KOREAN = re.compile(r"제(.*)호")
 _EXPONENT = re.compile(r"([0-9])(?:\.([0-9]*))?[eE]\+?([0-9]{1,2})")
@@ -53,14 +55,17 @@ def parse_declared_code(written: str | int | float | None) -> ParsedCode:
 
     Returns:
         The code and the repairs. A code of more than 10 digits, of an odd number of digits that a leading zero does not
-        explain, or with anything in it but digits and separators has no code: `code_malformed`.
+        explain, of more than 64 characters, or with anything in it but digits and separators has no code:
+        `code_malformed`.
     """
     if written is None or isinstance(written, bool):
         return ParsedCode(None)
     if isinstance(written, float):
         return _parse_float(written)
     if isinstance(written, int):
-        return _from_digits(str(written)) if written >= 0 else ParsedCode(None)
+        return _from_digits(str(written)) if 0 <= written < 10**10 else ParsedCode(None)
+    if len(written) > MOST_CHARACTERS:
+        return ParsedCode(None)
     return _parse_text(written)
 
 

@@ -1,3 +1,4 @@
+import time
 from itertools import pairwise
 
 import numpy as np
@@ -125,3 +126,12 @@ def test_only_2_4_6_8_or_10_digits_make_a_code(digits):
 def test_codes_exist_when_hs_2022_has_their_subheading(digits, known):
     assert exists(HSCode(digits)) is known
     assert (description(HSCode(digits)) is not None) is known
+
+
+@pytest.mark.parametrize("written", ["a\u0327\u0301" * 700_000, "1" * 65, " " * 3_000_000 + "870829", 10**4000])
+def test_what_is_longer_than_any_code_is_malformed_at_once(written):
+    started = time.process_time()
+
+    assert parse_declared_code(written) == ParsedCode(None)
+
+    assert time.process_time() - started < 0.1

@@ -1,6 +1,7 @@
 """Findings from classified declarations: which of their pictures count."""
 
 import time
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -55,3 +56,14 @@ def test_of_very_many_pictures_an_even_choice_counts_and_all_are_told():
 
 def test_no_picture_counts_where_none_has_an_answer():
     assert counted_once(of_one_declaration(["a"], ["not_scored"]), slice(0, 1)) == []
+
+
+def test_a_code_of_megabytes_is_cut_where_it_is_kept_as_written():
+    classified = of_one_declaration(["a"], ["ok"])
+    declarations = classified.declarations
+    columns = declarations.columns.set_column(2, "declared_hs_code", pa.array(["1" * 2_000_000]))
+
+    (finding,) = TABLE.findings(replace(classified, declarations=replace(declarations, columns=columns))).to_pylist()
+
+    assert finding["reason"] == "code_malformed"
+    assert finding["declared_hs_code"] == "1" * 256 + "… (2,000,000 characters)"

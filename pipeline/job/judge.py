@@ -19,6 +19,7 @@ from hs.verdicts import Evidence, Judge, Judgement, Verdict
 from pipeline.findings.schema import findings_schema
 from pipeline.values import NOT_SCORED, Classified, Declarations
 
+_MOST_SHOWN = 256  # characters of a declared code, far beyond what one can have
 MOST_COUNTED = 200  # each is compared with each: 20,000 took 23 s
 
 
@@ -148,6 +149,8 @@ def _picture_fields(classified: Classified, mine: slice, weights: dict[int, floa
 def _as_written(code: str | int | float | None) -> str | None:
     if isinstance(code, float):
         return repr(code) if math.isfinite(code) else str(code)
+    if isinstance(code, str) and len(code) > _MOST_SHOWN:
+        return f"{code[:_MOST_SHOWN]}… ({len(code):,} characters)"  # a megabyte a row would fill memory and disk
     return None if code is None else str(code)
 
 
