@@ -193,6 +193,7 @@ class Config(Settings):
     worklist: Worklist = Worklist()
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
+    file_mode: Annotated[str, Field(pattern="^0[0-7]{3}$")] = "0640"
     log_format: Literal["text", "json"] = "text"
     beam: dict[str, Any] = {"runner": "FnApiRunner"}
 

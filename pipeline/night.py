@@ -139,7 +139,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         write_manifest(described, folder)
         (folder / "_SUCCESS").touch()
         with step("publishing"):
-            publish(place, folder)
+            publish(place, folder, int(config.file_mode, 8))
     return Published(table.run_id, place.published, ledger, dead_letters, step.timings_s, model)
 
 

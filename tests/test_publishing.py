@@ -46,7 +46,7 @@ def left_in(place: Place) -> list[str]:
 def test_a_run_takes_the_place_of_the_earlier_one_and_leaves_nothing(place, kernel):
     run(place.published, "old")
 
-    publish(place, run(place.attempt("a2"), "new"))
+    publish(place, run(place.attempt("a2"), "new"), 0o640)
 
     assert content(place.published) == "new"
     assert left_in(place) == []
@@ -63,7 +63,7 @@ def test_readers_see_one_of_both_runs_at_every_moment(place):
     reader = threading.Thread(target=read)
     reader.start()
     for number in range(1, 60):
-        publish(place, run(place.attempt(f"a{number}"), str(number)))
+        publish(place, run(place.attempt(f"a{number}"), str(number)), 0o640)
     over.set()
     reader.join()
 
@@ -84,7 +84,7 @@ def test_a_second_rename_that_fails_puts_the_earlier_run_back(place, monkeypatch
 
     monkeypatch.setattr(Path, "rename", fail)
     with pytest.raises(OSError, match="No space left"):
-        publish(place, attempt)
+        publish(place, attempt, 0o640)
 
     assert content(place.published) == "old"
     assert left_in(place) == ["a2"]
@@ -133,3 +133,10 @@ def test_a_file_system_that_cannot_exchange_says_so_and_an_error_is_one(tmp_path
         publishing._exchange(tmp_path / "a", tmp_path / "nowhere")
     monkeypatch.setattr(publishing, "_CANNOT", (errno.ENOENT,))
     assert not publishing._exchange(tmp_path / "a", tmp_path / "nowhere")
+
+
+def test_published_files_are_for_those_whom_the_mode_names(place):
+    publish(place, run(place.attempt("a1"), "new"), 0o640)
+
+    modes = {path.name: path.stat().st_mode & 0o777 for path in [place.published, *place.published.rglob("*")]}
+    assert modes == {place.published.name: 0o750, "findings": 0o750, "part.txt": 0o640, "_SUCCESS": 0o640}

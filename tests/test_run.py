@@ -14,6 +14,8 @@ from hs.declared_codes import parse_declared_code
 from hs.pictures.decoding import PictureLimits, decode
 from hs.verdicts import Evidence, Judge
 from hs_audit.cli import main
+from pipeline.config import load_config
+from pipeline.runs.manifest import describe_configuration
 from serving.client.client import Client
 from serving.client.connection import Connection
 from tests.archives import BLUE, GREEN, RED, findings_of, grey_picture, picture, row, write_archive
@@ -455,3 +457,9 @@ def write_mistakes(folder: Path) -> None:
     pq.write_table(good.drop(["images"]), folder / "wrong" / "missing.parquet")
     pq.write_table(good.set_column(position, "declared_hs_code", float32), folder / "wrong" / "float32.parquet")
     pq.write_table(good.append_column("images", good["images"]), folder / "wrong" / "twice.parquet")
+
+
+def test_the_manifest_does_not_say_where_the_key_lies(tmp_path, config):
+    config.write_text("server: {tls: {ca: ca.pem, certificate: c.pem, key: /etc/keys/secret.pem}}\n")
+
+    assert "secret" not in json.dumps(describe_configuration(load_config(config)))

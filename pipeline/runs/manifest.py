@@ -81,7 +81,7 @@ def manifest(
             "card": json.loads(model.card.to_json()),
         },
         "thresholds": {"from": "configuration" if config.verdict.thresholds else "model"} | asdict(thresholds),
-        "configuration": config.model_dump(mode="json"),
+        "configuration": describe_configuration(config),
         "versions": versions(),
         "timings_s": {name: round(seconds, 3) for name, seconds in timings_s.items()},
     }
@@ -96,6 +96,11 @@ def write_manifest(manifest: dict[str, Any], folder: Path) -> None:
     ]
     text = json.dumps(manifest | {"outputs": outputs}, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
+
+
+def describe_configuration(config: Config) -> dict[str, Any]:
+    """The configuration, but for where our private key lies."""
+    return config.model_dump(mode="json", exclude={"server": {"tls": {"key"}}})
 
 
 def versions() -> dict[str, str | None]:

@@ -21,13 +21,18 @@ _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)  # an old kernel, or a fil
 _C = ctypes.CDLL(None, use_errno=True)
 
 
-def publish(place: Place, attempt: Path) -> None:
+def publish(place: Place, attempt: Path, mode: int) -> None:
     """Puts a verified attempt in the place of the earlier run, if any.
+
+    Args:
+        place: where.
+        attempt: its folder.
+        mode: of its files; whoever may read them may enter its folders.
 
     Raises:
         OSError: if it cannot be renamed; the earlier run stands then.
     """
-    _sync(attempt)
+    _settle(attempt, mode)
     if not place.published.exists():
         attempt.rename(place.published)
         _sync_folder(place.output)
@@ -90,11 +95,14 @@ def _remove(folder: Path, staging: Path) -> None:
     shutil.rmtree(trash, ignore_errors=True)
 
 
-def _sync(folder: Path) -> None:
+def _settle(folder: Path, mode: int) -> None:
+    """Gives files and folders their mode, and waits until the disk has them."""
     for root, _, names in os.walk(folder):
         for name in names:
             with open(os.path.join(root, name), "rb") as stream:
+                os.fchmod(stream.fileno(), mode)
                 os.fsync(stream.fileno())
+        os.chmod(root, mode | (mode & 0o444) >> 2)
         _sync_folder(Path(root))
 
 
