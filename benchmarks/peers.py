@@ -114,13 +114,13 @@ def make_network(output: str) -> None:
     """MobileNetV2 with weights at random, as a Keras file and as a SavedModel that keeps our contract."""
     import keras
 
-    from benchmarks.stand_in import CARD, CLASSES
+    from benchmarks.stand_in import MODEL
     from model.exported.export import export
 
     keras.utils.set_random_seed(0)
-    network = keras.applications.MobileNetV2(weights=None, classes=len(CLASSES), classifier_activation=None)
+    network = keras.applications.MobileNetV2(weights=None, classes=len(MODEL.table), classifier_activation=None)
     network.save(Path(output) / "network.keras")
-    export(network, CLASSES, CARD, {}, Path(output) / "model")
+    export(network, MODEL.table.labels, MODEL.card, {}, Path(output) / "model")
 
 
 def keras_in_one_process(archive: str, network: str, output: str) -> None:

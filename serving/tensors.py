@@ -16,8 +16,11 @@ _TYPED_FIELD = {DT_FLOAT: "float_val", DT_INT32: "int_val", DT_UINT8: "int_val"}
 
 
 def to_tensor(array: np.ndarray) -> TensorProto:
-    """A float32, int32 or uint8 array of any shape → its message, the values as one block of bytes."""
-    tensor = TensorProto(dtype=_PROTO_OF[array.dtype], tensor_content=array.tobytes())
+    """A float32, int32 or uint8 array of any shape → its message, the values as one block; bytes → strings."""
+    if array.dtype == object:
+        tensor = TensorProto(dtype=DT_STRING, string_val=array.ravel().tolist())
+    else:
+        tensor = TensorProto(dtype=_PROTO_OF[array.dtype], tensor_content=array.tobytes())
     for size in array.shape:
         tensor.tensor_shape.dim.add(size=size)
     return tensor

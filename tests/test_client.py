@@ -5,109 +5,82 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
-import grpc
 import numpy as np
 import pytest
 from grpc import StatusCode
 
-from hs.card import Card, Thresholds
-from hs.class_table import ClassTable
 from hs.errors import ContractBroken, Interrupted, ServerUnreachable, UsageError
 from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.client.status_rules import Action, action_for
-from serving.contract import CLASSES_SIGNATURE, ServedModel, classes_request
-from serving.messages import (
-    GetModelStatusResponse,
-    ModelServiceServicer,
-    ModelVersionStatus,
-    PredictionServiceServicer,
-    PredictionServiceStub,
-    PredictRequest,
-    PredictResponse,
-    add_ModelServiceServicer_to_server,
-    add_PredictionServiceServicer_to_server,
-)
+from serving.fake import FakeServer, Fault, plain_model
+from serving.messages import GetModelStatusResponse, ModelVersionStatus
 from serving.tensors import from_tensor, to_tensor
 
 ROWS = 136
-CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9), "sha256:00")
-MODEL = ServedModel("hs", 1, ClassTable(("870829", "392690")), CARD)
+MODEL = plain_model("870829", "392690")
 IMAGES = np.full((ROWS, 224, 224, 3), 200, np.uint8)  # 20 MB
+AVAILABLE, LOADING = ModelVersionStatus.AVAILABLE, ModelVersionStatus.LOADING
 
-Fault = tuple[StatusCode, str] | np.ndarray
 
+class Script:
+    """How the server misbehaves: faults as they are listed, or as the pictures are; else it answers each picture with
+    (its first pixel / 255, the rest)."""
 
-class FaultyServer(PredictionServiceServicer, ModelServiceServicer):
-    """Answers each picture with (its first pixel / 255, the rest), after the faults that a test asks for."""
-
-    def __init__(self) -> None:
-        self.faults: list[Fault] = []
-        self.status_faults: list[tuple[StatusCode, str]] = []
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self.faults: list[Fault | np.ndarray] = []
+        self.status_faults: list[Fault] = []
         self.fault_for: Callable[[np.ndarray], Fault | None] = lambda images: None
+        self.states: list[dict[int, int]] = [{1: AVAILABLE}]  # one answer after the other, the last again and again
         self.batches: list[int] = []
         self.status_requests = 0
-        self.classes: PredictResponse | None = None
-        self.available_after = 0
-        self.versions = {1: ModelVersionStatus.AVAILABLE}
-        self._lock = threading.Lock()
 
-    def Predict(self, request: PredictRequest, context: grpc.ServicerContext) -> PredictResponse:
-        if request.model_spec.signature_name == CLASSES_SIGNATURE:
-            if self.faults:
-                context.abort(*self.faults.pop(0))
-            return self.classes
+    def __call__(self, request, response) -> Fault | None:
+        if isinstance(response, GetModelStatusResponse):
+            return self._status(response)
+        if "images" not in request.inputs:
+            return self.faults.pop(0) if self.faults else None
         images = from_tensor(request.inputs["images"])
-        with self._lock:
-            self.batches.append(len(images))
-            fault = self.faults.pop(0) if self.faults else self.fault_for(images)
+        self.batches.append(len(images))
+        fault = self.faults.pop(0) if self.faults else self.fault_for(images)
         if isinstance(fault, tuple):
-            context.abort(*fault)
+            return fault
         first = images[:, 0, 0, 0].astype(np.float32) / 255
-        answer = fault if fault is not None else np.stack([first, 1 - first], axis=1)
-        response = PredictResponse()
+        answer = np.stack([first, 1 - first], axis=1) if fault is None else fault
         response.outputs["probabilities"].CopyFrom(to_tensor(answer))
-        return response
+        return None
 
-    def GetModelStatus(self, request, context):
-        if request.model_spec.name != "hs":
-            context.abort(StatusCode.NOT_FOUND, "Could not find any versions of model")
+    def _status(self, response: GetModelStatusResponse) -> Fault | None:
         self.status_requests += 1
         if self.status_faults:
-            context.abort(*self.status_faults.pop(0))
-        if self.status_requests <= self.available_after:
-            return GetModelStatusResponse(
-                model_version_status=[ModelVersionStatus(version=1, state=ModelVersionStatus.LOADING)]
+            return self.status_faults.pop(0)
+        states = self.states.pop(0) if len(self.states) > 1 else self.states[0]
+        response.CopyFrom(
+            GetModelStatusResponse(
+                model_version_status=[ModelVersionStatus(version=v, state=state) for v, state in states.items()]
             )
-        statuses = [ModelVersionStatus(version=v, state=state) for v, state in self.versions.items()]
-        return GetModelStatusResponse(model_version_status=statuses)
+        )
+        return None
 
 
 @contextmanager
-def running(faulty: FaultyServer, credentials: grpc.ServerCredentials | None = None) -> Iterator[FaultyServer]:
-    with ThreadPoolExecutor(4) as threads:
-        grpc_server = grpc.server(threads, options=[("grpc.max_receive_message_length", -1)])
-        add_PredictionServiceServicer_to_server(faulty, grpc_server)
-        add_ModelServiceServicer_to_server(faulty, grpc_server)
-        if credentials:
-            faulty.port = grpc_server.add_secure_port("localhost:0", credentials)
-        else:
-            faulty.port = grpc_server.add_insecure_port("localhost:0")
-        grpc_server.start()
-        faulty.stop = lambda: grpc_server.stop(None).wait()
-        yield faulty
-        grpc_server.stop(None).wait()
+def running() -> Iterator[Script]:
+    fake = FakeServer(MODEL)
+    with fake.listening() as address:
+        fake.spoil = script = Script(address)
+        yield script
 
 
 @pytest.fixture
-def server() -> Iterator[FaultyServer]:
-    with running(FaultyServer()) as faulty:
-        yield faulty
+def server() -> Iterator[Script]:
+    with running() as script:
+        yield script
 
 
 @pytest.fixture
-def client(server: FaultyServer) -> Iterator[Client]:
-    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=20, connect_budget_s=0.3))
+def client(server: Script) -> Iterator[Client]:
+    client = Client(Connection(server.address, outage_budget_s=20, connect_budget_s=0.3))
     yield client
     client.close()
 
@@ -214,7 +187,7 @@ def test_an_answer_that_cannot_be_true_is_never_believed(server, client, wrong, 
 
 
 def test_a_spent_outage_budget_ends_the_work_with_one_sentence(server):
-    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=0.3))
+    client = Client(Connection(server.address, outage_budget_s=0.3))
     server.fault_for = lambda images: (StatusCode.UNAVAILABLE, "gone")
 
     answer = client.classify(MODEL, IMAGES)
@@ -227,7 +200,7 @@ def test_a_spent_outage_budget_ends_the_work_with_one_sentence(server):
 
 def test_a_stopped_client_lets_go_at_once(server):
     stop = threading.Event()
-    client = Client(Connection(f"localhost:{server.port}", outage_budget_s=600), stop)
+    client = Client(Connection(server.address, outage_budget_s=600), stop)
     server.fault_for = lambda images: stop.set() or (StatusCode.UNAVAILABLE, "gone")
 
     answer = client.classify(MODEL, IMAGES)
@@ -238,7 +211,7 @@ def test_a_stopped_client_lets_go_at_once(server):
 
 
 def test_the_newest_available_version_is_pinned(server, client):
-    server.versions = {1: ModelVersionStatus.AVAILABLE, 2: ModelVersionStatus.AVAILABLE, 3: ModelVersionStatus.LOADING}
+    server.states = [{1: AVAILABLE, 2: AVAILABLE, 3: LOADING}]
 
     assert client.available_version("hs") == 2
     assert client.available_version("hs", 1) == 1
@@ -259,7 +232,7 @@ def test_a_server_that_is_down_is_told_within_the_connect_budget():
 
 
 def test_a_server_that_stops_while_it_is_asked_at_the_start_is_waited_for(server):
-    client = Client(Connection(f"localhost:{server.port}", connect_budget_s=30))
+    client = Client(Connection(server.address, connect_budget_s=30))
     server.status_faults = [(StatusCode.CANCELLED, "CANCELLED")]
 
     assert client.available_version("hs") == 1
@@ -296,8 +269,8 @@ def test_every_status_code_has_its_rule(code):
 
 
 def test_a_model_that_is_still_loading_is_waited_for(server):
-    client = Client(Connection(f"localhost:{server.port}", connect_budget_s=30))
-    server.available_after = 2
+    client = Client(Connection(server.address, connect_budget_s=30))
+    server.states = [{1: LOADING}, {1: LOADING}, {1: AVAILABLE}]
 
     assert client.available_version("hs") == 1
     client.close()
@@ -316,10 +289,9 @@ def test_what_was_done_is_counted(server, client):
 
 def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_pictures(server, client, monkeypatch):
     monkeypatch.setattr("serving.client.flow._BREAKS_AFTER_S", 0.1)
-    server.versions = {1: ModelVersionStatus.LOADING}
-
+    server.states = [{1: LOADING}]
     server.fault_for = lambda images: (
-        None if server.versions[1] == ModelVersionStatus.AVAILABLE else (StatusCode.UNAVAILABLE, "restarting")
+        None if server.states == [{1: AVAILABLE}] else (StatusCode.UNAVAILABLE, "restarting")
     )
     answer_of = {}
     sending = threading.Thread(target=lambda: answer_of.update(it=client.classify(MODEL, IMAGES)))
@@ -327,7 +299,7 @@ def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_
     while server.status_requests < 3:
         threading.Event().wait(0.01)
     before = len(server.batches)
-    server.versions = {1: ModelVersionStatus.AVAILABLE}
+    server.states = [{1: AVAILABLE}]
     sending.join()
 
     assert_scored(answer_of["it"])
@@ -336,12 +308,11 @@ def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_
 
 
 def test_losing_one_of_three_servers_costs_nothing():
-    with running(FaultyServer()) as one, running(FaultyServer()) as two, running(FaultyServer()) as three:
-        addresses = ",".join(f"localhost:{faulty.port}" for faulty in (one, two, three))
-        client = Client(Connection(addresses, outage_budget_s=20))
-        before = [client.classify(MODEL, IMAGES) for _ in range(9)]
-        used = [len(faulty.batches) for faulty in (one, two, three)]
-        two.stop()
+    with running() as one, running() as three:
+        with running() as two:
+            client = Client(Connection(f"{one.address},{two.address},{three.address}", outage_budget_s=20))
+            before = [client.classify(MODEL, IMAGES) for _ in range(9)]
+            used = [len(server.batches) for server in (one, two, three)]
         after = [client.classify(MODEL, IMAGES) for _ in range(6)]
         client.close()
 
@@ -356,11 +327,8 @@ def test_an_address_that_cannot_be_found_is_named():
         Client(Connection("localhost:8500,no-such-host.invalid:8500"))
 
 
-def test_a_version_that_goes_for_a_moment_at_the_start_is_waited_for(colour_server, server, client):
-    with grpc.insecure_channel(colour_server) as channel:
-        classes = PredictionServiceStub(channel).Predict(classes_request("hs", 1))
+def test_a_version_that_goes_for_a_moment_at_the_start_is_waited_for(server, client):
     server.faults = [(StatusCode.NOT_FOUND, "Servable not found for request: Specific(hs, 1)")]
-    server.classes = classes
 
-    assert client.resolve("hs").version == 1
+    assert client.resolve("hs") == MODEL
     assert server.faults == []

@@ -48,12 +48,7 @@ def test_an_encoded_request_reads_as_the_official_message(rows, dtype):
 def described(hs_codes: list[list[bytes]], card: list[bytes]) -> PredictResponse:
     response = PredictResponse()
     for name, values in (("hs_codes", hs_codes), ("card", card)):
-        array = np.array(values, dtype=object)
-        tensor = response.outputs[name]
-        tensor.dtype = 7
-        tensor.string_val.extend(array.ravel().tolist())
-        for size in array.shape:
-            tensor.tensor_shape.dim.add(size=size)
+        response.outputs[name].CopyFrom(to_tensor(np.array(values, dtype=object)))
     return response
 
 

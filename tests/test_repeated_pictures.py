@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.stand_in import Cost, StandIn, listening
 from hs_audit.cli import main
+from serving.fake import FakeServer, plain_model
 from tests.archives import COLOURS, findings_of, picture, row, write_archive
 
 CODES = tuple(COLOURS)
@@ -43,10 +43,10 @@ def test_findings_are_the_same_with_and_without_memory(archive, colour_server, t
 def test_a_file_that_comes_again_and_again_is_not_sent_again_and_again(tmp_path):
     rows = [row(f"D{number}", "870829", picture("870829", shade=number % 2)) for number in range(200)]
     write_archive(tmp_path / "a.parquet", rows)
-    server = StandIn(Cost(0.0, 0.0))
+    server = FakeServer(plain_model(*CODES))
 
-    with listening(server, f"unix:{tmp_path}/server.sock"):
-        findings = night(tmp_path / "a.parquet", f"unix:{tmp_path}/server.sock", tmp_path / "out", 2)
+    with server.listening() as address:
+        findings = night(tmp_path / "a.parquet", address, tmp_path / "out", 2)
 
     assert len(findings) == 200
-    assert server.pictures < 100  # those that were on their way already when the first answers came
+    assert server.answered.pictures < 100  # those that were on their way already when the first answers came

@@ -20,6 +20,14 @@ def test_arrays_survive_their_journey(dtype, shape):
     np.testing.assert_array_equal(back, array)
 
 
+def test_strings_survive_their_journey():
+    strings = np.array([[b"870829", b""], [b"87*", "한국".encode()]], dtype=object)
+
+    back = from_tensor(TensorProto.FromString(to_tensor(strings).SerializeToString()))
+
+    assert back.tolist() == strings.tolist()
+
+
 def message(dtype, shape, **values):
     tensor = TensorProto(dtype=dtype, **values)
     for size in shape:
