@@ -9,7 +9,6 @@ says what ended the work for good. It needs neither Beam nor TensorFlow's runtim
 """
 
 import dataclasses
-import math
 import random
 import threading
 import time
@@ -23,6 +22,7 @@ import numpy as np
 from hs.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
 from serving.client.connection import Connection
 from serving.client.flow import Counters, Flow
+from serving.client.rows_that_fit import RowsThatFit
 from serving.client.status_rules import Action, action_for
 from serving.client.tls import closed_trouble, handshake_trouble
 from serving.contract import (
@@ -87,7 +87,7 @@ class Client:
         self._metadata = PredictionServiceStub(self._channel).GetModelMetadata
         self._flow = Flow(connection.in_flight, connection.outage_budget_s, self._ended)
         self._probing = threading.Lock()
-        self._rows_that_fit: float = math.inf
+        self._fit = RowsThatFit()
 
     @property
     def counters(self) -> Counters:
@@ -178,32 +178,38 @@ class Client:
     def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
         """Sends an encoded request and waits for the answer, by the rules of `status_rules`."""
         rows = request.shape[0]
-        if rows > self._rows_that_fit:
-            return self._in_parts(model, request.images)
-        faults, again = 0, False
+        whole = self._ask(model, request) if self._fit.take(rows) == rows else None
+        return whole or self._in_parts(model, request.images)
+
+    def _in_parts(self, model: ServedModel, images: np.ndarray) -> Answer:
+        """In requests of as many rows as fit the server's memory."""
+        parts: list[Answer] = []
+        start = 0
+        while start < len(images):
+            size = self._fit.take(len(images) - start)
+            part = self._ask(model, encode_request(model, images[start : start + size]))
+            if part:
+                parts.append(part)
+                start += size
+        probabilities = np.concatenate([part.probabilities for part in parts])
+        novelty = np.concatenate([part.novelty for part in parts])
+        return Answer(probabilities, novelty, next((part.fault for part in parts if part.fault), None))
+
+    def _ask(self, model: ServedModel, request: EncodedRequest) -> Answer | None:
+        """Asks until there is an answer or no use in asking; None where the server's memory holds fewer pictures."""
+        rows, again, faults = request.shape[0], False, 0
         missing_since: float | None = None
         while not self._ended():
             try:
-                with self._flow.slot() as mine:
-                    if not mine:
-                        break
-                    self._flow.sent(len(request.message), again)
-                    again, started = True, time.monotonic()
-                    response = self._predict(request.message, timeout=self.connection.deadline_s)
-                    self._flow.answered(rows, time.monotonic() - started)
-                return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
-            except BadAnswer as bad_answer:
-                self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {bad_answer}")
-                continue
+                return self._ask_once(model, request, again)
             except grpc.RpcError as error:
-                if self._ended():
-                    break
-                said, action = _said(error), action_for(error.code(), error.details() or "")
-                if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
-                    self._flow.refused()
-            except ValueError:  # gRPC's way of saying that the channel was closed under us
-                return _not_scored(model, rows, "stopped")
-            match action:
+                failure, again = error, True
+            if self._ended():
+                break
+            if failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+                self._flow.refused()
+            said = _said(failure)
+            match action_for(failure.code(), failure.details() or ""):
                 case Action.WAIT:
                     self._flow.refused()
                     self._wait_out(model, said)
@@ -213,8 +219,8 @@ class Client:
                         self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
                     self._pause(1.0)
                 case Action.HALVE if rows > 1:
-                    self._rows_that_fit = min(self._rows_that_fit, max(1, rows // 2))
-                    return self._in_parts(model, request.images)
+                    self._fit.refused(rows)
+                    return None
                 case Action.PROBE if rows > 1 or request.images.any():
                     return self._refused(model, rows, said)
                 case Action.GIVE_UP:
@@ -224,16 +230,34 @@ class Client:
                     if faults > _TRIES_AFTER_FAULT:
                         return _not_scored(model, rows, said)
                     self._pause(0.1 * 2**faults)
-        return _not_scored(model, rows, str(self.trouble or "stopped"))
+        return self._left_unscored(model, rows)
 
-    def _in_parts(self, model: ServedModel, images: np.ndarray) -> Answer:
-        """In requests of as many rows as were seen to fit the server's memory; that is remembered."""
-        size = int(min(self._rows_that_fit, len(images)))
-        parts = [self.classify(model, images[start : start + size]) for start in range(0, len(images), size)]
-        faults = [part.fault for part in parts if part.fault]
-        probabilities = np.concatenate([part.probabilities for part in parts])
-        novelty = np.concatenate([part.novelty for part in parts])
-        return Answer(probabilities, novelty, faults[0] if faults else None)
+    def _ask_once(self, model: ServedModel, request: EncodedRequest, again: bool) -> Answer:
+        """Waits for a place among the requests in flight and for what the server says.
+
+        Raises:
+            grpc.RpcError: if that is a fault.
+        """
+        rows = request.shape[0]
+        with self._flow.slot() as mine:
+            if not mine:
+                return self._left_unscored(model, rows)
+            self._flow.sent(len(request.message), again)
+            started = time.monotonic()
+            try:
+                response = self._predict(request.message, timeout=self.connection.deadline_s)
+            except ValueError:  # gRPC's way of saying that the channel was closed under us
+                return _not_scored(model, rows, "stopped")
+            self._flow.answered(rows, time.monotonic() - started)
+            self._fit.answered(rows)
+        try:
+            return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
+        except BadAnswer as error:
+            self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {error}")
+            return self._left_unscored(model, rows)
+
+    def _left_unscored(self, model: ServedModel, rows: int) -> Answer:
+        return _not_scored(model, rows, str(self.trouble or "stopped"))
 
     def _refused(self, model: ServedModel, rows: int, said: str) -> Answer:
         """These pictures were refused: a known-good one tells whether they or the contract are at fault."""
