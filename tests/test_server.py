@@ -30,6 +30,7 @@ from serving.messages import (
 from serving.server.batching import Batching
 from serving.server.bundled import bundled_server
 from serving.server.refusal import Refusal
+from serving.server.served_versions import ServedVersions
 from serving.tensors import from_tensor, to_tensor
 from tests.archives import COLOURS
 from tests.servers import models, served, write_scaler
@@ -346,6 +347,21 @@ def test_a_configuration_that_cannot_be_is_refused_and_changes_nothing(scaler, t
 def test_a_model_without_versions_is_refused(tmp_path):
     with pytest.raises(Refusal, match="did not become available"):
         models().reload(config(entry(tmp_path)))
+
+
+class ReplacedMeanwhile(ServedVersions):
+    """Another thread replaces the configuration just before it is said why it is refused."""
+
+    def _why(self, *model):
+        self._configs = {}
+        return super()._why(*model)
+
+
+def test_a_configuration_that_was_replaced_meanwhile_is_still_refused_with_its_reason(tmp_path):
+    what = ReplacedMeanwhile(lambda name, path: None)
+
+    with pytest.raises(Refusal, match=f"scaler: no version in {tmp_path}"):
+        what.reload(config(entry(tmp_path)))
 
 
 # --- batching

@@ -75,8 +75,8 @@ class ServedVersions:
             new = set(wanted) - set(self._configs)
             self._configs = wanted
             self._update()
-        if failed := sorted(name for name in new if not self._available(name)):
-            reasons = "; ".join(f"{name}: {self._why(name)}" for name in failed)
+        if failed := [wanted[name] for name in sorted(new) if not self._available(name)]:
+            reasons = "; ".join(f"{model.name}: {self._why(model)}" for model in failed)
             raise Refusal(StatusCode.UNKNOWN, f"{len(failed)} servable(s) did not become available: {{{reasons}}}")
 
     def poll(self) -> None:
@@ -131,18 +131,18 @@ class ServedVersions:
             self._update()
 
     def _labelled(self, spec: ModelSpec) -> int:
-        labels = self._configs[spec.name].version_labels if spec.name in self._configs else {}
-        if spec.version_label not in labels:
+        model = self._configs.get(spec.name)
+        if model is None or spec.version_label not in model.version_labels:
             raise invalid(f"Unrecognized servable version label: {spec.version_label}")
-        return labels[spec.version_label]
+        return model.version_labels[spec.version_label]
 
     def _available(self, name: str) -> "dict[int, Servable]":
         known = self._versions.get(name, {})
         return {number: standing.servable for number, standing in known.items() if standing.servable}
 
-    def _why(self, name: str) -> str:
-        refusals = [standing.refusal for standing in self._versions.get(name, {}).values() if standing.refusal]
-        return str(refusals[-1]) if refusals else f"no version in {self._configs[name].base_path}"
+    def _why(self, model: ModelConfig) -> str:
+        refusals = [standing.refusal for standing in self._versions.get(model.name, {}).values() if standing.refusal]
+        return str(refusals[-1]) if refusals else f"no version in {model.base_path}"
 
     def _validated(self, config: ModelServerConfig) -> dict[str, ModelConfig]:
         if config.WhichOneof("config") != "model_config_list":
@@ -166,12 +166,15 @@ class ServedVersions:
         return wanted
 
     def _update(self) -> None:
-        for name in [*self._configs, *(name for name in self._versions if name not in self._configs)]:
-            aspired = _aspired(self._configs[name]) if name in self._configs else {}
+        for name in dict.fromkeys([*self._configs, *self._versions]):
+            model = self._configs.get(name)
+            aspired = _aspired(model) if model else {}
             for version, path in aspired.items():
                 self._try(name, version, path)
-            keep_old = name in self._configs and not any(version in self._available(name) for version in aspired)
-            for version in [] if keep_old else [old for old in self._available(name) if old not in aspired]:
+            available = self._available(name)
+            if model and not available.keys() & aspired.keys():
+                continue  # an old version is better than none
+            for version in available.keys() - aspired.keys():
                 self._unload(name, version)
 
     def _try(self, name: str, version: int, path: Path) -> None:
