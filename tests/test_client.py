@@ -298,7 +298,7 @@ def test_what_was_done_is_counted(server, client):
 
 
 def test_a_server_that_was_away_for_long_is_asked_how_it_is_before_it_gets_more_pictures(server, client, monkeypatch):
-    monkeypatch.setattr("serving.client.flow._BREAKS_AFTER_S", 0.1)
+    monkeypatch.setattr("serving.client.flow._CIRCUIT_OPENS_AFTER_S", 0.1)
     server.states = [{1: LOADING}]
     server.fault_for = lambda images: (
         None if server.states == [{1: AVAILABLE}] else (StatusCode.UNAVAILABLE, "restarting")

@@ -352,9 +352,9 @@ def test_a_model_without_versions_is_refused(tmp_path):
 class ReplacedMeanwhile(ServedVersions):
     """Another thread replaces the configuration just before it is said why it is refused."""
 
-    def _why(self, *model):
+    def _why_absent(self, *model):
         self._configs = {}
-        return super()._why(*model)
+        return super()._why_absent(*model)
 
 
 def test_a_configuration_that_was_replaced_meanwhile_is_still_refused_with_its_reason(tmp_path):

@@ -269,11 +269,11 @@ class Client:
     def _wait_out(self, model: ServedModel, said: str) -> None:
         """Waits once; where the server has been away for long, until it says that it is back."""
         self._wait_once(said)
-        if self._flow.broken:
+        if self._flow.circuit_open:
             with self._probing:  # one asks, for all
-                while self._flow.broken and not self._ended():
+                while self._flow.circuit_open and not self._ended():
                     if self._is_back(model):
-                        self._flow.sound()
+                        self._flow.close_circuit()
                     else:
                         self._wait_once(said)
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 _ANSWERS_BEFORE_GROWTH = 16
 _LEAST = 2  # with one alone the server idles while its answer travels
 _LONGEST_WAIT_S = 5.0
-_BREAKS_AFTER_S = 1.0
+_CIRCUIT_OPENS_AFTER_S = 1.0
 
 
 @dataclass
@@ -64,7 +64,7 @@ class Flow:
         self._shrunk_at = float("-inf")
         self._service_s = 0.05
         self._away_since: float | None = None
-        self._sound_since = float("-inf")
+        self._circuit_closed_at = float("-inf")
 
     @contextmanager
     def slot(self) -> Iterator[bool]:
@@ -124,11 +124,11 @@ class Flow:
             self.counters.waited_s += seconds
 
     @property
-    def broken(self) -> bool:
+    def circuit_open(self) -> bool:
         """Whether nothing was answered for so long that the server should be asked how it is before it gets more."""
         since = self._away_since
-        return since is not None and self._clock() - max(since, self._sound_since) > _BREAKS_AFTER_S
+        return since is not None and self._clock() - max(since, self._circuit_closed_at) > _CIRCUIT_OPENS_AFTER_S
 
-    def sound(self) -> None:
+    def close_circuit(self) -> None:
         """The server says that it is well, though it has answered nothing yet."""
-        self._sound_since = self._clock()
+        self._circuit_closed_at = self._clock()

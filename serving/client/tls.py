@@ -42,13 +42,13 @@ def _pem(path: Path | None) -> bytes | None:
     return content
 
 
-_SAID = {
+_SENTENCE_FOR = {
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that {ca} signed, or has expired",
     "Hostname Verification": "its certificate is for another name",
     "WRONG_VERSION_NUMBER": "it does not encrypt, but server.tls is set",
     "security handshaker": "{ca}, or our own certificate and key, cannot be used",
 }
-_CLOSED = "Socket closed"
+_CLOSED_AT_ONCE = "Socket closed"
 
 
 def handshake_trouble(details: str, tls: Tls | None) -> str | None:
@@ -57,7 +57,7 @@ def handshake_trouble(details: str, tls: Tls | None) -> str | None:
     >>> handshake_trouble("Custom verification check failed with error: Hostname Verification Check failed.", None)
     'its certificate is for another name'
     """
-    for words, sentence in _SAID.items():
+    for words, sentence in _SENTENCE_FOR.items():
         if words in details:
             return sentence.format(ca=tls.ca if tls else "the authority")
     return None
@@ -65,7 +65,7 @@ def handshake_trouble(details: str, tls: Tls | None) -> str | None:
 
 def closed_trouble(details: str, tls: Tls | None) -> str | None:
     """What may be wrong if a server closes every new connection: a server that is just going does so too."""
-    if _CLOSED not in details:
+    if _CLOSED_AT_ONCE not in details:
         return None
     if tls is None:
         return "it closes the connection at once: it may want encryption (server.tls)"

@@ -23,6 +23,6 @@ def invalid(message: str) -> Refusal:
     return Refusal(StatusCode.INVALID_ARGUMENT, message)
 
 
-def numbered(code: int, message: str) -> Refusal:
+def refusal_by_number(code: int, message: str) -> Refusal:
     """A refusal by the number of its code, which TensorFlow and gRPC share."""
     return Refusal(_CODES.get(code, StatusCode.UNKNOWN), message)

@@ -17,7 +17,7 @@ from serving.messages import (
     TensorProto,
 )
 from serving.server.batching import Batcher, Batching
-from serving.server.refusal import Refusal, invalid, numbered
+from serving.server.refusal import Refusal, invalid, refusal_by_number
 
 # Read as TensorFlow loads; it leaves oneDNN off on processors without AVX-512, where it halves the time of a network.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -52,7 +52,7 @@ class Servable:
             for request in _warm_up_requests(path) if warm_up else ():
                 self.predict(request)
         except tf.errors.OpError as error:
-            raise numbered(error.error_code, error.message) from error
+            raise refusal_by_number(error.error_code, error.message) from error
         except Refusal:
             raise
         except Exception as error:  # a damaged file makes TensorFlow raise almost anything
@@ -92,7 +92,7 @@ class Servable:
             tensors = {name: tf.constant(array) for name, array in inputs.items()}
             return {name: output.numpy() for name, output in self._loaded.signatures[key](**tensors).items()}
         except tf.errors.OpError as error:
-            raise numbered(error.error_code, error.message) from error
+            raise refusal_by_number(error.error_code, error.message) from error
         except (TypeError, ValueError) as error:
             raise invalid(str(error)) from error
 

@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("hs_audit.serve")
 
 LoadVersion = Callable[[str, Path], "Servable"]
-Files = frozenset[tuple[str, int, int]]
+FileMarks = frozenset[tuple[str, int, int]]
 
 
 @dataclass
-class _Version:
+class _Standing:
     """Where a version stands.
 
     Attributes:
@@ -46,7 +46,7 @@ class _Version:
     state: int
     servable: "Servable | None" = None
     refusal: Refusal | None = None
-    files: Files = frozenset()
+    files: FileMarks = frozenset()
 
 
 class ServedVersions:
@@ -59,9 +59,9 @@ class ServedVersions:
 
     def __init__(self, load: LoadVersion, labels_may_wait: bool = False) -> None:
         self._load, self._labels_may_wait = load, labels_may_wait
-        self._changing = threading.Lock()  # held while versions are loaded, so that one change ends before the next
+        self._reloading = threading.Lock()  # held while versions are loaded, so that one change ends before the next
         self._configs: dict[str, ModelConfig] = {}
-        self._versions: dict[str, dict[int, _Version]] = {}  # replaced, never changed, so that readers need no lock
+        self._standings: dict[str, dict[int, _Standing]] = {}  # replaced, never changed, so that readers need no lock
 
     def reload(self, config: ModelServerConfig) -> None:
         """Serves what a configuration names, and nothing else; returns when all of that was tried.
@@ -71,17 +71,17 @@ class ServedVersions:
                 be loaded.
         """
         wanted = self._validated(config)
-        with self._changing:
+        with self._reloading:
             new = set(wanted) - set(self._configs)
             self._configs = wanted
             self._update()
         if failed := [wanted[name] for name in sorted(new) if not self._available(name)]:
-            reasons = "; ".join(f"{model.name}: {self._why(model)}" for model in failed)
+            reasons = "; ".join(f"{model.name}: {self._why_absent(model)}" for model in failed)
             raise Refusal(StatusCode.UNKNOWN, f"{len(failed)} servable(s) did not become available: {{{reasons}}}")
 
     def poll(self) -> None:
         """Looks whether versions have come or gone."""
-        with self._changing:
+        with self._reloading:
             self._update()
 
     def find(self, spec: ModelSpec) -> "Servable":
@@ -91,13 +91,11 @@ class ServedVersions:
             Refusal: if nothing does.
         """
         available = self._available(spec.name)
-        choice = spec.WhichOneof("version_choice")
-        version = self._labelled(spec) if choice == "version_label" else spec.version.value
-        if choice is None and available:
-            return available[max(available)]
-        if choice is not None and version in available:
+        named = self._version_named(spec)
+        version = max(available, default=None) if named is None else named
+        if version in available:
             return available[version]
-        wanted = f"Latest({spec.name})" if choice is None else f"Specific({spec.name}, {version})"
+        wanted = f"Latest({spec.name})" if named is None else f"Specific({spec.name}, {named})"
         raise Refusal(StatusCode.NOT_FOUND, f"Servable not found for request: {wanted}")
 
     def status(self, spec: ModelSpec) -> GetModelStatusResponse:
@@ -106,16 +104,15 @@ class ServedVersions:
         Raises:
             Refusal: NOT_FOUND if there was never such a version.
         """
-        known = self._versions.get(spec.name, {})
-        if not known:
+        standings = self._standings.get(spec.name, {})
+        if not standings:
             raise Refusal(StatusCode.NOT_FOUND, f"Could not find any versions of model {spec.name}")
-        if (choice := spec.WhichOneof("version_choice")) is not None:
-            version = self._labelled(spec) if choice == "version_label" else spec.version.value
-            if version not in known:
-                raise Refusal(StatusCode.NOT_FOUND, f"Could not find version {version} of model {spec.name}")
-            known = {version: known[version]}
+        if (named := self._version_named(spec)) is not None:
+            if named not in standings:
+                raise Refusal(StatusCode.NOT_FOUND, f"Could not find version {named} of model {spec.name}")
+            standings = {named: standings[named]}
         response = GetModelStatusResponse()
-        for version, standing in sorted(known.items(), reverse=True):
+        for version, standing in sorted(standings.items(), reverse=True):
             said = response.model_version_status.add(version=version, state=standing.state)
             if standing.refusal:
                 said.status.error_code = standing.refusal.code.value[0]
@@ -126,22 +123,25 @@ class ServedVersions:
 
     def close(self) -> None:
         """Lets every version go."""
-        with self._changing:
+        with self._reloading:
             self._configs = {}
             self._update()
 
-    def _labelled(self, spec: ModelSpec) -> int:
+    def _version_named(self, spec: ModelSpec) -> int | None:
+        """The version that a request names by number or label, there or not; None where it wants the newest."""
+        if spec.WhichOneof("version_choice") != "version_label":
+            return spec.version.value if spec.HasField("version") else None
         model = self._configs.get(spec.name)
         if model is None or spec.version_label not in model.version_labels:
             raise invalid(f"Unrecognized servable version label: {spec.version_label}")
         return model.version_labels[spec.version_label]
 
     def _available(self, name: str) -> "dict[int, Servable]":
-        known = self._versions.get(name, {})
-        return {number: standing.servable for number, standing in known.items() if standing.servable}
+        standings = self._standings.get(name, {})
+        return {number: standing.servable for number, standing in standings.items() if standing.servable}
 
-    def _why(self, model: ModelConfig) -> str:
-        refusals = [standing.refusal for standing in self._versions.get(model.name, {}).values() if standing.refusal]
+    def _why_absent(self, model: ModelConfig) -> str:
+        refusals = [standing.refusal for standing in self._standings.get(model.name, {}).values() if standing.refusal]
         return str(refusals[-1]) if refusals else f"no version in {model.base_path}"
 
     def _validated(self, config: ModelServerConfig) -> dict[str, ModelConfig]:
@@ -166,40 +166,40 @@ class ServedVersions:
         return wanted
 
     def _update(self) -> None:
-        for name in dict.fromkeys([*self._configs, *self._versions]):
+        for name in dict.fromkeys([*self._configs, *self._standings]):
             model = self._configs.get(name)
             aspired = _aspired(model) if model else {}
             for version, path in aspired.items():
-                self._try(name, version, path)
+                self._load_if_changed(name, version, path)
             available = self._available(name)
             if model and not available.keys() & aspired.keys():
                 continue  # an old version is better than none
             for version in available.keys() - aspired.keys():
                 self._unload(name, version)
 
-    def _try(self, name: str, version: int, path: Path) -> None:
-        known, files = self._versions.get(name, {}).get(version), frozenset(_files(path))
-        if known and (known.servable or (known.refusal and known.files == files)):
+    def _load_if_changed(self, name: str, version: int, path: Path) -> None:
+        before, files = self._standings.get(name, {}).get(version), frozenset(_file_marks(path))
+        if before and (before.servable or (before.refusal and before.files == files)):
             return
-        self._set(name, version, _Version(ModelVersionStatus.LOADING, files=files))
+        self._stand(name, version, _Standing(ModelVersionStatus.LOADING, files=files))
         try:
             servable = self._load(name, path)
         except Refusal as error:
             _log.warning("model %s version %d cannot be loaded: %s", name, version, error)
-            self._set(name, version, _Version(ModelVersionStatus.END, refusal=error, files=files))
+            self._stand(name, version, _Standing(ModelVersionStatus.END, refusal=error, files=files))
         else:
             _log.info("model %s version %d is served", name, version)
-            self._set(name, version, _Version(ModelVersionStatus.AVAILABLE, servable, files=files))
+            self._stand(name, version, _Standing(ModelVersionStatus.AVAILABLE, servable, files=files))
 
     def _unload(self, name: str, version: int) -> None:
-        servable = self._versions[name][version].servable
-        self._set(name, version, _Version(ModelVersionStatus.END))
+        servable = self._standings[name][version].servable
+        self._stand(name, version, _Standing(ModelVersionStatus.END))
         _log.info("model %s version %d is no longer served", name, version)
         if servable:
             servable.close()
 
-    def _set(self, name: str, version: int, standing: _Version) -> None:
-        self._versions = self._versions | {name: self._versions.get(name, {}) | {version: standing}}
+    def _stand(self, name: str, version: int, standing: _Standing) -> None:
+        self._standings = self._standings | {name: self._standings.get(name, {}) | {version: standing}}
 
 
 def _aspired(model: ModelConfig) -> dict[int, Path]:
@@ -219,7 +219,7 @@ def _aspired(model: ModelConfig) -> dict[int, Path]:
     return {version: there[version] for version in wanted}
 
 
-def _files(path: Path) -> Iterator[tuple[str, int, int]]:
+def _file_marks(path: Path) -> Iterator[tuple[str, int, int]]:
     """Name, size and time of each file of a version: while it is being copied, they change."""
     for file in path.rglob("*"):
         try:
