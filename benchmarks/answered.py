@@ -1,6 +1,6 @@
 """`hs-audit run` with every picture answered as it is read: what a run costs beside decoding and the server.
 
-python -m benchmarks.answered --config=FILE …
+python -m benchmarks.answered run --config=FILE …
 """
 
 import argparse
@@ -59,9 +59,10 @@ def answered(config: Config, model: ServedModel, connection: Connection) -> Answ
 
 
 def main() -> int:
-    """Runs `hs-audit run` with its own flags."""
+    """Takes the words and flags of `hs-audit run`."""
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["run"])
     add_arguments(parser)
     args, beam_flags = parser.parse_known_args()
     args.beam_flags = beam_flags
