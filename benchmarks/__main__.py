@@ -17,7 +17,7 @@ from rich.table import Table
 from benchmarks.measuring import Measured, Scale
 from benchmarks.parts import PARTS
 
-_QUICK = ("b1", "b6", "b13")
+_QUICK = ("slow-server", "two-cores", "start-up")
 _GROSS = 2.0  # machines are noisy: only what is twice as bad as it should be is a regression
 _PACKAGES = ("apache-beam", "grpcio", "numpy", "pillow", "protobuf", "pyarrow", "tensorflow")
 
@@ -25,7 +25,7 @@ _PACKAGES = ("apache-beam", "grpcio", "numpy", "pillow", "protobuf", "pyarrow", 
 def main() -> int:
     """Measures; 1 where a quick run is twice as bad as it should be."""
     parser = argparse.ArgumentParser("benchmarks", description=__doc__)
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="which (default: all)")
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"all, or {', '.join(PARTS)}")
     parser.add_argument("--times", type=int, default=Scale.times, help="how often each side (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few parts, once; fails on a gross regression")
     parser.add_argument(
@@ -44,7 +44,7 @@ def main() -> int:
     for name in names:
         started = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
-            found += PARTS[name](scale, Path(folder))
+            found += [replace(one, part=name) for one in PARTS[name](scale, Path(folder))]
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
     _print(found, Console(width=None if sys.stdout.isatty() else 120))
     if args.output:
@@ -53,10 +53,10 @@ def main() -> int:
 
 
 def _print(found: list[Measured], console: Console) -> None:
-    table = Table("", "what", "target", "measured", "min to max", "")
+    table = Table("part", "what", "target", "measured", "min to max", "")
     for one in found:
         spread = f"{min(one.ratios):.3g} to {max(one.ratios):.3g}"
-        table.add_row(one.name, one.what, one.target, f"{one.median:.3g}", spread, "" if one.within() else "missed")
+        table.add_row(one.part, one.what, one.target, f"{one.median:.3g}", spread, "" if one.within() else "missed")
     console.print(table)
 
 
@@ -86,7 +86,7 @@ def _draw(found: list[Measured], path: Path) -> None:
         axes.plot(shares, [row] * len(shares), "o", color="tab:blue" if one.within() else "tab:red", alpha=0.6)
     axes.axvline(1.0, color="black", linewidth=0.8)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(drawn)), [f"{one.name} {one.what} {one.target}" for one, _ in drawn], fontsize=7)
+    axes.set_yticks(range(len(drawn)), [f"{one.part}: {one.what} {one.target}" for one, _ in drawn], fontsize=7)
     axes.set_xlabel("measured / target")
     figure.savefig(path, dpi=120)
 

@@ -71,22 +71,22 @@ class Gpu:
     Attributes:
         address: for gRPC.
         http_port: for JSON; 0 for none.
-        said: what it counted, once it has ended.
+        counted: what it answered, once it has ended.
     """
 
     address: str
     http_port: int = 0
-    said: dict[str, float] = field(default_factory=dict)
+    counted: dict[str, float] = field(default_factory=dict)
 
     @property
     def pictures_per_s(self) -> float:
         """From the first request to the last answer."""
-        return self.said["pictures"] / (self.said["ended_at"] - self.said["began_at"])
+        return self.counted["pictures"] / (self.counted["ended_at"] - self.counted["began_at"])
 
 
 @contextmanager
 def gpu(per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, http: bool = False) -> Iterator[Gpu]:
-    """Starts the stand-in; when the context ends, `said` has what it counted."""
+    """Starts the stand-in; when the context ends, `counted` has what it answered."""
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         path, port = Path(folder) / "grpc.sock", _free_port() if http else 0
         costs = [f"--per-request-ms={per_request_ms}", f"--per-picture-ms={per_picture_ms}", f"--queue={queue}"]
@@ -99,7 +99,7 @@ def gpu(per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, htt
             yield running
         finally:
             process.terminate()
-            running.said = json.loads(process.communicate()[0])
+            running.counted = json.loads(process.communicate()[0])
 
 
 def _free_port() -> int:

@@ -46,16 +46,16 @@ class Measured:
     """What a part found.
 
     Attributes:
-        name: of the part.
         what: was compared.
         target: such as `>= 0.95`; empty where there is none.
         ratios: one for each time.
+        part: whose finding it is, by its name on the command line.
     """
 
-    name: str
     what: str
     target: str
     ratios: tuple[float, ...]
+    part: str = ""
 
     @property
     def median(self) -> float:
@@ -70,7 +70,7 @@ class Measured:
     def within(self, slack: float = 1.0) -> bool:
         """Whether the median reaches the target, made this many times easier.
 
-        >>> Measured("B1", "busy", ">= 0.9", (0.7, 0.8)).within(), Measured("B1", "busy", ">= 0.9", (0.8,)).within(2)
+        >>> Measured("busy", ">= 0.9", (0.7, 0.8)).within(), Measured("busy", ">= 0.9", (0.8,)).within(2)
         (False, True)
         """
         if self.bound is None:
@@ -88,13 +88,13 @@ class Used:
         cpu_s: user and system time of all its threads.
         peak_mb: the most memory that was resident.
         began_at: by the clock of `time.monotonic`.
-        said: its last line, if that is JSON.
+        printed: its last line, if that is JSON.
     """
 
     cpu_s: float
     peak_mb: float
     began_at: float
-    said: dict[str, Any]
+    printed: dict[str, Any]
 
 
 _PROBE = """
@@ -133,8 +133,8 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     probe = json.loads(last)
     if probe["code"]:
         raise RuntimeError(f"{module} {arguments[:1]} ended with {probe['code']}: {done.stderr[-2000:]}")
-    said = json.loads(earlier[-1]) if earlier and earlier[-1].startswith("{") else {}
-    return Used(probe["cpu_s"], probe["peak_mb"], began_at, said)
+    printed = json.loads(earlier[-1]) if earlier and earlier[-1].startswith("{") else {}
+    return Used(probe["cpu_s"], probe["peak_mb"], began_at, printed)
 
 
 def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = (), module: str = "hs_audit.cli") -> Used:

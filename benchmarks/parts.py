@@ -34,14 +34,14 @@ from serving.server.bundled import MODEL_NAME, bundled_server
 _TENSORFLOW_SERVING = ("tensorflow_serving.apis.prediction_service_pb2_grpc",)
 
 
-def at_least(name: str, what: str, least: float, ratios: list[float]) -> Measured:
+def at_least(what: str, least: float, ratios: list[float]) -> Measured:
     """A part whose ratio should be large."""
-    return Measured(name, what, f">= {least:g}", tuple(ratios))
+    return Measured(what, f">= {least:g}", tuple(ratios))
 
 
-def at_most(name: str, what: str, most: float, ratios: list[float]) -> Measured:
+def at_most(what: str, most: float, ratios: list[float]) -> Measured:
     """A part whose ratio should be small."""
-    return Measured(name, what, f"<= {most:g}", tuple(ratios))
+    return Measured(what, f"<= {most:g}", tuple(ratios))
 
 
 def small_pictures(scale: Scale) -> list[bytes]:
@@ -55,20 +55,20 @@ def _photographs(cases: Path, count: int) -> list[bytes]:
     return [pictures[0]["bytes"] for pictures in images[::step][:count]]
 
 
-def b1(scale: Scale, folder: Path) -> Iterator[Measured]:
+def slow_server(scale: Scale, folder: Path) -> Iterator[Measured]:
     """A server four times slower than decoding: does the audit keep it busy?"""
-    ratios, filled = _busy(scale, folder, slower=4.0)
-    yield at_least("B1", "run / what the server can do, server four times slower than decoding", 0.95, ratios)
-    yield at_least("B10", "rows per request / batch size, over a run", 0.95, filled)
+    ratios, filled = _share_of_what_is_possible(scale, folder, slower=4.0)
+    yield at_least("run / what the server can do, server four times slower than decoding", 0.95, ratios)
+    yield at_least("rows per request / batch size, over a run", 0.95, filled)
 
 
-def b2(scale: Scale, folder: Path) -> Iterator[Measured]:
+def equal_server(scale: Scale, folder: Path) -> Iterator[Measured]:
     """A server as fast as decoding."""
-    ratios, _ = _busy(scale, folder, slower=1.0)
-    yield at_least("B2", "run / the slower of the two alone, decoding and server equally fast", 0.85, ratios)
+    ratios, _ = _share_of_what_is_possible(scale, folder, slower=1.0)
+    yield at_least("run / the slower of the two alone, decoding and server equally fast", 0.85, ratios)
 
 
-def _busy(scale: Scale, folder: Path, slower: float) -> tuple[list[float], list[float]]:
+def _share_of_what_is_possible(scale: Scale, folder: Path, slower: float) -> tuple[list[float], list[float]]:
     pictures = small_pictures(scale)
     archive = write_archive(folder / "archive.parquet", pictures, scale.rows)
     cost_ms = slower * 1000 / decoding_rate(pictures, 1000)
@@ -79,11 +79,11 @@ def _busy(scale: Scale, folder: Path, slower: float) -> tuple[list[float], list[
         with gpu(cost_ms) as alone:
             most = load(alone.address, scale.rows * cost_ms / 1000)
         ratios.append(running.pictures_per_s / min(most, decoding_rate(pictures, 1000)))
-        filled.append(running.said["pictures"] / running.said["requests"] / BATCH)
+        filled.append(running.counted["pictures"] / running.counted["requests"] / BATCH)
     return ratios, filled
 
 
-def b3(scale: Scale, folder: Path) -> Iterator[Measured]:
+def stock_beam(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Stock Beam at equal speed of decoding and server."""
     pictures = small_pictures(scale)
     archive = write_archive(folder / "archive.parquet", pictures, scale.rows)
@@ -96,11 +96,11 @@ def b3(scale: Scale, folder: Path) -> Iterator[Measured]:
             their_use = command("benchmarks.peers", "stock_beam", str(archive), theirs.address, str(folder / "beam"))
         faster.append(ours.pictures_per_s / theirs.pictures_per_s)
         memory.append(our_use.peak_mb / their_use.peak_mb)
-    yield at_least("B3", "run / stock Beam, pictures/s, decoding and server equally fast", 1.8, faster)
-    yield at_most("B3", "run / stock Beam, peak memory", 0.25, memory)
+    yield at_least("run / stock Beam, pictures/s, decoding and server equally fast", 1.8, faster)
+    yield at_most("run / stock Beam, peak memory", 0.25, memory)
 
 
-def b4(scale: Scale, folder: Path) -> Iterator[Measured]:
+def pandas(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Pandas with one request for each picture."""
     pictures = small_pictures(scale)
     cost_ms = 250 / decoding_rate(pictures, 1000)  # a server that is no limit to anybody
@@ -116,16 +116,16 @@ def b4(scale: Scale, folder: Path) -> Iterator[Measured]:
                 command("benchmarks.peers", peer, str(theirs_from), address, str(folder / "peer.parquet"))
             found.append(ours.pictures_per_s / theirs.pictures_per_s)
     for (peer, found), least in zip(ratios.items(), (3.0, 10.0), strict=True):
-        yield at_least("B4", f"run / {peer}, pictures/s", least, found)
+        yield at_least(f"run / {peer}, pictures/s", least, found)
 
 
-def b5(scale: Scale, folder: Path) -> Iterator[Measured]:
+def worker_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
     """CPU of a worker beside what decoding costs."""
     kinds = {"JPEG": small_pictures(scale), "PNG": draw(350, 350, 20, "PNG")}
     for name, pictures in kinds.items():
         per_picture = _marginal_cpu_s(pictures, 3 * scale.rows, folder)
         ratios = [next(per_picture) / _bare_pillow_cpu_s(pictures, 1000) for _ in range(scale.times)]
-        yield at_most("B5", f"CPU of a worker per picture / bare Pillow in a loop, {name}", 1.15, ratios)
+        yield at_most(f"CPU of a worker per picture / bare Pillow in a loop, {name}", 1.15, ratios)
 
 
 def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str = "hs_audit.cli") -> Iterator[float]:
@@ -154,7 +154,7 @@ def _bare_loop_cpu_s(pictures: list[bytes], count: int) -> float:
     return time.process_time() - started
 
 
-def b6(scale: Scale, folder: Path) -> Iterator[Measured]:
+def two_cores(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Two cores against one."""
     pictures, cores = small_pictures(scale), os.sched_getaffinity(0)
     ratios = []
@@ -163,10 +163,10 @@ def b6(scale: Scale, folder: Path) -> Iterator[Measured]:
         one = decoding_rate(pictures, scale.rows // 2, threads=1)
         os.sched_setaffinity(0, cores)
         ratios.append(decoding_rate(pictures, scale.rows // 2) / one)
-    yield at_least("B6", "decoding with two cores / one", 1.8, ratios)
+    yield at_least("decoding with two cores / one", 1.8, ratios)
 
 
-def b7(scale: Scale, folder: Path) -> Iterator[Measured]:
+def draft(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Large JPEGs decoded at a fraction of their size."""
     in_full = replace(SIZE, draft_multiple=0)
     for megapixels, (width, height), least in ((2, (1633, 1225), 2.0), (12, (4000, 3000), 5.0)):
@@ -176,11 +176,11 @@ def b7(scale: Scale, folder: Path) -> Iterator[Measured]:
             decoding_rate(pictures, 4 * count) / decoding_rate(pictures, count, size=in_full)
             for _ in range(scale.times)
         ]
-        yield at_least("B7", f"pictures/s with draft / without, {megapixels} megapixels", least, ratios)
+        yield at_least(f"pictures/s with draft / without, {megapixels} megapixels", least, ratios)
         if scale.cases and scale.saved_model:
             photographs = [_enlarged(photograph, width, height) for photograph in _photographs(scale.cases, 300)]
             same = _same_first_code(photographs, scale.saved_model, (SIZE, in_full))
-            yield at_least("B7", f"photographs with the same first code, {megapixels} megapixels", 0.99, [same])
+            yield at_least(f"photographs with the same first code, {megapixels} megapixels", 0.99, [same])
 
 
 def _enlarged(photograph: bytes, width: int, height: int) -> bytes:
@@ -212,7 +212,7 @@ def _pixels(picture: bytes, size: PictureSize) -> np.ndarray:
     return pixels
 
 
-def b8(scale: Scale, folder: Path) -> Iterator[Measured]:
+def memory(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Memory of an archive ten times as long; the short one already writes findings while requests are in flight."""
     pictures = small_pictures(scale)
     rows = 2 * scale.rows
@@ -226,20 +226,20 @@ def b8(scale: Scale, folder: Path) -> Iterator[Measured]:
                 peaks.append(audit(archive, folder, f"--server={running.address}").peak_mb - imports)
         ratios.append(peaks[1] / peaks[0])
         absolute.append(peaks[1])
-    yield at_most("B8", "peak memory above imports, archive ten times as long / as it is", 1.05, ratios)
-    yield at_most("B8", f"the same in MB, {BATCH} pictures x {IN_FLIGHT} requests", 256, absolute)
+    yield at_most("peak memory above imports, archive ten times as long / as it is", 1.05, ratios)
+    yield at_most(f"the same in MB, {BATCH} pictures x {IN_FLIGHT} requests", 256, absolute)
 
 
-def b11(scale: Scale, folder: Path) -> Iterator[Measured]:
+def bookkeeping_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Reading, judging, writing and publishing beside the whole."""
     pictures = small_pictures(scale)
     whole = _marginal_cpu_s(pictures, 3 * scale.rows, _made(folder / "whole"))
     rest = _marginal_cpu_s(pictures, 10 * scale.rows, _made(folder / "rest"), "benchmarks.answered")
     ratios = [next(rest) / next(whole) for _ in range(scale.times)]
-    yield at_most("B11", "reading, judging, writing, publishing / whole run, CPU", 0.05, ratios)
+    yield at_most("reading, judging, writing, publishing / whole run, CPU", 0.05, ratios)
 
 
-def b12(scale: Scale, folder: Path) -> Iterator[Measured]:
+def long_nights(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Marginal time of a declaration as nights grow; all have one picture, or decoding would hide it."""
     unit, pictures = scale.rows // 2, draw(32, 32, 1)
     archives = [
@@ -254,10 +254,10 @@ def b12(scale: Scale, folder: Path) -> Iterator[Measured]:
             spent.append(sum(timings_s(folder).values()))
         ratios.append(((spent[2] - spent[1]) / 90) / ((spent[1] - spent[0]) / 9))
     what = f"marginal time per declaration, {10 * unit} to {100 * unit} / {unit} to {10 * unit}"
-    yield at_most("B12", what, 1.05, ratios)
+    yield at_most(what, 1.05, ratios)
 
 
-def b13(scale: Scale, folder: Path) -> Iterator[Measured]:
+def start_up(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Starting, and a worker that does nothing yet, beside TensorFlow Serving's package as it stands."""
     archive = write_archive(folder / "archive.parquet", small_pictures(scale), BATCH)
     starting, memory = [], []
@@ -266,15 +266,15 @@ def b13(scale: Scale, folder: Path) -> Iterator[Measured]:
         for first in ((), _TENSORFLOW_SERVING):
             with gpu(0.1) as running:
                 used = audit(archive, folder, f"--server={running.address}", first)
-            took.append(running.said["began_at"] - used.began_at)
+            took.append(running.counted["began_at"] - used.began_at)
             idle.append(command("pipeline.job.classify", first=first).peak_mb)
         starting.append(took[0] / took[1])
         memory.append(idle[0] / idle[1])
-    yield at_most("B13", "start of the launcher to its first request / over tensorflow_serving.apis", 0.45, starting)
-    yield at_most("B13", "memory of an idle worker / over tensorflow_serving.apis", 0.30, memory)
+    yield at_most("start of the launcher to its first request / over tensorflow_serving.apis", 0.45, starting)
+    yield at_most("memory of an idle worker / over tensorflow_serving.apis", 0.30, memory)
 
 
-def b14(scale: Scale, folder: Path) -> Iterator[Measured]:
+def repeated_pictures(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Three pictures in ten are files that came before."""
     pictures = small_pictures(scale)
     plain = write_archive(folder / "plain.parquet", pictures, scale.rows)
@@ -285,12 +285,12 @@ def b14(scale: Scale, folder: Path) -> Iterator[Measured]:
         for archive in (plain, repeating):
             with gpu(1000 / decoding_rate(pictures, 1000)) as running:
                 audit(archive, folder, f"--server={running.address}")
-            took.append(running.said["ended_at"] - running.said["began_at"])
+            took.append(running.counted["ended_at"] - running.counted["began_at"])
         ratios.append(took[0] / took[1])
-    yield Measured("B14", "declarations/s with three pictures in ten seen before / with none", "", tuple(ratios))
+    yield Measured("declarations/s with three pictures in ten seen before / with none", "", tuple(ratios))
 
 
-def b15(scale: Scale, folder: Path) -> Iterator[Measured]:
+def keras(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Keras in one process, beside a run with the bundled server and the same network."""
     command("benchmarks.peers", "make_network", str(folder))
     archive = write_archive(folder / "archive.parquet", small_pictures(scale), scale.peer_rows)
@@ -298,8 +298,8 @@ def b15(scale: Scale, folder: Path) -> Iterator[Measured]:
     for _ in range(scale.times):
         audit(archive, folder, f"--saved-model={folder / 'model'}")
         theirs = command("benchmarks.peers", "keras", str(archive), str(folder / "network.keras"), str(folder / "out"))
-        ratios.append(theirs.said["seconds"] / timings_s(folder)["auditing"])
-    yield Measured("B15", "run with the bundled server / Keras in one process, pictures/s", "", tuple(ratios))
+        ratios.append(theirs.printed["seconds"] / timings_s(folder)["auditing"])
+    yield Measured("run with the bundled server / Keras in one process, pictures/s", "", tuple(ratios))
 
 
 def _made(folder: Path) -> Path:
@@ -307,6 +307,21 @@ def _made(folder: Path) -> Path:
     return folder
 
 
+_PARTS = (
+    slow_server,
+    equal_server,
+    stock_beam,
+    pandas,
+    worker_cpu,
+    two_cores,
+    draft,
+    memory,
+    bookkeeping_cpu,
+    long_nights,
+    start_up,
+    repeated_pictures,
+    keras,
+)
 PARTS: dict[str, Callable[[Scale, Path], Iterator[Measured]]] = {
-    part.__name__: part for part in (b1, b2, b3, b4, b5, b6, b7, b8, b11, b12, b13, b14, b15)
+    part.__name__.replace("_", "-"): part for part in _PARTS
 }

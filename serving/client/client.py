@@ -222,7 +222,7 @@ class Client:
                     self._fit.refused(rows)
                     return None
                 case Action.PROBE if rows > 1 or request.images.any():
-                    return self._refused(model, rows, said)
+                    return self._probe_with_plain_picture(model, rows, said)
                 case Action.GIVE_UP:
                     self.trouble = ContractBroken(f"the server at {self.connection.address} refuses: {said}")
                 case _:
@@ -259,7 +259,7 @@ class Client:
     def _left_unscored(self, model: ServedModel, rows: int) -> Answer:
         return _not_scored(model, rows, str(self.trouble or "stopped"))
 
-    def _refused(self, model: ServedModel, rows: int, said: str) -> Answer:
+    def _probe_with_plain_picture(self, model: ServedModel, rows: int, said: str) -> Answer:
         """These pictures were refused: a known-good one tells whether they or the contract are at fault."""
         known_good = np.zeros((1, model.card.height, model.card.width, 3), np.uint8)
         if self.classify(model, known_good).fault and not self.trouble:
