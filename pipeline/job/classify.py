@@ -12,7 +12,7 @@ from apache_beam.transforms.window import GlobalWindows
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.in_process import STOP, wait_unless_stopped
 from pipeline.job.memory import give_back_freed_memory
-from pipeline.job.picture_stream import PictureStream, Remembered
+from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.values import Classified, Declarations
 from serving.client.classifier import Classifier
 from serving.client.client import Client
@@ -54,27 +54,17 @@ class _Classify(beam.DoFn):
 
     def setup(self) -> None:
         give_back_freed_memory()
-        settings = self._settings
-        self._client = Client(settings.connection, STOP)
-        self._classifier = Classifier(self._client, settings.model)
-        self._cores = len(os.sched_getaffinity(0))
+        model, connection, settings = self._settings.model, self._settings.connection, self._settings
+        self._client = Client(connection, STOP)
+        self._classifier = Classifier(self._client, model)
+        cores = len(os.sched_getaffinity(0))
+        decoders = ThreadPoolExecutor(cores, thread_name_prefix="decode")
+        self._decoding = Decoding(decoders, model.picture_size, settings.limits, _PICTURES_AHEAD * cores)
+        self._sending = Sending(self._classifier.submit, len(model.table), settings.batch_size, connection.in_flight)
         self._remembered = Remembered(settings.remembered)
-        self._decoders = ThreadPoolExecutor(self._cores, thread_name_prefix="decode")
 
     def start_bundle(self) -> None:
-        settings = self._settings
-        self._stream = PictureStream(
-            settings.model.picture_size,
-            len(settings.model.table),
-            settings.limits,
-            self._decoders,
-            self._classifier.submit,
-            _PICTURES_AHEAD * self._cores,
-            settings.batch_size,
-            settings.connection.in_flight,
-            self._remembered,
-            wait_unless_stopped,
-        )
+        self._stream = PictureStream(self._decoding, self._sending, self._remembered, wait_unless_stopped)
 
     def process(self, declarations: Declarations) -> Iterator[Classified]:
         if not self._client.trouble:  # else nothing will be published: what is left need not be decoded
@@ -90,4 +80,4 @@ class _Classify(beam.DoFn):
     def teardown(self) -> None:
         self._classifier.close()
         self._client.close()
-        self._decoders.shutdown(wait=False, cancel_futures=True)
+        self._decoding.threads.shutdown(wait=False, cancel_futures=True)

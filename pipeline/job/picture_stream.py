@@ -29,6 +29,40 @@ class Await(Protocol):
         """Returns the future's result."""
 
 
+@dataclass(frozen=True)
+class Decoding:
+    """How files become pixels.
+
+    Attributes:
+        threads: to decode in.
+        size: of the pixels that the model wants.
+        limits: which pictures are read.
+        ahead: pictures that are being decoded or wait for their place in a request.
+    """
+
+    threads: Executor
+    size: PictureSize
+    limits: PictureLimits
+    ahead: int
+
+
+@dataclass(frozen=True)
+class Sending:
+    """How pixels become answers.
+
+    Attributes:
+        submit: sends uint8 [N, H, W, 3] and returns the future answer; the array is filled anew afterwards.
+        classes: C, how many outputs the model has.
+        batch_size: pictures in a request.
+        in_flight: requests that wait for their answers before decoding pauses.
+    """
+
+    submit: Submit
+    classes: int
+    batch_size: int
+    in_flight: int
+
+
 @dataclass
 class _Batch:
     """A batch of declarations on its way; of each picture float32 [C + 1], its probabilities and its novelty."""
@@ -90,41 +124,22 @@ class PictureStream:
     """Decodes and classifies the pictures of declarations.
 
     Args:
-        size: of the pixels that the model wants.
-        classes: C, how many outputs it has.
-        limits: which pictures are read.
-        decoders: threads to decode in.
-        submit: sends uint8 [N, H, W, 3] and returns the future answer; the array is filled anew afterwards.
-        lookahead: pictures that are being decoded or wait for their place in a request.
-        batch_size: pictures in a request.
-        in_flight: requests that wait for their answers before decoding pauses.
+        decoding: how files become pixels.
+        sending: how pixels become answers.
         remembered: pictures that need neither be decoded nor sent again.
         wait: how to wait for a future.
     """
 
     def __init__(
-        self,
-        size: PictureSize,
-        classes: int,
-        limits: PictureLimits,
-        decoders: Executor,
-        submit: Submit,
-        lookahead: int,
-        batch_size: int,
-        in_flight: int,
-        remembered: Remembered,
-        wait: Await = Future.result,
+        self, decoding: Decoding, sending: Sending, remembered: Remembered, wait: Await = Future.result
     ) -> None:
-        self._size, self._classes, self._limits = size, classes, limits
-        self._decoders, self._submit, self._wait = decoders, submit, wait
-        self._remembered = remembered
-        self._lookahead, self._batch_size, self._in_flight = lookahead, batch_size, in_flight
+        self._decoding, self._sending, self._remembered, self._wait = decoding, sending, remembered, wait
         self._batches: deque[_Batch] = deque()
-        self._decoding: deque[tuple[_Picture, Future[_Decoded]]] = deque()
+        self._being_decoded: deque[tuple[_Picture, Future[_Decoded]]] = deque()
         self._requests: deque[_Request] = deque()
         self._filling: list[_Picture] = []
-        self._unscored = np.full(classes + 1, np.nan, np.float32)
-        self._pixels = np.empty((batch_size, size.height, size.width, 3), np.uint8)
+        self._unscored = np.full(sending.classes + 1, np.nan, np.float32)
+        self._pixels = np.empty((sending.batch_size, decoding.size.height, decoding.size.width, 3), np.uint8)
 
     def put(self, declarations: Declarations) -> Iterator[Classified]:
         """Takes a batch; yields earlier ones that are complete."""
@@ -134,19 +149,21 @@ class PictureStream:
             [""] * pictures,
             [""] * pictures,
             [None] * pictures,
-            np.full((pictures, self._classes + 1), np.nan, np.float32),
+            np.tile(self._unscored, (pictures, 1)),
             pictures,
         )
         self._batches.append(batch)
         for position, picture in enumerate(declarations.pictures):
-            self._decoding.append((_Picture(batch, position), self._decoders.submit(self._decode, picture)))
-            while len(self._decoding) > self._lookahead:
+            self._being_decoded.append(
+                (_Picture(batch, position), self._decoding.threads.submit(self._decode, picture))
+            )
+            while len(self._being_decoded) > self._decoding.ahead:
                 self._collect_picture()
         yield from self._complete()
 
     def drain(self) -> Iterator[Classified]:
         """Ends the stream: yields all that is still on its way."""
-        while self._decoding:
+        while self._being_decoded:
             self._collect_picture()
         self._send()
         while self._requests:
@@ -158,12 +175,13 @@ class PictureStream:
         data = memoryview(buffer) if buffer is not None else memoryview(b"")
         digest = hashlib.sha256(data)
         known = self._remembered.of(digest.digest())
-        return _Decoded(digest.hexdigest(), decode(data, self._size, self._limits) if known is None else known)
+        found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
+        return _Decoded(digest.hexdigest(), found)
 
     def _collect_picture(self) -> None:
-        mine, decoding = self._decoding.popleft()
+        mine, decoded = self._being_decoded.popleft()
         batch, position = mine
-        batch.digests[position], found = self._wait(decoding)
+        batch.digests[position], found = self._wait(decoded)
         if isinstance(found, np.ndarray):
             self._classified(mine, found)
         elif found.pixels is None:
@@ -174,14 +192,14 @@ class PictureStream:
     def _fill(self, mine: _Picture, pixels: np.ndarray) -> None:
         self._pixels[len(self._filling)] = pixels
         self._filling.append(mine)
-        if len(self._filling) == self._batch_size:
+        if len(self._filling) == self._sending.batch_size:
             self._send()
 
     def _send(self) -> None:
-        while self._requests and (len(self._requests) >= self._in_flight or self._requests[0].answer.done()):
+        while self._requests and (len(self._requests) >= self._sending.in_flight or self._requests[0].answer.done()):
             self._collect_answer()
         if self._filling:
-            self._requests.append(_Request(self._filling, self._submit(self._pixels[: len(self._filling)])))
+            self._requests.append(_Request(self._filling, self._sending.submit(self._pixels[: len(self._filling)])))
             self._filling = []
 
     def _collect_answer(self) -> None:
