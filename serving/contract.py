@@ -93,10 +93,11 @@ def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     A protobuf message of them would hold one copy, its serialization another, for as long as the request is in flight.
     The bytes are those of the official messages: a length-delimited field may stand last, its content after its length.
     """
-    pixels = np.ascontiguousarray(images, model.signature.dtype)
+    pixels = np.ascontiguousarray(images, model.signature.dtype)  # part of a batch is in one block: uint8 is not copied
     request = _request(model.name, model.version, model.signature.name)
+    # To ask for an output that a model has not is INVALID_ARGUMENT: its card says whether it has novelty.
     request.output_filter.extend((model.signature.output, NOVELTY) if model.has_novelty else (model.signature.output,))
-    tensor = to_tensor(pixels[:0])
+    tensor = to_tensor(pixels[:0])  # type and shape alone: the pixels are joined to them at the end
     tensor.tensor_shape.dim[0].size = len(pixels)
     head = tensor.SerializeToString() + _field(TensorProto, "tensor_content", pixels.nbytes)
     entry = _map_entry(model.signature.input.encode(), head, pixels.nbytes)
@@ -115,9 +116,10 @@ def read_probabilities(response: PredictResponse, model: ServedModel, rows: int)
         raise BadAnswer(f"expected probabilities [{rows}, {len(model.table)}], got {list(probabilities.shape)}")
     if probabilities.dtype != np.float32:
         raise BadAnswer(f"expected float32 probabilities, got {probabilities.dtype}")
+    # Before the sum: of a NaN it would say that it is not 1.
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise BadAnswer("the probabilities hold a NaN, an infinity or a negative number")
-    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):
+    if not np.allclose(probabilities.sum(axis=1), 1, atol=1e-3):  # far above rounding, far below a missing softmax
         raise BadAnswer("the probabilities of a picture do not sum to 1")
     return probabilities
 
@@ -133,7 +135,7 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
     novelty = _output(response, NOVELTY)
     if novelty.shape != (rows,) or novelty.dtype != np.float32:
         raise BadAnswer(f"expected novelty float32 [{rows}], got {novelty.dtype} {list(novelty.shape)}")
-    if not ((novelty >= 0) & (novelty <= 1)).all():
+    if not ((novelty >= 0) & (novelty <= 1)).all():  # so written, a NaN fails too
         raise BadAnswer("the novelty of a picture is not between 0 and 1")
     return novelty
 
@@ -141,6 +143,7 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
 def classes_request(name: str, version: int) -> PredictRequest:
     """The request for the class table and the card of a model version."""
     request = _request(name, version, CLASSES_SIGNATURE)
+    # A signature needs an input, and one with rows, as servers merge requests along them.
     request.inputs["ping"].CopyFrom(to_tensor(np.zeros(1, np.int32)))
     return request
 
@@ -158,7 +161,7 @@ def read_classes(response: PredictResponse, name: str, version: int) -> ServedMo
             raise BadAnswer(f"expected hs_codes [1, C] and card [1], got {list(labels.shape)} and {list(card.shape)}")
         table = ClassTable(tuple(label.decode() for label in labels[0]))
         return ServedModel(name, version, table, Card.from_json(card[0].decode()))
-    except (BadAnswer, ValueError, AttributeError) as error:
+    except (BadAnswer, ValueError, AttributeError) as error:  # AttributeError: numbers, which nothing decodes
         raise ContractBroken(f"model {name!r} version {version} breaks the contract: {error}") from error
 
 
@@ -181,7 +184,7 @@ def _varint(value: int) -> bytes:
 
 def _request(name: str, version: int, signature: str) -> PredictRequest:
     spec = ModelSpec(name=name, signature_name=signature)
-    spec.version.value = version
+    spec.version.value = version  # in every request: the newest may be another one in the middle of a run
     return PredictRequest(model_spec=spec)
 
 

@@ -113,6 +113,7 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
     @contextmanager
     def listening(self, address: str = "localhost:0") -> Iterator[str]:
         """Answers for as long as the context lasts, and gives the address; port 0 is any that is free."""
+        # A port that is taken is an error: two fake servers would share the requests otherwise.
         options = [("grpc.max_receive_message_length", -1), ("grpc.so_reuseport", 0)]
         with ThreadPoolExecutor(_THREADS, thread_name_prefix="fake") as threads:
             server = grpc.server(threads, options=options)
@@ -147,7 +148,7 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
     def compute(self, pictures: int) -> None:
         """Takes the time that a request of so many pictures costs, one request after the other, and counts it."""
         self.answered.began_at = self.answered.began_at or time.monotonic()
-        with self._computing:
+        with self._computing:  # as a GPU does, one request at a time
             time.sleep(self.cost.of(pictures))
             self.answered.pictures += pictures
             self.answered.requests += 1

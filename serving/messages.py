@@ -14,10 +14,10 @@ from contextlib import contextmanager
 
 @contextmanager
 def _bare_tensorflow() -> Iterator[None]:
-    if "tensorflow" in sys.modules:
+    if "tensorflow" in sys.modules:  # the real one: to take it away again would break whoever imported it
         yield
         return
-    spec = importlib.util.find_spec("tensorflow")
+    spec = importlib.util.find_spec("tensorflow")  # finds the folder, runs nothing
     if spec is None or spec.submodule_search_locations is None:
         raise ImportError(
             "the package tensorflow is not installed; tensorflow-serving-api needs its message definitions"
@@ -28,7 +28,7 @@ def _bare_tensorflow() -> Iterator[None]:
     try:
         yield
     finally:
-        del sys.modules["tensorflow"]
+        del sys.modules["tensorflow"]  # the modules that came in beneath it stay, and the real one finds them
 
 
 with _bare_tensorflow():

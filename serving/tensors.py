@@ -12,6 +12,7 @@ _NUMPY_OF: dict[int, np.dtype] = {
     DT_UINT8: np.dtype(np.uint8),
 }
 _PROTO_OF = {dtype: proto for proto, dtype in _NUMPY_OF.items()}
+# Small integers have no field of their own in TensorProto: they travel as int32.
 _TYPED_FIELD = {DT_FLOAT: "float_val", DT_INT32: "int_val", DT_UINT8: "int_val"}
 
 
@@ -37,12 +38,13 @@ def from_tensor(tensor: TensorProto) -> np.ndarray:
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     count = math.prod(shape)
     if tensor.dtype == DT_STRING:
+        # Not as NumPy's own bytes: they lose zeros at the end.
         return _filled(np.array(list(tensor.string_val), dtype=object), count).reshape(shape)
     if tensor.dtype not in _NUMPY_OF:
         raise ValueError(f"tensors of type {tensor.dtype} are not read here")
     dtype = _NUMPY_OF[tensor.dtype]
     if tensor.tensor_content:
-        values = np.frombuffer(tensor.tensor_content, dtype)
+        values = np.frombuffer(tensor.tensor_content, dtype)  # no copy, so not to be written to
     else:
         values = _filled(np.array(getattr(tensor, _TYPED_FIELD[tensor.dtype]), dtype), count)
     if len(values) != count:
@@ -51,6 +53,6 @@ def from_tensor(tensor: TensorProto) -> np.ndarray:
 
 
 def _filled(values: np.ndarray, count: int) -> np.ndarray:
-    if not 0 < len(values) < count:
+    if not 0 < len(values) < count:  # none at all fill nothing: the caller refuses them
         return values
     return np.concatenate([values, np.repeat(values[-1:], count - len(values))])

@@ -22,6 +22,7 @@ class Classifier:
 
     def submit(self, images: np.ndarray) -> Future[Answer]:
         """Sends uint8 [N, H, W, 3]; the array may be filled anew at once."""
+        # Encoded here and not in the thread, as the array is filled anew at once.
         return self._threads.submit(self.client.send, self.model, encode_request(self.model, images))
 
     def close(self) -> None:

@@ -44,10 +44,10 @@ from serving.messages import (
     PredictResponse,
 )
 
-_TRIES_AFTER_FAULT = 2
+_TRIES_AFTER_FAULT = 2  # the server computes each to its end, also when we have long gone
 _VERSION_WAIT_S = 60.0
-_PROBE_DEADLINE_S = 5.0
-_SURELY_WRONG_AFTER_S = 5.0
+_PROBE_DEADLINE_S = 5.0  # a status needs no GPU: who takes longer is not back
+_SURELY_WRONG_AFTER_S = 5.0  # TF Serving opens its port after the first load: what it does not know by then is misspelt
 _COMING = (ModelVersionStatus.START, ModelVersionStatus.LOADING)
 
 
@@ -80,6 +80,7 @@ class Client:
         self._stop = stop or threading.Event()
         self._closed = False
         self._channel = connection.open_channel()
+        # Not the stub's, which would encode a message: ours is bytes already, with a single copy of the pixels.
         self._predict: Callable[..., PredictResponse] = self._channel.unary_unary(
             "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
         )
@@ -92,7 +93,7 @@ class Client:
     @property
     def counters(self) -> Counters:
         """What was sent, answered and waited for so far."""
-        return dataclasses.replace(self._flow.counters)
+        return dataclasses.replace(self._flow.counters)  # a copy, to be compared with a later one
 
     def _ended(self) -> bool:
         return self.trouble is not None or self._closed or self._stop.is_set()
@@ -142,6 +143,7 @@ class Client:
             loading = [number for number, state in states.items() if state in _COMING and version in (None, number)]
             budget_s = self.connection.connect_budget_s
             patience_s = budget_s if loading else min(_SURELY_WRONG_AFTER_S, budget_s)
+            # A version that has ended, or could not be loaded, does not come by waiting.
             if (loading or not states) and time.monotonic() - started < patience_s and not self._stop.is_set():
                 self._pause(0.5)
                 continue
@@ -204,7 +206,7 @@ class Client:
                 return self._ask_once(model, request, again)
             except grpc.RpcError as error:
                 failure, again = error, True
-            if self._ended():
+            if self._ended():  # closing a channel cancels what is in flight: no fault of the server
                 break
             if failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
                 self._flow.refused()
@@ -221,7 +223,7 @@ class Client:
                 case Action.HALVE if rows > 1:
                     self._fit.refused(rows)
                     return None
-                case Action.PROBE if rows > 1 or request.images.any():
+                case Action.PROBE if rows > 1 or request.images.any():  # else this is the plain picture itself
                     return self._probe_with_plain_picture(model, rows, said)
                 case Action.GIVE_UP:
                     self.trouble = ContractBroken(f"the server at {self.connection.address} refuses: {said}")
@@ -248,9 +250,9 @@ class Client:
                 response = self._predict(request.message, timeout=self.connection.deadline_s)
             except ValueError:  # gRPC's way of saying that the channel was closed under us
                 return _not_scored(model, rows, "stopped")
-            self._flow.answered(rows, time.monotonic() - started)
+            self._flow.answered(rows, time.monotonic() - started)  # before it is read: that time is ours
             self._fit.answered(rows)
-        try:
+        try:  # outside of the slot: another request is on its way while this answer is read
             return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
         except BadAnswer as error:
             self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {error}")
@@ -281,7 +283,7 @@ class Client:
         wait_s = self._flow.next_wait_s()
         if wait_s is not None:
             self._flow.waited(self._pause(wait_s))
-        elif not self.trouble:
+        elif not self.trouble:  # the first thread that gives up says why
             self.trouble = ServerUnreachable(
                 f"the model server at {self.connection.address} stayed away for more than "
                 f"{self.connection.outage_budget_s:g} s: {said}"
@@ -292,7 +294,7 @@ class Client:
         request.model_spec.name, request.model_spec.version.value = model.name, model.version
         try:
             (status,) = self._status(request, timeout=_PROBE_DEADLINE_S).model_version_status
-        except (grpc.RpcError, ValueError):
+        except (grpc.RpcError, ValueError):  # ValueError: not exactly one version, or a channel closed under us
             return False
         return status.state == ModelVersionStatus.AVAILABLE
 
@@ -306,7 +308,7 @@ class Client:
 
         A version that was `seen` a moment ago and is not found now may be on its way back.
         """
-        flow = Flow(1, self.connection.connect_budget_s, self._ended)
+        flow = Flow(1, self.connection.connect_budget_s, self._ended)  # the start has a patience of its own
         passing_until = time.monotonic() + _SURELY_WRONG_AFTER_S
         while True:
             try:
@@ -320,7 +322,7 @@ class Client:
                 if self._stop.is_set():
                     raise Interrupted("interrupted while waiting for the model server") from error
                 wrong = handshake_trouble(details, tls)
-                if not wrong and time.monotonic() > passing_until:
+                if not wrong and time.monotonic() > passing_until:  # a server that is just going closes connections too
                     wrong = closed_trouble(details, tls)
                 if wrong:
                     raise ContractBroken(
@@ -334,7 +336,7 @@ class Client:
                 self._pause(wait_s)
 
     def _pause(self, longest_s: float) -> float:
-        seconds = longest_s * random.uniform(0.5, 1.0)
+        seconds = longest_s * random.uniform(0.5, 1.0)  # or all workers of a night would come back at once
         self._stop.wait(seconds)
         return seconds
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 _ANSWERS_BEFORE_GROWTH = 16
 _LEAST = 2  # with one alone the server idles while its answer travels
-_LONGEST_WAIT_S = 5.0
-_CIRCUIT_OPENS_AFTER_S = 1.0
+_LONGEST_WAIT_S = 5.0  # so long may a server be back without our knowing
+_CIRCUIT_OPENS_AFTER_S = 1.0  # a request sent in vain is 10 MB, asking how the server is a few bytes
 
 
 @dataclass
@@ -62,7 +62,7 @@ class Flow:
         self._in_flight = 0
         self._answers = 0
         self._shrunk_at = float("-inf")
-        self._service_s = 0.05
+        self._service_s = 0.05  # a guess, until the first answers
         self._away_since: float | None = None
         self._circuit_closed_at = float("-inf")
 
@@ -71,7 +71,7 @@ class Flow:
         """Holds a place among the requests in flight; gives False where the work was stopped instead."""
         with self._changed:
             while self._in_flight >= self.limit and not self._stopped():
-                self._changed.wait(0.2)
+                self._changed.wait(0.2)  # whoever stops the work tells nobody here
             self._in_flight += 1
         try:
             yield not self._stopped()
@@ -91,7 +91,7 @@ class Flow:
         """The server is there and well."""
         with self._changed:
             self.counters.rows += rows
-            self._service_s += 0.2 * (took_s - self._service_s)
+            self._service_s += 0.2 * (took_s - self._service_s)  # one slow answer does not make all waits long
             self._away_since = None
             self._answers += 1
             if self._answers >= _ANSWERS_BEFORE_GROWTH:
@@ -103,7 +103,7 @@ class Flow:
         """The server is busy, slow or away."""
         with self._changed:
             self._answers = 0
-            if self._clock() - self._shrunk_at > self._service_s:
+            if self._clock() - self._shrunk_at > self._service_s:  # what was sent together is refused together
                 self._shrunk_at = self._clock()
                 self.limit = max(self.limit - 1, self._least)
 
@@ -115,6 +115,7 @@ class Flow:
             away_s = now - self._away_since
             if away_s >= self._budget_s:
                 return None
+            # A hundredth beyond the budget, or the last wait could end just before it and be followed by tiny ones.
             return min(max(self._service_s, away_s / 10), _LONGEST_WAIT_S, self._budget_s - away_s + 0.01)
 
     def waited(self, seconds: float) -> None:
@@ -126,7 +127,7 @@ class Flow:
     @property
     def circuit_open(self) -> bool:
         """Whether nothing was answered for so long that the server should be asked how it is before it gets more."""
-        since = self._away_since
+        since = self._away_since  # read once: an answer to another thread may end the outage meanwhile
         return since is not None and self._clock() - max(since, self._circuit_closed_at) > _CIRCUIT_OPENS_AFTER_S
 
     def close_circuit(self) -> None:

@@ -52,6 +52,7 @@ def generate_load(
         requests: that each thread sends at least.
     """
     size = (batch_size, model.card.height, model.card.width, 3)
+    # Encoded once: what is measured is the server, and not how fast a client encodes.
     request = encode_request(model, np.random.default_rng(0).integers(0, 256, size, np.uint8))
     latencies: list[float] = []
     faults: list[str] = []

@@ -19,19 +19,19 @@ class Action(Enum):
 _ACTION_OF = {
     StatusCode.UNAVAILABLE: Action.WAIT,
     StatusCode.CANCELLED: Action.WAIT,  # so a server that stops ends what it had begun
-    StatusCode.DEADLINE_EXCEEDED: Action.AGAIN,
+    StatusCode.DEADLINE_EXCEEDED: Action.AGAIN,  # not for long: the server computes what we no longer wait for
     StatusCode.INTERNAL: Action.AGAIN,
     StatusCode.UNKNOWN: Action.AGAIN,
     StatusCode.ABORTED: Action.AGAIN,
     StatusCode.DATA_LOSS: Action.AGAIN,
-    StatusCode.NOT_FOUND: Action.POLL,
-    StatusCode.INVALID_ARGUMENT: Action.PROBE,
+    StatusCode.NOT_FOUND: Action.POLL,  # so it says while a version is being loaded, too
+    StatusCode.INVALID_ARGUMENT: Action.PROBE,  # ours or not: one bad row fails all requests merged with it
     StatusCode.OUT_OF_RANGE: Action.PROBE,
     StatusCode.FAILED_PRECONDITION: Action.GIVE_UP,
     StatusCode.UNIMPLEMENTED: Action.GIVE_UP,
     StatusCode.PERMISSION_DENIED: Action.GIVE_UP,
     StatusCode.UNAUTHENTICATED: Action.GIVE_UP,
-    StatusCode.ALREADY_EXISTS: Action.GIVE_UP,
+    StatusCode.ALREADY_EXISTS: Action.GIVE_UP,  # makes no sense here, but every code has its rule
 }
 
 

@@ -37,11 +37,12 @@ def _pem(path: Path | None) -> bytes | None:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
-    if b"-----BEGIN" not in content:
+    if b"-----BEGIN" not in content:  # gRPC would find out at the handshake, and not say which file it was
         raise UsageError(f"{path} is no PEM file: it has no line -----BEGIN …-----")
     return content
 
 
+# Parts of gRPC's own messages: the status code is UNAVAILABLE for all of them.
 _SENTENCE_FOR = {
     "CERTIFICATE_VERIFY_FAILED": "its certificate is not one that {ca} signed, or has expired",
     "Hostname Verification": "its certificate is for another name",

@@ -129,7 +129,7 @@ class Batcher:
         # Requests of one signature whose rows differ in shape cannot be merged; TF Serving lets the whole batch fail.
         likeness = (signature, *((name, array.shape[1:]) for name, array in sorted(inputs.items())))
         with self._changed:
-            closing = self._closing
+            closing = self._closing  # looked at under the lock: whoever is enqueued before it closes is still computed
             if not closing:
                 self._enqueue(likeness, signature, request)
                 self._changed.notify_all()
@@ -154,7 +154,7 @@ class Batcher:
     def _enqueue(self, likeness: Hashable, signature: str, request: _Request) -> None:
         batch = self._open.get(likeness)
         if batch and batch.rows + request.rows <= self._batching.max_batch_size:
-            batch.requests.append(request)
+            batch.requests.append(request)  # also where the queue is full: this batch has its place in it
             return
         if len(self._queue) >= self._batching.max_enqueued_batches:
             raise Refusal(StatusCode.UNAVAILABLE, "The batch scheduling queue to which this task was submitted is full")
@@ -169,7 +169,7 @@ class Batcher:
                 self._answer(batch)
             except Refusal as error:
                 refusal = error
-            except Exception as error:
+            except Exception as error:  # whatever a model raises: a dead thread would leave its callers waiting
                 refusal = Refusal(StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
             else:
                 continue
@@ -184,7 +184,7 @@ class Batcher:
                 now = time.monotonic()
                 for batch in self._queue:
                     if batch.closed or self._closing or self._due_in(batch, now) <= 0:
-                        self._queue.remove(batch)
+                        self._queue.remove(batch)  # not always the first: a full one is due at once
                         self._open = {likeness: other for likeness, other in self._open.items() if other is not batch}
                         return batch
                 if self._closing:
@@ -202,8 +202,8 @@ class Batcher:
         for name, first in requests[0].inputs.items():
             parts = [request.inputs[name] for request in requests]
             if missing:
-                parts.append(np.repeat(first[:1], missing, axis=0))
-            inputs[name] = np.concatenate(parts) if len(parts) > 1 else parts[0]
+                parts.append(np.repeat(first[:1], missing, axis=0))  # a row that the model takes; zeros may be none
+            inputs[name] = np.concatenate(parts) if len(parts) > 1 else parts[0]  # one alone is not copied
         outputs = self._compute(batch.signature, inputs)
         if any(array.ndim == 0 or len(array) != rows + missing for array in outputs.values()):
             raise Refusal(

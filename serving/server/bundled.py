@@ -43,10 +43,11 @@ def bundled_server(
         Interrupted: if `stop` was set before the server was up.
     """
     served = version_folder(model, version)
-    folder = Path(tempfile.mkdtemp(prefix="hs-audit-"))
+    folder = Path(tempfile.mkdtemp(prefix="hs-audit-"))  # the path of a Unix socket has 107 bytes at most
     socket = folder / "grpc.sock"
     config = folder / "models.config"
     config.write_text(text_format.MessageToString(single_model_config(MODEL_NAME, model.absolute(), int(served.name))))
+    # The version is named: there is nothing to look for in the folder later.
     flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=0", "--port=0"]
     with open(log or os.devnull, "ab") as output:
         process = subprocess.Popen(
@@ -73,7 +74,7 @@ def bundled_server(
 def _wait_until_up(
     process: subprocess.Popen[bytes], socket: Path, model: Path, log: Path | None, stop: threading.Event
 ) -> None:
-    while not socket.exists():
+    while not socket.exists():  # it is there when the version is loaded, not before
         if stop.is_set():
             raise Interrupted("interrupted while the model was loading")
         try:
@@ -87,10 +88,11 @@ def _wait_until_up(
 def _leave_with_parent() -> None:
     while sys.stdin.buffer.read(1):
         pass
-    os._exit(0)
+    os._exit(0)  # at once: nobody is left to answer to, and TensorFlow's threads need not be waited for
 
 
 if __name__ == "__main__":
+    # Before all that takes long: the parent may go while TensorFlow is being imported.
     threading.Thread(target=_leave_with_parent, daemon=True).start()
     from serving.server import main
 

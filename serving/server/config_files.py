@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from hs.errors import UsageError
 from serving.messages import ModelServerConfig
 
-_PACKAGE = "hs_audit.server_files"
+_PACKAGE = "hs_audit.server_files"  # not theirs: two declarations of one name in a process are an error
 _AnyMessage = TypeVar("_AnyMessage", bound=Message)
 
 
@@ -28,7 +28,7 @@ def _declare(name: str, **fields: type | str) -> Any:
         bool: (FieldDescriptorProto.TYPE_BOOL, FieldDescriptorProto.LABEL_OPTIONAL),
         int: (FieldDescriptorProto.TYPE_INT64, FieldDescriptorProto.LABEL_REPEATED),
     }
-    for number, (field, kind) in enumerate(fields.items(), start=1):
+    for number, (field, kind) in enumerate(fields.items(), start=1):  # any numbers: the text format goes by names
         if isinstance(kind, str):
             whole = f".google.protobuf.{kind}"
             optional = FieldDescriptorProto.LABEL_OPTIONAL

@@ -87,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None:
             print(f"--{name} does nothing here", file=sys.stderr)
     read_config = _config_reader(args)
-    addresses = [f"0.0.0.0:{args.port}"] if args.port else []
+    addresses = [f"0.0.0.0:{args.port}"] if args.port else []  # all of the machine's, as TF Serving
     addresses += [f"unix:{args.grpc_socket_path}"] if args.grpc_socket_path else []
     if not addresses:
         raise UsageError("nowhere to listen: give --port or --grpc_socket_path")
@@ -109,6 +109,7 @@ def run(args: argparse.Namespace) -> int:
         served.reload(read_config())
     except Refusal as refusal:
         raise ContractBroken(f"nothing is served: {refusal}") from refusal
+    # After the first load, as TF Serving does: who can connect gets answers.
     server = start(served, addresses, args.grpc_max_threads, credentials, options)
     print(f"serving at {', '.join(addresses)}", file=sys.stderr, flush=True)
     _repeat(args.file_system_poll_wait_seconds, stop, served.poll)
@@ -132,6 +133,7 @@ def _credentials(path: Path | None) -> grpc.ServerCredentials | None:
     if path is None:
         return None
     ssl = read_text_file(path, SSLConfig)
+    # gRPC would say of anything else that the address cannot be had.
     if not ("-----BEGIN" in ssl.server_key and "-----BEGIN" in ssl.server_cert):
         raise UsageError(f"{path} has no usable server_key and server_cert: each is the content of a PEM file")
     return grpc.ssl_server_credentials(
@@ -160,7 +162,7 @@ def _repeat(every_s: float, stop: threading.Event, work: Callable[[], None]) -> 
         while not stop.wait(every_s):
             try:
                 work()
-            except (Refusal, UsageError, OSError) as error:
+            except (Refusal, UsageError, OSError) as error:  # a file half written is whole the next time
                 logging.getLogger("hs_audit.serve").warning("%s", error)
 
     if every_s > 0:

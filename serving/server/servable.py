@@ -48,12 +48,13 @@ class Servable:
         try:
             self.signatures = _signatures(path)
             self._loaded = tf.saved_model.load(str(path))
+            # Before the warm-up, which goes through it and so meets the sizes that batches are filled up to.
             self._batcher = Batcher(batching, self._run) if batching else None
             for request in _warm_up_requests(path) if warm_up else ():
                 self.predict(request)
         except tf.errors.OpError as error:
             raise refusal_by_number(error.error_code, error.message) from error
-        except Refusal:
+        except Refusal:  # of a warm-up request: it has its code already
             raise
         except Exception as error:  # a damaged file makes TensorFlow raise almost anything
             raise Refusal(StatusCode.UNKNOWN, f"{path} cannot be loaded as a SavedModel: {error}") from error
@@ -76,6 +77,7 @@ class Servable:
             Refusal: as TF Serving refuses.
         """
         key = request.model_spec.signature_name or "serving_default"
+        # In both: TensorFlow writes `__saved_model_init_op` down as a signature, but nobody can call it.
         if key not in self.signatures.signature_def or key not in self._loaded.signatures:
             raise Refusal(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
         signature = self.signatures.signature_def[key]
@@ -100,6 +102,7 @@ class Servable:
 def _signatures(path: Path) -> SignatureDefMap:
     from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
+    # From the file: what TensorFlow loads has lost the tensors' names, which GetModelMetadata answers.
     saved = SavedModel.FromString((path / "saved_model.pb").read_bytes())
     return SignatureDefMap(signature_def=saved.meta_graphs[0].signature_def)
 
@@ -121,7 +124,7 @@ def _read_inputs(signature: SignatureDef, request: PredictRequest) -> Arrays:
             f"Missing but required: {_names(set(expected) - set(sent))}."
         )
     arrays = {}
-    for place, (name, tensor) in enumerate(sorted(sent.items())):
+    for place, (name, tensor) in enumerate(sorted(sent.items())):  # a map has no order: arg[0] is the same each time
         if name not in expected:
             raise invalid(
                 f"input tensor alias not found in signature: {name}. "
@@ -136,6 +139,7 @@ def _read_inputs(signature: SignatureDef, request: PredictRequest) -> Arrays:
 
 def _read_tensor(name: str, tensor: TensorProto) -> np.ndarray:
     try:
+        # TensorFlow's own make_ndarray copies the block.
         if tensor.tensor_content and (dtype := tf.as_dtype(tensor.dtype)).is_numpy_compatible:
             shape = [dim.size for dim in tensor.tensor_shape.dim]
             return np.frombuffer(tensor.tensor_content, dtype.as_numpy_dtype).reshape(shape)
@@ -164,6 +168,7 @@ def _names(names: Iterable[str]) -> str:
 
 def _write_tensor(array: np.ndarray, as_content: bool, into: TensorProto) -> None:
     dtype = tf.as_dtype(array.dtype)
+    # make_tensor_proto writes blocks of bytes; TF Serving answers typed values unless its flag says otherwise.
     write = None if as_content else _TYPED_VALUES.get(dtype)
     if dtype == tf.string or (write is None and not as_content):
         into.CopyFrom(tf.make_tensor_proto(array))

@@ -72,7 +72,7 @@ class ServedVersions:
         """
         wanted = self._validated(config)
         with self._reloading:
-            new = set(wanted) - set(self._configs)
+            new = set(wanted) - set(self._configs)  # what is served already goes on with its old version
             self._configs = wanted
             self._update()
         if failed := [wanted[name] for name in sorted(new) if not self._available(name)]:
@@ -118,7 +118,7 @@ class ServedVersions:
                 said.status.error_code = standing.refusal.code.value[0]
                 said.status.error_message = standing.refusal.message
             else:
-                said.status.error_code = 0
+                said.status.error_code = 0  # the default, but writing it makes the status present, as TF Serving's is
         return response
 
     def close(self) -> None:
@@ -193,6 +193,7 @@ class ServedVersions:
 
     def _unload(self, name: str, version: int) -> None:
         servable = self._standings[name][version].servable
+        # First not to be found any more, then closed: who found it just before is still answered.
         self._stand(name, version, _Standing(ModelVersionStatus.END))
         _log.info("model %s version %d is no longer served", name, version)
         if servable:
@@ -213,7 +214,7 @@ def _aspired(model: ModelConfig) -> dict[int, Path]:
         case "specific":
             wanted = [version for version in numbers if version in policy.specific.versions]
         case "latest":
-            wanted = numbers[-(policy.latest.num_versions or 1) :]
+            wanted = numbers[-(policy.latest.num_versions or 1) :]  # 0 is what protobuf reads where nothing is written
         case _:
             wanted = numbers[-1:]
     return {version: there[version] for version in wanted}
@@ -224,6 +225,6 @@ def _file_marks(path: Path) -> Iterator[tuple[str, int, int]]:
     for file in path.rglob("*"):
         try:
             about = file.stat()
-        except FileNotFoundError:
+        except FileNotFoundError:  # gone since it was listed, as the temporary files of a copy go
             continue
         yield str(file), about.st_size, about.st_mtime_ns

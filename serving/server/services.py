@@ -47,9 +47,9 @@ def start(
         UsageError: if an address cannot be had.
     """
     unlimited = [
-        ("grpc.max_receive_message_length", -1),
+        ("grpc.max_receive_message_length", -1),  # gRPC's own limit is 4 MiB, a request of 64 pictures 10 MB
         ("grpc.max_send_message_length", -1),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", 0),  # else a second server can have the same port, and a share of the requests
     ]
     server = grpc.server(ThreadPoolExecutor(threads), options=[*unlimited, *(options or [])], interceptors=interceptors)
     add_PredictionServiceServicer_to_server(_Prediction(served), server)
