@@ -135,14 +135,16 @@ def test_a_batch_too_large_for_the_gpu_is_halved_and_the_size_is_remembered(serv
     assert server.batches == [136, 68, *[34] * 4, *[34] * 4]  # the second time it is known what fits
 
 
-def test_full_batches_come_back_once_the_gpu_has_room_again(server, client, monkeypatch):
+@pytest.mark.parametrize("refusals", [1, 2, 3])
+def test_full_batches_come_back_once_the_gpu_has_room_again(server, client, monkeypatch, refusals):
     monkeypatch.setattr("serving.client.rows_that_fit._ANSWERS_BEFORE_TRIAL", 4)
-    server.faults = [(StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating")]
+    server.faults = [(StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating")] * refusals
 
-    answers = [client.classify(MODEL, IMAGES) for _ in range(4)]
+    answers = [client.classify(MODEL, IMAGES) for _ in range(8)]
 
-    assert [answer.fault for answer in answers] == [None] * 4
-    assert server.batches == [136, *[68] * 4, 136, 136]  # after four answers the whole is tried
+    for answer in answers:
+        assert_scored(answer)
+    assert server.batches[-1] == ROWS
 
 
 def test_a_refused_batch_is_unscored_and_the_next_one_goes_on(server, client):

@@ -178,24 +178,19 @@ class Client:
         return self.send(model, encode_request(model, images))
 
     def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
-        """Sends an encoded request and waits for the answer, by the rules of `status_rules`."""
-        rows = request.shape[0]
-        whole = self._ask(model, request) if self._fit.take(rows) == rows else None
-        return whole or self._in_parts(model, request.images)
+        """Sends an encoded request and waits for the answer, by the rules of `status_rules`.
 
-    def _in_parts(self, model: ServedModel, images: np.ndarray) -> Answer:
-        """In requests of as many rows as fit the server's memory."""
+        Where the server's memory holds fewer rows, they are sent in parts.
+        """
+        rows, done = request.shape[0], 0
         parts: list[Answer] = []
-        start = 0
-        while start < len(images):
-            size = self._fit.take(len(images) - start)
-            part = self._ask(model, encode_request(model, images[start : start + size]))
-            if part:
-                parts.append(part)
-                start += size
-        probabilities = np.concatenate([part.probabilities for part in parts])
-        novelty = np.concatenate([part.novelty for part in parts])
-        return Answer(probabilities, novelty, next((part.fault for part in parts if part.fault), None))
+        while not parts or done < rows:
+            size = self._fit.take(rows - done)
+            part = request if size == rows else encode_request(model, request.images[done : done + size])
+            if answer := self._ask(model, part):
+                parts.append(answer)
+                done += size
+        return parts[0] if len(parts) == 1 else _joined(parts)
 
     def _ask(self, model: ServedModel, request: EncodedRequest) -> Answer | None:
         """Asks until there is an answer or no use in asking; None where the server's memory holds fewer pictures."""
@@ -343,6 +338,12 @@ class Client:
 
 def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:
     return Answer(np.full((rows, len(model.table)), np.nan, np.float32), np.full(rows, np.nan, np.float32), fault)
+
+
+def _joined(parts: Sequence[Answer]) -> Answer:
+    probabilities = np.concatenate([part.probabilities for part in parts])
+    novelty = np.concatenate([part.novelty for part in parts])
+    return Answer(probabilities, novelty, next((part.fault for part in parts if part.fault), None))
 
 
 def _said(error: grpc.RpcError) -> str:
