@@ -2,6 +2,7 @@
 
 import io
 import json
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -174,3 +175,43 @@ def test_pictures_of_one_colour_are_like_no_other():
     groups = group_alike(np.arange(2), np.arange(2), np.array([perceptual_hash(plain), 0], np.uint64))
 
     assert groups.tolist() == [0, 1]
+
+
+def nearly_equal(hashes: np.ndarray, random: np.random.Generator, most: int) -> np.ndarray:
+    """The same hashes with up to so many bits of each turned over."""
+    for _ in range(most):
+        turned, bit = random.integers([[2], [64]], size=(2, len(hashes)), dtype=np.uint64)
+        hashes = hashes ^ (turned << bit)
+    return hashes
+
+
+@pytest.mark.parametrize("distance", [0, 1, 6, 13])
+def test_groups_are_those_of_comparing_each_picture_with_each(distance):
+    random = np.random.default_rng(distance)
+    first = random.integers(2**64, size=200, dtype=np.uint64)
+    hashes = np.concatenate([first, nearly_equal(first, random, 2 * distance), np.zeros(9, np.uint64)])
+    cases, digests = random.integers(300, size=409), random.integers(4000, size=409)
+
+    groups = group_alike(cases, digests, hashes, distance)
+
+    alike = (np.bitwise_count(hashes[:, None] ^ hashes) <= distance) & (hashes[:, None] != 0) & (hashes != 0)
+    alike |= (cases[:, None] == cases) | (digests[:, None] == digests)
+    for _ in range(9):  # what is like the like is alike, over up to 512 steps
+        alike = alike @ alike
+    assert groups.tolist() == [cases[row].min() for row in alike]
+
+
+@pytest.mark.parametrize("distinct", [20_000, 40])
+def test_looking_for_pictures_alike_takes_little_memory_however_many_are(distinct):
+    random = np.random.default_rng(0)
+    originals = random.integers(2**64, size=distinct, dtype=np.uint64)
+    hashes = nearly_equal(np.resize(originals, 20_000), random, 3)
+    numbers = np.arange(20_000)
+
+    tracemalloc.start()
+    groups = group_alike(numbers, numbers, hashes)
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+
+    assert len(np.unique(groups)) == distinct
+    assert peak_mb < 40

@@ -1,5 +1,7 @@
 """Pictures that are the same, or nearly: what must stay on one side of a split."""
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 from PIL import Image
 from scipy.fft import dctn
@@ -9,7 +11,8 @@ from scipy.sparse.csgraph import connected_components
 _SIDE = 32
 _LOW = 8
 _CONTRAST = 4.0
-_AT_ONCE = 1024
+_AT_ONCE = 1 << 18  # comparisons, and pairs to be joined: some 20 MB
+Pairs = tuple[np.ndarray, np.ndarray]
 
 
 def perceptual_hash(pixels: np.ndarray) -> int:
@@ -50,17 +53,60 @@ def group_alike(cases: np.ndarray, digests: np.ndarray, hashes: np.ndarray, dist
         int [N], the group of each picture, named by its first case.
     """
     _, node = np.unique(cases, return_inverse=True)
-    _, first, same = np.unique(digests, return_index=True, return_inverse=True)
-    pairs = [np.stack([node, node[first[same]]])]
-    for start in range(0, len(hashes), _AT_ONCE):
-        apart = np.bitwise_count(hashes[start : start + _AT_ONCE, None] ^ hashes[None, start:])
-        told = (hashes[start : start + _AT_ONCE, None] != 0) & (hashes[None, start:] != 0)
-        left, right = np.nonzero((apart <= distance) & told)
-        pairs.append(np.stack([node[start + left], node[start + right]]))
-    edges = np.concatenate(pairs, axis=1)
-    nodes = node.max() + 1
-    graph = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=(nodes, nodes))
-    _, component = connected_components(graph, directed=False)
+    told = np.flatnonzero(hashes)
+    distinct, first = np.unique(hashes[told], return_index=True)
+
+    def pairs() -> Iterator[Pairs]:
+        yield node, node[_first_of_each(digests)]
+        yield node[told], node[told[_first_of_each(hashes[told])]]
+        for left, right in _nearly_equal(distinct, distance):
+            yield node[told[first[left]]], node[told[first[right]]]
+
+    component = _components(int(node.max()) + 1, pairs())
     name = np.full(component.max() + 1, np.iinfo(np.int64).max)
     np.minimum.at(name, component[node], cases)
     return name[component[node]]
+
+
+def _first_of_each(values: np.ndarray) -> np.ndarray:
+    """Where each value stands for the first time, int [N]."""
+    _, first, same = np.unique(values, return_index=True, return_inverse=True)
+    return first[same]
+
+
+def _nearly_equal(hashes: np.ndarray, distance: int) -> Iterator[Pairs]:
+    """Positions of hashes, uint64 [N], that differ in at most `distance` bits; each such pair at least once.
+
+    Of `distance` + 1 parts of two such hashes one is the same in both, so only those that share a part are compared
+    (Norouzi et al. 2012, 'Fast Search in Hamming Space with Multi-Index Hashing').
+    """
+    for part in np.array_split(np.arange(64, dtype=np.uint64), distance + 1):
+        shared = hashes & np.bitwise_or.reduce(np.uint64(1) << part)
+        order = np.argsort(shared, kind="stable")
+        for bucket in np.split(order, 1 + np.flatnonzero(np.diff(shared[order]))):
+            rows = 1 + _AT_ONCE // max(1, len(bucket))
+            for start in range(0, len(bucket), rows):
+                apart = np.bitwise_count(hashes[bucket[start : start + rows, None]] ^ hashes[bucket[start:]])
+                left, right = np.nonzero(apart <= distance)
+                yield bucket[start + left], bucket[start + right]
+
+
+def _components(nodes: int, pairs: Iterable[Pairs]) -> np.ndarray:
+    """The connected component of each node, int [nodes]; holds few pairs at a time, however many there are."""
+    component = np.arange(nodes)
+    waiting, edges = 0, [np.empty((2, 0), component.dtype)]
+    for left, right in pairs:
+        new = component[np.stack([left, right])]
+        edges.append(new[:, new[0] != new[1]])
+        waiting += edges[-1].shape[1]
+        if waiting > _AT_ONCE:
+            component = _joined(component, np.concatenate(edges, axis=1))
+            waiting, edges = 0, edges[:1]
+    return _joined(component, np.concatenate(edges, axis=1))
+
+
+def _joined(component: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Components, int [nodes], with those at both ends of an edge, int [2, n], made one."""
+    shape = (len(component), len(component))
+    graph = coo_array((np.ones(edges.shape[1], bool), (edges[0], edges[1])), shape=shape)
+    return connected_components(graph, directed=False)[1][component]
