@@ -1,5 +1,7 @@
 """Novelty: how unlike a picture's features are to all that was learned from."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -37,3 +39,19 @@ def test_a_model_keeps_few_numbers_of_each_picture(features):
 
     assert seen.examples.shape == (40, 32)
     np.testing.assert_allclose(seen.directions.T @ seen.directions, np.eye(32), atol=1e-5)
+
+
+def test_novelty_takes_little_memory_however_many_pictures_there_are():
+    features = np.random.default_rng(0).random((20_000, 40), np.float32)
+    seen = look_at(features[:5_000])
+
+    tracemalloc.start()
+    novelty = seen.novelty(features)
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+
+    projected = features @ seen.directions
+    cosines = projected @ seen.examples.T / np.linalg.norm(projected, axis=1, keepdims=True)
+    np.testing.assert_allclose(novelty, 1 - cosines.max(axis=1), atol=1e-6)
+    assert novelty.dtype == np.float32
+    assert peak_mb < 40

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -230,6 +231,34 @@ def test_codes_of_the_validation_that_training_has_not_are_one_sentence(tmp_path
 
     assert code == 2
     assert "others.parquet has codes that training has not: 080810" in " ".join(capsys.readouterr().err.split())
+
+
+def test_the_novelty_of_held_out_pictures_takes_little_memory(tmp_path):
+    from hs_audit.steps import Steps
+    from model.training.backbones import load_backbone
+    from model.training.examples import Examples
+    from model.training.networks import Devices, head
+    from model.training.novelty import look_at
+    from model.training.recipes import Phase, Recipe
+    from model.training.row_files import RowFile
+    from model.training.trainer import Trainer, _Learner
+
+    features = np.random.default_rng(0).random((30_000, 256), np.float32)
+    rows = RowFile(tmp_path / "features", (256,), "float32")
+    rows.append(features, at=0)
+    nothing = np.zeros(30_000, int)
+    examples = Examples(rows, rows, ("a",), nothing, nothing, nothing, nothing.astype(bool), 0, ())
+    recipe = Recipe(Phase(1, 1e-3, 32), None)
+    trainer = Trainer(load_backbone("compact"), recipe, Devices(), tmp_path, Steps().step)
+    seen, learner = look_at(features[:100]), _Learner(None, head(256, 2, 0.5), None)
+
+    tracemalloc.start()
+    novelty = trainer._novelty(seen, learner, examples, np.arange(30_000))
+    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
+    tracemalloc.stop()
+
+    np.testing.assert_allclose(novelty, seen.novelty(features), atol=1e-6)
+    assert peak_mb < 10
 
 
 def test_rare_codes_can_count_more_or_be_shown_more_often():

@@ -32,6 +32,7 @@ from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 
+_BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
 _ABSTAIN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
 
 
@@ -167,7 +168,7 @@ class Trainer:
             learner, fitted = self._fit(name, examples, parts, learned_from, held_out=(examples, held_out))
             said.append(fitted.held_out)
             seen = self._seen(learner, examples, learned_from)
-            novelty.append(seen.novelty(self._features(learner, examples, held_out)))
+            novelty.append(self._novelty(seen, learner, examples, held_out))
             pictures.append(held_out)
         return np.concatenate(said, axis=1), np.concatenate(novelty), np.concatenate(pictures)
 
@@ -177,7 +178,7 @@ class Trainer:
         """What learned from all cases; logits [E, N, C], novelty [N] and labels [N] of others, whose codes it knows."""
         numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
         learned, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
-        novelty = self._seen(learned, examples, everything).novelty(self._features(learned, others, numbers))
+        novelty = self._novelty(self._seen(learned, examples, everything), learned, others, numbers)
         column = {code: number for number, code in enumerate(examples.classes)}
         labels = np.array([column[others.classes[label]] for label in others.labels])
         return learned, fitted.held_out, novelty, labels
@@ -186,6 +187,12 @@ class Trainer:
         """What a learner has seen; of very many pictures an even choice."""
         step = -(-len(pictures) // MOST_EXAMPLES)
         return look_at(self._features(learner, examples, pictures[::step]))
+
+    def _novelty(self, seen: Seen, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
+        """How unlike these pictures are to what was seen, float32 [n]; few features are held at a time."""
+        at_once = _BATCHES_AT_ONCE * self.recipe.last.batch_size
+        parts = [pictures[start : start + at_once] for start in range(0, len(pictures), at_once)]
+        return np.concatenate([seen.novelty(self._features(learner, examples, part)) for part in parts])
 
     def _features(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
         """What the head is shown of these pictures, float32 [n, F]."""
