@@ -11,7 +11,7 @@ import pytest
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
 from model.cases.reading import Unreadable, open_cases
-from tests.archives import COLOURS
+from tests.archives import COLOURS, IMAGES
 from tests.rulings import noise, write_cases
 
 SIZE = PictureSize(16, 16)
@@ -81,6 +81,47 @@ def test_rulings_are_read_from_every_layout(tmp_path, layout):
     assert sorted((picture.hs_code, picture.encoded) for picture in pictures) == sorted(RULINGS)
 
 
+A, B = noise(1), noise(2)
+STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+FULL, EMPTY = {"bytes": A, "path": "a.png"}, {"bytes": None, "path": "/etc/passwd"}
+COLUMNS = {
+    "binary": pa.array([A, None, B], pa.binary()),
+    "large_binary": pa.array([A, None, B], pa.large_binary()),
+    "binary_view": pa.array([A, None, B], pa.binary_view()),
+    "dictionary": pa.array([A, None, B]).dictionary_encode(),
+    "struct": pa.array([FULL, None, {"bytes": B, "path": ""}], STRUCT),
+    "struct without path": pa.array([{"bytes": A}, None, {"bytes": B}], pa.struct([("bytes", pa.large_binary())])),
+    "list<binary>": pa.array([[A], None, [B]], pa.list_(pa.binary())),
+    "list<binary_view>": pa.array([[A], [], [B]], pa.list_(pa.binary_view())),
+    "list<dictionary>": pa.array([[A], [], [B]], pa.list_(pa.dictionary(pa.int32(), pa.binary()))),
+    "large_list<binary>": pa.array([[A], None, [B]], pa.large_list(pa.binary())),
+    "large_list<struct>": pa.array([[FULL], [], [{"bytes": B, "path": None}]], pa.large_list(STRUCT)),
+    "list<struct>": pa.array([[FULL], None, [{"bytes": B, "path": None}]], IMAGES),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_pictures_of_cases_are_read_from_every_layout_of_an_archive(tmp_path, column):
+    pq.write_table(pa.table({"hs_code": ["87", "39", "73"], "images": COLUMNS[column]}), tmp_path / "cases.parquet")
+
+    cases = open_cases(tmp_path / "cases.parquet")
+
+    read = [(case.hs_code, [(name, encoded()) for name, encoded in case.pictures]) for case in cases]
+    name = "a.png" if "path" in str(COLUMNS[column].type) else ""
+    assert read == [("87", [(name, A)]), ("39", []), ("73", [("", B)])]
+
+
+@pytest.mark.parametrize("images", [[FULL, EMPTY], [FULL, None]])
+def test_a_picture_without_bytes_is_an_empty_one(tmp_path, images):
+    pq.write_table(pa.table({"hs_code": ["87"], "images": pa.array([images], IMAGES)}), tmp_path / "cases.parquet")
+    left_out: list[Unreadable] = []
+
+    pictures = list(open_cases(tmp_path / "cases.parquet").pictures(SIZE, left_out))
+
+    assert [picture.encoded for picture in pictures] == [A]
+    assert [picture.reason for picture in left_out] == ["empty"]
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_digest_changes_with_a_picture(tmp_path, layout):
     (tmp_path / "one").mkdir()
@@ -134,6 +175,17 @@ def _manifest(folder: Path, text: str) -> Path:
     return folder
 
 
+def _table(folder: Path, **columns) -> Path:
+    pq.write_table(pa.table(columns), folder / "x.parquet")
+    return folder / "x.parquet"
+
+
+def _twice(folder: Path, name: str, **columns) -> Path:
+    table = pa.table(columns)
+    pq.write_table(table.append_column(name, table[name]), folder / "x.parquet")
+    return folder / "x.parquet"
+
+
 @pytest.mark.parametrize(
     ("write", "sentence"),
     [
@@ -146,7 +198,16 @@ def _manifest(folder: Path, text: str) -> Path:
         (lambda folder: (folder / "x.jsonl").write_text("{") and folder / "x.jsonl", "is not a readable manifest"),
         (lambda folder: (folder / "cat_1.jpg").write_bytes(b"") or folder, "hs_code 'cat' is not an HS code"),
         (lambda folder: (folder / "x.parquet").write_bytes(b"PAR1") and folder / "x.parquet", "not a readable Parquet"),
-        (lambda folder: pq.write_table(pa.table({"a": [1]}), folder / "x.parquet") or folder, "has no column hs_code"),
+        (lambda folder: _table(folder, a=[1]), "has no column hs_code, images"),
+        (lambda folder: _table(folder, hs_code=["87"], images=["a.png"]),
+         "column 'images' is string, expected binary, struct<bytes, path>, or a list of either"),
+        (lambda folder: _table(folder, hs_code=["87"], images=[[[b""]]]), "column 'images' is list<.*>, expected"),
+        (lambda folder: _table(folder, hs_code=pa.array([8708290000.0], pa.float32()), images=[b""]),
+         "column 'hs_code' is float, which cannot hold ten digits"),
+        (lambda folder: _twice(folder, "images", hs_code=["87"], images=[b""]), "column 'images' stands more than"),
+        (lambda folder: _twice(folder, "hs_code", hs_code=["87"], images=[b""]), "'hs_code' stands more than once"),
+        (lambda folder: _twice(folder, "case_id", hs_code=["87"], images=[b""], case_id=["1"]), "'case_id' stands"),
+        (lambda folder: _twice(folder, "hs_code", hs_code=["87"], file_name=["1.png"]), "'hs_code' stands more"),
     ],
 )  # fmt: skip
 def test_what_is_no_set_of_cases_is_one_sentence(tmp_path, write, sentence):

@@ -1,6 +1,6 @@
 """Cases, the rulings that the classifier learns from, wherever they lie.
 
-rulings.parquet                      hs_code, images; optional: case_id, source_case, generated
+rulings.parquet                      hs_code, images, as in an archive; optional: case_id, source_case, generated
 folder of such files                 in the order of their names
 folder with one folder per HS code   the layout of Keras
 folder of HSCODE_anything.jpg        the paper's naming
@@ -22,10 +22,12 @@ import pyarrow.parquet as pq
 from hs.declared_codes import parse_declared_code
 from hs.errors import UsageError
 from hs.files import sha256_of
+from hs.pictures.columns import EXPECTED, holds_pictures, named_pictures
 from hs.pictures.decoding import PictureLimits, PictureSize, decode
 from hs.pictures.formats import SUFFIXES
 
 _ROWS = 32
+_COLUMNS = ("case_id", "hs_code", "source_case", "generated", "images")
 _LIMITS = PictureLimits()
 _MANIFESTS = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SHAPES = "a Parquet file of cases, a manifest with file_name and hs_code, or a folder of either or of pictures"
@@ -183,22 +185,37 @@ def open_cases(path: Path, all_pictures: bool = True) -> Cases:
 def _from_file(path: Path, all_pictures: bool) -> Cases:
     if path.suffix in (".csv", ".jsonl"):
         return _from_manifest(path, all_pictures)
-    if "file_name" in _columns_of(path):
+    if "file_name" in _schema_of(path).names:
         return _from_manifest(path, all_pictures)
     return _from_tables(path, (path,), all_pictures)
 
 
-def _columns_of(path: Path) -> set[str]:
+def _schema_of(path: Path) -> pa.Schema:
+    """The columns of a Parquet file, of which those that we read stand there once."""
     try:
-        return set(pq.read_schema(path).names)
+        schema = pq.read_schema(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path} is not a readable Parquet file: {error}") from error
+    for name in (*_COLUMNS, "file_name"):
+        if schema.names.count(name) > 1:
+            raise UsageError(f"{path}: column {name!r} stands more than once")
+    return schema
+
+
+def _check_columns(table: Path) -> None:
+    schema = _schema_of(table)
+    if missing := {"hs_code", "images"} - set(schema.names):
+        raise UsageError(f"{table} has no column {', '.join(sorted(missing))}; cases need hs_code and images")
+    codes, images = schema.field("hs_code").type, schema.field("images").type
+    if pa.types.is_float32(codes) or pa.types.is_float16(codes):
+        raise UsageError(f"{table}: column 'hs_code' is {codes}, which cannot hold ten digits (8708290000: 8708289536)")
+    if not holds_pictures(images):
+        raise UsageError(f"{table}: column 'images' is {images}, expected {EXPECTED}")
 
 
 def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Cases:
     for table in tables:
-        if missing := {"hs_code", "images"} - _columns_of(table):
-            raise UsageError(f"{table} has no column {', '.join(sorted(missing))}; cases need hs_code and images")
+        _check_columns(table)
     count = sum(pq.read_metadata(table).num_rows for table in tables)
 
     def rows(with_pictures: bool) -> Iterator[Case]:
@@ -209,23 +226,23 @@ def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Ca
 
 
 def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
-    wanted = ["case_id", "hs_code", "source_case", "generated", *(["images"] if with_pictures else [])]
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
-        columns = [name for name in wanted if name in file.schema_arrow.names]
+        columns = [name for name in _COLUMNS if name in file.schema_arrow.names and (with_pictures or name != "images")]
         number = 0
         for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
-            for row in batch.to_pylist():
+            images = named_pictures(batch.column("images")) if with_pictures else [[]] * len(batch)
+            about = batch.select([name for name in columns if name != "images"]).to_pylist()
+            for row, pictures in zip(about, images, strict=True):
                 code = _checked_code(row["hs_code"], f"{path}, row {number}")
                 case_id = str(number if row.get("case_id") is None else row["case_id"])
-                images = [image or {} for image in row.get("images") or ()]
-                pictures = tuple((image.get("path") or "", _already_read(image.get("bytes"))) for image in images)
                 source = row.get("source_case") or case_id
-                yield Case(case_id, code, pictures, str(source), bool(row.get("generated")))
+                readers = tuple((name, _already_read(encoded)) for name, encoded in pictures)
+                yield Case(case_id, code, readers, str(source), bool(row.get("generated")))
                 number += 1
 
 
-def _already_read(encoded: bytes | None) -> Callable[[], bytes]:
-    return lambda: encoded or b""
+def _already_read(encoded: bytes) -> Callable[[], bytes]:
+    return lambda: encoded
 
 
 def _from_manifest(path: Path, all_pictures: bool) -> Cases:
