@@ -1,11 +1,12 @@
 """The grid of experiments, in miniature: it ends in the same table however often it is interrupted."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
 from hs_audit.cli import main
-from tests.rulings import tinted_cases, write_cases
+from tests.rulings import noise, tinted_cases, write_cases
 
 GRID = """
 output: {output}
@@ -89,3 +90,14 @@ def test_a_mistake_in_the_grid_is_one_sentence(dataset, tmp_path, capsys, change
 
     assert code == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+def test_codes_of_the_test_side_that_training_has_not_are_said_before_training(dataset, tmp_path, capsys, monkeypatch):
+    shutil.copy(dataset / "train.parquet", tmp_path)
+    write_cases(tmp_path / "test.parquet", [("080810", [noise(1)])])
+    monkeypatch.setattr("model.training.trainer.Trainer.train", None)
+
+    code = main(["experiment", f"--config={grid(tmp_path, tmp_path)}"])
+
+    assert code == 2
+    assert "test.parquet has codes that training has not: 080810" in " ".join(capsys.readouterr().err.split())

@@ -106,6 +106,7 @@ def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):
         ([("cat", [picture("870829")])], [], "row 0: hs_code 'cat' is not an HS code"),
         ([("870829", [picture("870829")])] * 4, [], "at least two HS codes, got 870829"),
         (tinted_cases(2), [], "each HS code needs at least 3 different cases"),
+        ([*tinted_cases(3), *[("080810", [b""])] * 3], [], "with a readable picture; too few: 080810 (0)"),
         (tinted_cases(3), ["--backbone=resnet"], "or the path of a .keras file"),
         (tinted_cases(3), ["--backbone=none.keras"], "does not exist"),
         (None, [], "does not exist"),

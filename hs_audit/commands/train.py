@@ -99,7 +99,7 @@ def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
 def run(args: argparse.Namespace) -> int:
     """Trains and exports."""
     with quiet_import():
-        from model.cases.reading import open_cases
+        from model.cases.reading import open_cases, refuse_others
         from model.exported.export import export_trained
         from model.training.backbones import load_backbone
         from model.training.networks import Devices
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--tune-on-validation needs --validation")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
     if others:
-        _check_known(others, cases)
+        refuse_others(others, cases)
     backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
     recipe = recipe_from(args, backbone.pretrained)
     work = args.work or args.output / ".work"
@@ -154,11 +154,6 @@ def _tell_unreadable(trained: "Trained", steps: Steps) -> None:
         steps.say(f"left out: case {left_out.case_id}, picture {left_out.picture or '?'}: {left_out.reason}")
     if (more := len(trained.unreadable) - _NAMED) > 0:
         steps.say(f"and {more} more pictures left out; all are in assets.extra/unreadable.csv")
-
-
-def _check_known(others: "Cases", cases: "Cases") -> None:
-    if unknown := sorted(set(others.codes()) - set(cases.codes())):
-        raise UsageError(f"{others.path} has codes that training has not: {', '.join(unknown)}")
 
 
 def _measure(version: Path, cases: "Cases", steps: Steps) -> None:

@@ -10,7 +10,8 @@ metadata.csv, .jsonl, .parquet       file_name and hs_code, optional: case_id; o
 import csv
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,10 @@ class Cases:
         """The HS code of each case; no picture is read."""
         return (case.hs_code for case in self.rows(False))
 
+    def codes_beyond(self, known: Collection[str]) -> dict[str, int]:
+        """HS code that is none of these → how many cases have it, sorted; no picture is read."""
+        return dict(sorted(Counter(code for code in self.codes() if code not in known).items()))
+
     def digest(self) -> str:
         """SHA-256 over the files' names and bytes, `sha256:` and 64 hex digits."""
         total = hashlib.sha256()
@@ -153,6 +158,16 @@ def decode_case(
         if not all_pictures:
             break
     return readable, unreadable
+
+
+def refuse_others(measured_on: Cases, learned_from: Cases) -> None:
+    """Says before any picture is decoded that a classifier will not know the codes of what is to measure it.
+
+    Raises:
+        UsageError: if there are such codes.
+    """
+    if unknown := measured_on.codes_beyond(set(learned_from.codes())):
+        raise UsageError(f"{measured_on.path} has codes that training has not: {', '.join(unknown)}")
 
 
 def open_cases(path: Path, all_pictures: bool = True) -> Cases:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hs.errors import UsageError
 from model.cases.data_sets import PRESETS, choose_sides, classes_of_preset, look, write
-from model.cases.reading import open_cases
+from model.cases.reading import open_cases, refuse_others
 from model.evaluation.metrics import confusion_matrix, per_class
 from model.experiments.plan import Cell, Experiments
 from model.exported.export import export_trained
@@ -77,6 +77,7 @@ def measure_cell(cell: Cell, grid: Experiments, dataset: Path, folder: Path, tas
         seed=grid.seed,
     )
     cases, test = open_cases(dataset / "train.parquet"), open_cases(dataset / "test.parquet")
+    refuse_others(test, cases)
     trainer = Trainer(backbone, recipe, Devices(), grid.output / ".work", task)
     trained = trainer.train(cases)
     _, version = export_trained(trained, backbone, recipe, cases, folder / "model")

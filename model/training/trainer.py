@@ -9,7 +9,8 @@ Whatever is computed is kept in a work folder, so that a training that was inter
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -110,10 +111,11 @@ class Trainer:
             UsageError: if there are fewer than two codes, or a code has fewer different cases than there are folds.
         """
         least = 1 if tune_on else self.recipe.folds
-        _check_codes(cases, least)
+        codes = Counter(cases.codes())
+        _check_enough(codes, least)  # what can be said before any picture is decoded, which takes minutes
         parts = cut(self.backbone.network, self.recipe.tail_share if self.recipe.tail else 0.0)
         examples = self._examples(cases, parts, self.recipe.variants)
-        _check_enough(examples.classes, examples.labels, examples.groups, least)
+        _check_enough(dict.fromkeys(codes, 0) | _different_cases(examples), least)
         learned = None
         if tune_on is None:
             said, novelty, held_out = self._on_folds(examples, parts)
@@ -285,17 +287,17 @@ def _held_out_rows(held_out: tuple[Examples, np.ndarray], part: str) -> tuple[Ro
     return _rows(examples, part), examples.rows(pictures)
 
 
-def _check_codes(cases: Cases, least: int) -> None:
-    """Says what can be said before any picture is decoded, which takes minutes."""
-    codes, labels = np.unique(list(cases.codes()), return_inverse=True)
-    _check_enough(tuple(map(str, codes)), labels, np.arange(len(labels)), least)
+def _different_cases(examples: Examples) -> dict[str, int]:
+    """HS code → how many cases there are, those alike as one."""
+    labels, groups = examples.labels, examples.groups
+    return {code: len(np.unique(groups[labels == label])) for label, code in enumerate(examples.classes)}
 
 
-def _check_enough(classes: tuple[str, ...], labels: np.ndarray, groups: np.ndarray, least: int) -> None:
-    if len(classes) < 2:
-        raise UsageError(f"a classifier needs cases of at least two HS codes, got {', '.join(classes) or 'none'}")
-    different = [len(np.unique(groups[labels == label])) for label in range(len(classes))]
-    if few := [f"{code} ({count})" for code, count in zip(classes, different, strict=True) if count < least]:
+def _check_enough(different: Mapping[str, int], least: int) -> None:
+    """Refuses what cannot be learned from, given how many different cases each HS code has."""
+    if len(different) < 2:
+        raise UsageError(f"a classifier needs cases of at least two HS codes, got {', '.join(different) or 'none'}")
+    if few := [f"{code} ({count})" for code, count in sorted(different.items()) if count < least]:
         raise UsageError(
             f"each HS code needs at least {least} different cases with a readable picture; too few: {', '.join(few)}"
         )
