@@ -87,11 +87,13 @@ class Combined:
         probabilities: float64 [C].
         weights: float64 [k], how much each picture counts; they sum to 1.
         disagreement: mean share of their probability that two pictures do not have in common, 0 to 1; None for one.
+        novelty: the weighted mean of theirs; None where the model does not give it.
     """
 
     probabilities: np.ndarray
     weights: np.ndarray
     disagreement: float | None
+    novelty: float | None
 
 
 @dataclass(frozen=True)
@@ -157,17 +159,16 @@ class Judge:
         """Judges one declaration."""
         if not len(evidence.probabilities):
             return Judgement(_nothing_classified(evidence))
-        together = combine(evidence.probabilities)
+        together = combine(evidence.probabilities, evidence.novelty)
         combined, best = together.probabilities, recommend(together.probabilities, self.table, self.top_k)
-        novelty = None if evidence.novelty is None else float(together.weights @ evidence.novelty)
         judgement = partial(
             Judgement,
             recommendations=best,
             weights=tuple(together.weights.tolist()),
             disagreement=together.disagreement,
-            novelty=novelty,
+            novelty=together.novelty,
         )
-        unknown = self._unknown(combined, novelty)
+        unknown = self._unknown(combined, together.novelty)
         out_of_reach = _out_of_reach(declared, self.table)
         if declared.code is None or out_of_reach:
             surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best) and not unknown
@@ -177,7 +178,7 @@ class Judge:
         finest = max(at_levels)
         one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
         reason = self._compare(at_levels[finest], one_by_one)
-        if unknown and (reason is not Reason.DIFFERS or self._abstains(novelty)):
+        if unknown and (reason is not Reason.DIFFERS or self._abstains(together.novelty)):
             return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
             return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
@@ -222,8 +223,8 @@ class Judge:
         return min(level for level, probability in at_levels.items() if probability < self.thresholds.agrees_above)
 
 
-def combine(probabilities: np.ndarray) -> Combined:
-    """What several pictures of one declaration say together.
+def combine(probabilities: np.ndarray, novelty: np.ndarray | None = None) -> Combined:
+    """What several pictures of one declaration, or of one case, say together.
 
     The geometric mean of their probabilities, where pictures that speak for the same codes as others count more: a
     label or a scan among photographs of the goods is outvoted. On held-out pictures this had the best likelihood,
@@ -234,17 +235,20 @@ def combine(probabilities: np.ndarray) -> Combined:
 
     Args:
         probabilities: float [k, C], one row per picture, k at least 1.
+        novelty: float [k], of each picture; None where the model does not give it.
     """
     several = np.asarray(probabilities, np.float64)
     count = len(several)
     if count == 1:
-        return Combined(several[0], np.ones(1), None)
+        return Combined(several[0], np.ones(1), None, None if novelty is None else float(novelty[0]))
     with_others = np.array([np.minimum(one, several).sum() - one.sum() for one in several])
     weights = _LEAST_WEIGHT + with_others
     weights /= weights.sum()
     logarithms = weights @ np.log(np.maximum(several, _LEAST_PROBABILITY))
     together = np.exp(logarithms - logarithms.max())
-    return Combined(together / together.sum(), weights, 1 - float(with_others.mean()) / (count - 1))
+    disagreement = 1 - float(with_others.mean()) / (count - 1)
+    mean_novelty = None if novelty is None else float(weights @ novelty)
+    return Combined(together / together.sum(), weights, disagreement, mean_novelty)
 
 
 def declared_probabilities(probabilities: np.ndarray, declared: HSCode, table: ClassTable) -> dict[int, float]:

@@ -122,6 +122,46 @@ def test_the_page_and_the_json_say_the_same_and_bring_everything_along(colour_mo
     ).replace("http://creativecommons.org", "")
 
 
+@pytest.fixture
+def model_with_novelty(tmp_path: Path) -> Path:
+    """A version that tells colours apart and has seen four greys."""
+    import keras
+
+    from hs.card import Card, Thresholds
+    from model.exported.export import export
+    from model.training.novelty import Seen
+
+    images = keras.Input((32, 32, 3))
+    features = keras.layers.GlobalAveragePooling2D()(images)
+    dense = keras.layers.Dense(3)
+    network = keras.Model(images, [dense(features), features])
+    dense.set_weights([np.eye(3, dtype=np.float32) / 50, np.zeros(3, np.float32)])
+    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, Thresholds(0.05, 0.4, 0.9, novel_above=0.5), "sha256:0")
+    seen = Seen(np.eye(3, dtype=np.float32), np.full((4, 3), 3**-0.5, np.float32))
+    return export(network, tuple(COLOURS), card, {}, tmp_path / "model", seen=seen)[1]
+
+
+def test_several_pictures_of_a_case_count_together_as_the_audit_has_it(model_with_novelty, tmp_path):
+    from hs.declared_codes import parse_declared_code
+    from hs.verdicts import Evidence, Judge
+    from model.cases.reading import open_cases
+    from model.exported.predictions import predict
+
+    pictures = [picture(code, shade=20) for code in ("870829", "392690", "870829")] + [picture("870829")]
+    alone = write_cases(tmp_path / "alone.parquet", [("870829", [data]) for data in pictures])
+    together = write_cases(tmp_path / "together.parquet", [("870829", pictures), ("392690", pictures[:1])])
+
+    one_by_one = predict(model_with_novelty, open_cases(alone), lambda _: None)
+    said = predict(model_with_novelty, open_cases(together), lambda _: None)
+
+    counted = [0, 1, 3]  # the third file is the first again
+    evidence = Evidence(4, 4, one_by_one.probabilities[counted], one_by_one.novelty[counted])
+    judged = Judge(said.table, said.card.thresholds)(parse_declared_code("870829"), evidence)
+    recommended = {best.code.digits: best.probability for best in judged.recommendations}
+    assert dict(zip(said.table.labels, said.probabilities[0].tolist(), strict=True)) == pytest.approx(recommended)
+    assert said.novelty.tolist() == pytest.approx([judged.novelty, one_by_one.novelty[0]])
+
+
 def test_codes_that_the_model_does_not_know_are_one_sentence_unless_left_out(colour_model, tmp_path, capsys):
     rows = [("870829", [picture("870829")]), ("080810", [picture("870829")])]
     path = write_cases(tmp_path / "cases.parquet", rows)
@@ -133,3 +173,18 @@ def test_codes_that_the_model_does_not_know_are_one_sentence_unless_left_out(col
     assert (refused, measured) == (2, 0)
     assert "has codes that the model does not know: 080810" in sentence
     assert json.loads((tmp_path / "evaluation.json").read_text())["left_out"]["unknown_codes"] == {"080810": 1}
+
+
+def test_codes_that_the_model_does_not_know_are_said_before_any_picture_is_decoded(
+    colour_model, tmp_path, capsys, monkeypatch
+):
+    def decode(*_):
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr("model.cases.reading.decode", decode)
+    path = write_cases(tmp_path / "cases.parquet", [(code, [picture("870829")]) for code in ("870829", "080810")])
+
+    code = main(["evaluate", str(colour_model), f"--cases={path}", f"--output={tmp_path}"])
+
+    assert code == 2
+    assert "has codes that the model does not know: 080810" in " ".join(capsys.readouterr().err.split())

@@ -55,7 +55,7 @@ def evaluation_page(
         model=model,
         cases=cases.path.name,
         facts=f"{len(said.truth)} cases of {len(set(said.truth))} of the classifier's {len(said.table)} classes, "
-        "each judged by the mean of its pictures.",
+        "each judged by all its pictures together, as in the audit.",
         notes=notes,
         evaluations=evaluations,
         pictures=pictures,

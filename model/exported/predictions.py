@@ -1,8 +1,9 @@
 """What an exported classifier says of cases, computed in this process from its SavedModel."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 
 import numpy as np
@@ -12,15 +13,18 @@ from hs.card import Card
 from hs.class_table import ClassTable
 from hs.errors import ContractBroken, UsageError
 from hs.pictures.decoding import PictureSize
-from model.cases.reading import Cases, Unreadable
+from hs.verdicts import combine
+from model.cases.reading import CasePicture, Cases, Unreadable
 from model.exported.export import ABOUT
 
 _BATCH = 32
+Signature = Callable[..., dict[str, tf.Tensor]]
+Classified = tuple[CasePicture, np.ndarray, float]
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """One row per case with a readable picture, its pictures averaged as the audit does.
+    """One row per case with a readable picture; several count together as those of a declaration do in the audit.
 
     Attributes:
         table: what the columns stand for.
@@ -30,7 +34,7 @@ class Predictions:
         labels: int [N], the same as columns.
         generated: bool [N].
         unreadable: pictures left out.
-        unknown: codes that the classifier does not know → pictures, left out.
+        unknown: codes that the classifier does not know → cases, left out.
         novelty: float32 [N], NaN where the model does not give it.
         novelty_of_unknown: float32 [M], of the cases that were left out.
     """
@@ -53,6 +57,16 @@ class Predictions:
         return Predictions(
             self.table, self.card, *kept, self.unreadable, self.unknown, self.novelty[rows], self.novelty_of_unknown
         )
+
+
+@dataclass(frozen=True)
+class _OfCase:
+    """What a classifier says of one case: probabilities float32 [C], and novelty, NaN where the model gives none."""
+
+    hs_code: str
+    generated: bool
+    probabilities: np.ndarray
+    novelty: float | None
 
 
 def read_card(version: Path) -> tuple[Card, ClassTable]:
@@ -83,63 +97,65 @@ def predict(
         leave_out_unknown: whether cases with a code that the classifier does not know are left out.
 
     Raises:
-        UsageError: if there are such cases otherwise, or no picture can be read.
+        UsageError: if there are such cases otherwise, said before any picture is decoded, or no picture can be read.
         ContractBroken: if the version lacks its card.
     """
     card, table = read_card(version)
-    column = {label: number for number, label in enumerate(table.labels)}
-    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
-    size = PictureSize(card.height, card.width, card.resize_filter, card.draft_multiple)
-    sums: dict[int, np.ndarray] = {}
-    of_case: dict[int, tuple[str, bool, int]] = {}
-    unknown: dict[str, int] = {}
-    unreadable: list[Unreadable] = []
-    waiting: list[tuple[int, np.ndarray]] = []
-
-    def flush() -> None:
-        said = classify(images=tf.constant(np.stack([pixels for _, pixels in waiting])))
-        novelty = said["novelty"].numpy() if "novelty" in said else np.full(len(waiting), np.nan, np.float32)
-        rows = np.column_stack([said["probabilities"].numpy(), novelty])
-        for (case, _), row in zip(waiting, rows, strict=True):
-            sums[case] = sums.get(case, 0) + row
-        waiting.clear()
-
-    seen = 0
-    for picture in cases.pictures(size, unreadable):
-        advance(picture.case - seen)
-        seen = picture.case
-        if picture.hs_code not in column:
-            unknown[picture.hs_code] = unknown.get(picture.hs_code, 0) + 1
-            if not leave_out_unknown:
-                continue
-        *_, count = of_case.get(picture.case, (None, None, 0))
-        of_case[picture.case] = (picture.hs_code, picture.generated, count + 1)
-        waiting.append((picture.case, picture.pixels))
-        if len(waiting) == _BATCH:
-            flush()
-    if waiting:
-        flush()
-    advance(cases.count - seen)
+    unknown = cases.codes_beyond(set(table.labels))
     if unknown and not leave_out_unknown:
         raise UsageError(
-            f"{cases.path} has codes that the model does not know: {', '.join(sorted(unknown))}; "
+            f"{cases.path} has codes that the model does not know: {', '.join(unknown)}; "
             "--leave-out-unknown measures on the others"
         )
-    mean = {number: row / of_case[number][2] for number, row in sorted(sums.items())}
-    known = {number: row for number, row in mean.items() if of_case[number][0] in column}
+    size = PictureSize(card.height, card.width, card.resize_filter, card.draft_multiple)
+    unreadable: list[Unreadable] = []
+    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    said = list(_of_cases(_classified(_distinct(cases, size, unreadable, advance), classify)))
+    known = [one for one in said if one.hs_code not in unknown]
     if not known:
         raise UsageError(f"{cases.path} has no readable picture of a code that the model knows")
-    truth = tuple(of_case[number][0] for number in known)
-    rows = np.stack(list(known.values()))
+    column = {label: number for number, label in enumerate(table.labels)}
     return Predictions(
         table,
         card,
-        rows[:, :-1],
-        truth,
-        np.array([column[label] for label in truth]),
-        np.array([of_case[number][1] for number in known]),
+        np.stack([one.probabilities for one in known]),
+        tuple(one.hs_code for one in known),
+        np.array([column[one.hs_code] for one in known]),
+        np.array([one.generated for one in known]),
         tuple(unreadable),
         unknown,
-        rows[:, -1],
-        np.array([row[-1] for number, row in mean.items() if number not in known], np.float32),
+        np.array([one.novelty for one in known], np.float32),
+        np.array([one.novelty for one in said if one.hs_code in unknown], np.float32),
     )
+
+
+def _distinct(
+    cases: Cases, size: PictureSize, unreadable: list[Unreadable], advance: Callable[[int], None]
+) -> Iterator[CasePicture]:
+    """The readable pictures of each case, of equal ones the first alone: the audit counts them once, too."""
+    done = 0
+    for number, pictures in groupby(cases.pictures(size, unreadable), key=lambda picture: picture.case):
+        first_of: dict[str, CasePicture] = {}
+        for picture in pictures:
+            first_of.setdefault(picture.digest, picture)
+        yield from first_of.values()
+        advance(number + 1 - done)
+        done = number + 1
+    advance(cases.count - done)
+
+
+def _classified(pictures: Iterator[CasePicture], classify: Signature) -> Iterator[Classified]:
+    """Each picture with its probabilities, float32 [C], and its novelty, NaN where the model gives none."""
+    while batch := list(islice(pictures, _BATCH)):
+        said = classify(images=tf.constant(np.stack([picture.pixels for picture in batch])))
+        novelty = said["novelty"].numpy() if "novelty" in said else np.full(len(batch), np.nan, np.float32)
+        yield from zip(batch, said["probabilities"].numpy(), novelty, strict=True)
+
+
+def _of_cases(classified: Iterator[Classified]) -> Iterator[_OfCase]:
+    """What the pictures of each case say together."""
+    for _, of_case in groupby(classified, key=lambda one: one[0].case):
+        pictures, probabilities, novelty = zip(*of_case, strict=True)
+        together = combine(np.stack(probabilities), np.array(novelty))
+        facts = (pictures[0].hs_code, pictures[0].generated, together.probabilities.astype(np.float32))
+        yield _OfCase(*facts, together.novelty)
