@@ -190,6 +190,56 @@ def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupt
     assert steps_left <= steps
 
 
+def from_scratch(cases: Path, work: Path, others: Path | None = None, born: int = 0) -> tuple[list, list[str]]:
+    """Trains the compact network: what was learned, and the names of the files that were kept on the way."""
+    import keras
+
+    from hs_audit.steps import Steps
+    from model.cases.reading import open_cases
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices, weights_digest
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
+
+    keras.utils.set_random_seed(born)
+    recipe = Recipe(None, Phase(2, 4e-3, 16), variants=0, folds=2, measured=1)
+    trainer = Trainer(load_backbone("compact"), recipe, Devices(), work, Steps().step)
+    trained = trainer.train(open_cases(cases), open_cases(others) if others else None)
+    learned = [weights_digest(trained.network), trained.calibration.temperature, trained.thresholds, trained.metrics]
+    return learned, sorted(str(path.relative_to(work)) for path in work.rglob("*"))
+
+
+def test_a_network_without_weights_learns_as_a_whole_whatever_share_is_asked_for(tmp_path):
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(3))
+    flags = ["--fine-tune=0.5", "--epochs=1", "--variants=0"]
+
+    assert main(["train", f"--cases={cases}", f"--output={tmp_path / 'model'}", *flags]) == 0
+
+
+def test_another_validation_set_is_measured_anew_in_the_same_work_folder(tmp_path):
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(6))
+    others = [
+        write_cases(tmp_path / f"{seed}.parquet", [(code, [noise(seed + n)]) for n in range(4) for code in COLOURS])
+        for seed in (5000, 6000)
+    ]
+    from_scratch(cases, tmp_path / "work", others[0])
+
+    second, _ = from_scratch(cases, tmp_path / "work", others[1])
+
+    alone, _ = from_scratch(cases, tmp_path / "other work", others[1])
+    assert second == alone
+
+
+def test_a_training_from_scratch_goes_on_in_a_network_of_other_random_weights(tmp_path):
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(6))
+
+    once, kept = from_scratch(cases, tmp_path / "work", born=1)
+    again, kept_again = from_scratch(cases, tmp_path / "work", born=2)
+
+    assert again == once
+    assert kept_again == kept
+
+
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
     cases = write_cases(tmp_path / "cases.parquet", tinted_cases(20))
     command = ["train", f"--cases={cases}", f"--output={tmp_path / 'model'}"]

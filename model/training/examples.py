@@ -62,6 +62,11 @@ class Examples:
     variants: int
     unreadable: tuple[Unreadable, ...]
 
+    @property
+    def name(self) -> str:
+        """Of the folder that holds the files: stands for all that decides on them."""
+        return self.inputs.path.parent.name
+
     def rows(self, pictures: np.ndarray, variants: np.ndarray | int = 0) -> np.ndarray:
         """Where these variants of these pictures stand in the files, int [n]."""
         return pictures * (1 + self.variants) + variants

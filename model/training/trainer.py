@@ -113,7 +113,7 @@ class Trainer:
         least = 1 if tune_on else self.recipe.folds
         codes = Counter(cases.codes())
         _check_enough(codes, least)  # what can be said before any picture is decoded, which takes minutes
-        parts = cut(self.backbone.network, self.recipe.tail_share if self.recipe.tail else 0.0)
+        parts = self._cut()
         examples = self._examples(cases, parts, self.recipe.variants)
         _check_enough(dict.fromkeys(codes, 0) | _different_cases(examples), least)
         learned = None
@@ -151,10 +151,18 @@ class Trainer:
             examples.unreadable,
         )
 
+    def _cut(self) -> Cut:
+        """The backbone in two; one without weights learns as a whole, as random ones are worth nothing."""
+        if not self.backbone.pretrained:
+            return cut(self.backbone.network, 1.0)
+        return cut(self.backbone.network, self.recipe.tail_share if self.recipe.tail else 0.0)
+
     def _examples(self, cases: Cases, parts: Cut, variants: int) -> Examples:
         how = Preparation(self.backbone, parts, self.size, variants, self.recipe.seed)
         learns = parts.tail.count_params() if parts.tail else 0
-        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights_digest(self.backbone.network), learns]
+        network = self.backbone.network  # random weights decide on nothing: a new network draws its own
+        weights = weights_digest(network) if self.backbone.pretrained else [each.shape for each in network.weights]
+        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights, learns]
         key = _key(*facts, asdict(self.size), variants, self.recipe.seed)
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
@@ -215,13 +223,15 @@ class Trainer:
     ) -> tuple[_Learner, Fitted]:
         """Both phases from the beginning; the last one has so many epochs, and is measured on what is held out."""
         recipe = self.recipe
-        facts = [asdict(recipe), asdict(self.devices), examples.inputs.path.parent.name, name, held_out is not None]
+        facts = [asdict(recipe), asdict(self.devices), examples.name, name]
         keras.utils.set_random_seed(recipe.seed)
         with self.devices.scope():
             learner = self._learner(parts, len(examples.classes))
             for part, phase, network in learner.phases(recipe):
                 last = phase is recipe.last
                 length = epochs or phase.epochs if last else phase.epochs
+                measured = held_out if last else None
+                key = _key(*facts, part, length, measured and measured[0].name)
                 with self.task(f"{name}: {part}", length * phase.steps(len(pictures))) as advance:
                     fitted = fit(
                         network,
@@ -229,8 +239,8 @@ class Trainer:
                         phase,
                         recipe,
                         epochs=length,
-                        held_out=_held_out_rows(held_out, part) if last and held_out else None,
-                        checkpoint=self.folder / f"fit-{_key(*facts, part, length)}.npz",
+                        held_out=_held_out_rows(measured, part) if measured else None,
+                        checkpoint=self.folder / f"fit-{key}.npz",
                         advance=advance,
                     )
         return learner, fitted
