@@ -7,6 +7,7 @@ pictures, `paper-2` chapter 87 as it is, `paper-3` chapter 87 made even.
 import argparse
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,8 @@ from rich.table import Table
 from hs.errors import UsageError
 from hs.files import sha256_of, write_whole
 from hs_audit.steps import Steps
-from model.cases.data_sets import (
-    PRESETS,
-    Choice,
-    Looked,
-    Plan,
-    Sides,
-    choose_sides,
-    classes_of_preset,
-    look,
-    plan_for,
-    write,
-)
+from model.cases.data_sets import PRESETS, Choice, Looked, plan_for
+from model.cases.drawing import DataSet, Planned, draw, planned_as
 from model.cases.reading import Cases, open_cases
 
 
@@ -58,17 +49,14 @@ def run(args: argparse.Namespace) -> int:
     """Draws and writes the data set."""
     excluded = _excluded(args.exclude)
     cases = open_cases(args.cases, all_pictures=args.pictures == "all" and args.preset is None)
+    # Whole cases may not add up to the counts of a split; numbers that were asked for are kept or refused.
+    exact = args.preset is not None or args.train is not None or args.test is not None
     with Steps() as steps:
-        with steps.step("looking at the cases", cases.count) as advance:
-            looked = look(cases, excluded, advance)
-        plan, class_of = _plan(args, looked)
-        # Whole cases may not add up to the counts of a split; numbers that were asked for are kept or refused.
-        exact = args.preset is not None or args.train is not None or args.test is not None
-        sides = choose_sides(looked, plan, class_of, args.seed, exact)
-        args.output.mkdir(parents=True, exist_ok=True)
-        with steps.step("writing", cases.count) as advance:
-            counts = write(args.output, cases, looked, plan, sides, args.size, args.seed, advance)
-    card = _card(args, cases, excluded, looked, plan, sides, counts)
+        drawn = draw(
+            cases, args.output, _plan(args), steps.step,
+            exact=exact, seed=args.seed, side_px=args.size, excluded=excluded,
+        )  # fmt: skip
+    card = _card(args, cases, excluded, drawn)
     write_whole(args.output / "data_card.json", json.dumps(card, indent=2) + "\n")
     write_whole(args.output / "data_card.md", _markdown(card))
     _print(card, Console())
@@ -85,33 +73,25 @@ def _excluded(path: Path | None) -> frozenset[str]:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def _plan(args: argparse.Namespace, looked: Looked) -> tuple[Plan, dict[str, str]]:
+def _plan(args: argparse.Namespace) -> Callable[[Looked], Planned]:
     if args.preset:
-        plan = PRESETS[args.preset]
-        return plan, classes_of_preset(looked, plan)
-    names = Choice.__dataclass_fields__
-    return plan_for(looked, Choice(**{name: getattr(args, name) for name in names}))
+        return planned_as(args.preset)
+    choice = Choice(**{name: getattr(args, name) for name in Choice.__dataclass_fields__})
+    return lambda looked: plan_for(looked, choice)
 
 
-def _card(
-    args: argparse.Namespace,
-    cases: Cases,
-    excluded: frozenset[str],
-    looked: Looked,
-    plan: Plan,
-    sides: Sides,
-    counts: dict[str, dict[str, dict[str, int]]],
-) -> dict[str, Any]:
+def _card(args: argparse.Namespace, cases: Cases, excluded: frozenset[str], drawn: DataSet) -> dict[str, Any]:
+    looked, sides = drawn.looked, drawn.sides
     groups = Counter(looked.groups.tolist())
     files = {name: sha256_of(args.output / name) for name in ("train.parquet", "test.parquet")}
     return {
-        "name": plan.name,
+        "name": drawn.plan.name,
         "parameters": {
             name: str(value) if isinstance(value, Path) else value for name, value in sorted(vars(args).items())
         },
         "cases": {"path": str(cases.path), "digest": cases.digest(), "count": cases.count},
         "seed": args.seed,
-        "classes": counts,
+        "classes": drawn.counts,
         "left_out": {
             "unreadable_pictures": dict(Counter(picture.reason for picture in looked.unreadable)),
             "excluded_cases": len(excluded),

@@ -25,6 +25,7 @@ from model.cases.reading import Cases, Unreadable, decode_case
 from model.cases.variants import variant
 
 Side = Literal["train", "test"]
+Counts = dict[str, dict[str, dict[str, int]]]
 SCHEMA = pa.schema(
     [
         ("case_id", pa.string()),
@@ -295,7 +296,7 @@ def choose_sides(looked: Looked, plan: Plan, class_of: dict[str, str], seed: int
 def write(
     folder: Path, cases: Cases, looked: Looked, plan: Plan, sides: Sides, side_px: int, seed: int,
     advance: Callable[[int], None],
-) -> dict[str, dict[str, dict[str, int]]]:  # fmt: skip
+) -> Counts:  # fmt: skip
     """Writes train.parquet and test.parquet; each appears only when it is whole.
 
     Args:
