@@ -1,11 +1,15 @@
 """The grid of experiments, in miniature: it ends in the same table however often it is interrupted."""
 
+import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from hs_audit.cli import main
+from model.cases.data_sets import PRESETS, Amount, Plan
+from tests.archives import COLOURS
 from tests.rulings import noise, tinted_cases, write_cases
 
 GRID = """
@@ -65,9 +69,103 @@ def test_an_interrupted_grid_ends_in_the_same_table(dataset, tmp_path, monkeypat
     assert (stopped, finished) == (130, 0)
     assert (tmp_path / "again" / "out" / "results.csv").read_text() == table
     assert len(table.splitlines()) == 1 + 2 + 1
-    assert len({cell.name for cell in measured}) == len(measured) == 3
+    assert len(set(measured)) == len(measured) == 3
     assert page.count("<svg") == 2
     assert "networks" in page
+
+
+TOP = {"1": [3, 4], "3": [4, 4]}
+MEASURED = {"top": TOP, "top_with_generated": TOP, "macro_f1": 0.7, "calibration_error": 0.1, "held_out_top_1": 0.5}
+DRAWN = GRID.replace("{{path: {dataset}}}", "{{preset: paper-1}}").replace("seed: 1", "seed: 1\ncases: {dataset}/cases")
+
+
+@pytest.fixture
+def measured(monkeypatch) -> list:
+    """The cells that are measured, in their order; none of them is trained."""
+    from model.experiments import cells
+
+    found: list = []
+
+    def measure(cell, grid, dataset, folder, task):
+        folder.mkdir(parents=True)
+        found.append(cell)
+        return dict(MEASURED)
+
+    monkeypatch.setattr(cells, "measure_cell", measure)
+    return found
+
+
+def rewritten(old: str, new: str) -> Callable[[Path], object]:
+    return lambda folder: (folder / "grid.yaml").write_text((folder / "grid.yaml").read_text().replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("edit", "again"),
+    [
+        (lambda folder: None, 0),
+        (rewritten("batch sizes", "sizes of batches"), 0),
+        (rewritten("0.002", "0.003"), 3),
+        (rewritten("steady: false", "steady: true"), 3),
+        (rewritten("steady: false", "dropout: 0.3"), 3),
+        (rewritten("steady: false", "fine_tune: 0.5"), 3),
+        (rewritten("seed: 1", "seed: 2"), 3),
+        (rewritten("size: 32", "size: 48"), 3),
+        (rewritten("weights: none", "weights: imagenet"), 3),
+        (rewritten("epochs: [1]", "epochs: [3]"), 1),
+        (lambda folder: write_cases(folder / "train.parquet", tinted_cases(3)), 3),
+        (lambda folder: write_cases(folder / "test.parquet", tinted_cases(3)), 3),
+    ],
+)
+def test_a_cell_is_measured_again_where_anything_that_decides_on_it_has_changed(tmp_path, measured, edit, again):
+    for side in ("train", "test"):
+        write_cases(tmp_path / f"{side}.parquet", tinted_cases(2))
+    grid(tmp_path, tmp_path)
+    assert main(["experiment", f"--config={tmp_path / 'grid.yaml'}"]) == 0
+    first = len(measured)
+
+    edit(tmp_path)
+    code = main(["experiment", f"--config={tmp_path / 'grid.yaml'}"])
+
+    assert (code, first, len(measured) - first) == (0, 3, again)
+
+
+@pytest.mark.parametrize("key", ["backbones: [{}]", "weights: {}"])
+def test_a_cell_is_measured_again_with_another_network_under_the_same_name(dataset, tmp_path, measured, key):
+    network = tmp_path / "network.keras"
+    path = grid(dataset, tmp_path)
+    path.write_text(re.sub(key.split(":")[0] + ": [^,\n]+", key.format(network), path.read_text()))
+    counts = []
+    for content in (b"one", b"one", b"two"):
+        network.write_bytes(content)
+        assert main(["experiment", f"--config={path}"]) == 0
+        counts.append(len(measured))
+
+    assert counts == [3, 3, 6]
+
+
+@pytest.mark.parametrize(
+    ("edit", "draws"),
+    [
+        (lambda folder: None, 1),
+        (rewritten("seed: 1", "seed: 2"), 2),
+        (rewritten("size: 32", "size: 48"), 2),
+        (lambda folder: write_cases(folder / "cases", tinted_cases(7)), 2),
+    ],
+)
+def test_a_preset_is_drawn_again_from_other_cases_or_with_another_seed_or_size(
+    tmp_path, measured, monkeypatch, edit, draws
+):
+    monkeypatch.setitem(PRESETS, "paper-1", Plan("paper-1", {code: (Amount(3, 3), Amount(2, 2)) for code in COLOURS}))
+    write_cases(tmp_path / "cases", tinted_cases(6))
+    (tmp_path / "grid.yaml").write_text(DRAWN.format(output=tmp_path / "out", dataset=tmp_path))
+    assert main(["experiment", f"--config={tmp_path / 'grid.yaml'}"]) == 0
+
+    edit(tmp_path)
+    code = main(["experiment", f"--config={tmp_path / 'grid.yaml'}"])
+
+    assert code == 0
+    assert len(list((tmp_path / "out" / "datasets").iterdir())) == draws
+    assert len(measured) == 3 * draws
 
 
 @pytest.mark.parametrize(

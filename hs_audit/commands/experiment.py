@@ -1,6 +1,7 @@
 """`hs-audit experiment`: a grid of trainings from one YAML file, side by side in a table and plots.
 
-Cells that are done are not done again: an interrupted grid goes on where it was.
+Cells that are done are not done again: an interrupted grid goes on where it was. A cell is another one as soon as
+anything that decides on it is: what it learns from and how, the seed, the network or its weights.
 """
 
 import argparse
@@ -34,23 +35,24 @@ def run(args: argparse.Namespace) -> int:
 
     grid = load_experiments(args.config)
     with quiet_import():
-        from model.experiments.cells import measure_cell, prepare_dataset
+        from model.experiments.cells import folder_of, measure_cell, prepare_dataset
         from model.experiments.results import experiments_page, results_table
 
     grid.output.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     with Steps() as steps:
-        folders = {name: prepare_dataset(name, grid, steps.step) for name in grid.datasets}
+        datasets = {name: prepare_dataset(name, grid, steps.step) for name in grid.datasets}
         for sweep in grid.sweeps:
             best = _best_batch_size(results, sweep.best_batch_size_of)
             for cell in cells_of(sweep, best):
-                path = grid.output / "cells" / cell.name / "result.json"
+                dataset = datasets[cell.dataset]
+                path = folder_of(cell, grid, dataset) / "result.json"
                 if not path.exists():
                     steps.say(
                         f"{sweep.name}: {cell.dataset}, {cell.backbone}, {cell.epochs} epochs of {cell.batch_size}"
                     )
                     started = time.monotonic()
-                    measured = measure_cell(cell, grid, folders[cell.dataset], path.parent, steps.step)
+                    measured = measure_cell(cell, grid, dataset, path.parent, steps.step)
                     measured["seconds"] = round(time.monotonic() - started, 1)
                     write_whole(path, json.dumps(measured, indent=2) + "\n")
                 results.append(json.loads(path.read_text(encoding="utf-8")) | cell.model_dump())

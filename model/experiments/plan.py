@@ -1,7 +1,5 @@
 """A grid of experiments from one YAML file: what it says, and which cells it has."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
@@ -102,13 +100,6 @@ class Cell(Settings):
     backbone: str
     epochs: Count
     batch_size: Count
-
-    @property
-    def name(self) -> str:
-        """Of the folder with its results."""
-        facts = json.dumps(self.model_dump(exclude={"sweep"}), sort_keys=True)
-        short = hashlib.sha256(facts.encode()).hexdigest()[:8]
-        return f"{self.dataset}-{Path(self.backbone).stem}-{self.epochs}-{self.batch_size}-{short}"
 
 
 def cells_of(sweep: Sweep, best_batch_size: int | None) -> Iterator[Cell]:

@@ -7,8 +7,6 @@ Each fit has two phases where the backbone is pretrained: a head on its features
 Whatever is computed is kept in a work folder, so that a training that was interrupted goes on where it was.
 """
 
-import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -22,6 +20,7 @@ from hs.card import Mistake, Thresholds
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
 from model.cases.reading import Cases, Unreadable
+from model.keys import key_of
 from model.measures import calibration_error, negative_log_likelihood, top_k
 from model.task import Task
 from model.training.backbones import Backbone
@@ -163,7 +162,7 @@ class Trainer:
         network = self.backbone.network  # random weights decide on nothing: a new network draws its own
         weights = weights_digest(network) if self.backbone.pretrained else [each.shape for each in network.weights]
         facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights, learns]
-        key = _key(*facts, asdict(self.size), variants, self.recipe.seed)
+        key = key_of(*facts, asdict(self.size), variants, self.recipe.seed)
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
@@ -231,7 +230,7 @@ class Trainer:
                 last = phase is recipe.last
                 length = epochs or phase.epochs if last else phase.epochs
                 measured = held_out if last else None
-                key = _key(*facts, part, length, measured and measured[0].name)
+                key = key_of(*facts, part, length, measured and measured[0].name)
                 with self.task(f"{name}: {part}", length * phase.steps(len(pictures))) as advance:
                     fitted = fit(
                         network,
@@ -321,7 +320,3 @@ def _metrics(logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) 
         "held_out_calibration_error": calibration_error(probabilities, labels),
         "held_out_calibration_error_before": calibration_error(softmax(logits, axis=1), labels),
     }
-
-
-def _key(*facts: object) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:16]
