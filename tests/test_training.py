@@ -332,7 +332,12 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
 
 
 @pytest.mark.parametrize(
-    "devices", [{"precision": "mixed_bfloat16"}, pytest.param({"mirrored": True}, marks=pytest.mark.endurance)]
+    "devices",
+    [
+        {"precision": "mixed_bfloat16"},
+        pytest.param({"precision": "mixed_float16"}, marks=pytest.mark.endurance),  # a CPU takes a minute for it
+        pytest.param({"mirrored": True}, marks=pytest.mark.endurance),
+    ],
 )
 def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     from hs_audit.steps import Steps
@@ -351,6 +356,59 @@ def test_what_is_exported_is_float32_however_it_was_trained(tmp_path, devices):
     assert {weight.dtype for weight in trained.network.get_weights()} == {np.dtype("float32")}
     assert {output.dtype for output in trained.network.outputs} == {"float32"}
     assert trained.metrics["held_out_top_1"] > 0.8
+
+
+def in_half_precision(folder: Path, epochs: int, *, head: float, learning_rate: float):
+    """Trains a layer in float16 below a fixed float32 head with weights of this size: the network, and its losses."""
+    import keras
+
+    from model.training.epochs import Shown, fit
+    from model.training.examples import Examples
+    from model.training.recipes import Phase, Recipe
+    from model.training.row_files import RowFile
+
+    folder.mkdir(exist_ok=True)
+    random, numbers = np.random.default_rng(0), np.arange(64)
+    labels = random.integers(2, size=64)
+    rows = RowFile(folder / "rows", (4,), "float32")
+    rows.append(random.normal(size=(64, 4)) + 2 * labels[:, None] - 1, at=0)
+    examples = Examples(rows, None, ("a", "b"), labels, numbers, numbers, np.zeros(64, bool), 0, ())
+    tail = keras.layers.Dense(2, use_bias=False, kernel_initializer="zeros", dtype="mixed_float16")
+    top = keras.layers.Dense(2, use_bias=False, trainable=False)
+    network = keras.Sequential([keras.Input((4,)), tail, top])
+    top.set_weights([head * np.array([[1, -1], [-1, 1]], np.float32)])
+    phase = Phase(10, learning_rate, 64, steady=True)
+    fitted = fit(
+        network,
+        Shown(rows, numbers, examples),
+        phase,
+        Recipe(None, phase),
+        precision="mixed_float16",
+        epochs=epochs,
+        held_out=None,
+        checkpoint=folder / "fit.npz",
+        advance=lambda _: None,
+    )
+    return network, fitted.losses
+
+
+def test_gradients_too_small_for_half_precision_are_learned_from(tmp_path):
+    _, losses = in_half_precision(tmp_path, 10, head=4e-7, learning_rate=2e5)
+
+    assert losses[-1] < losses[0] - 0.005
+
+
+def test_a_training_in_half_precision_goes_on_with_the_scale_that_it_had(tmp_path):
+    too_large = {"head": 100.0, "learning_rate": 1e-4}
+    whole, _ = in_half_precision(tmp_path / "whole", 10, **too_large)
+
+    in_half_precision(tmp_path / "again", 6, **too_large)
+    again, _ = in_half_precision(tmp_path / "again", 10, **too_large)
+
+    scales = [float(network.optimizer.dynamic_scale) for network in (whole, again)]
+    assert scales[0] == scales[1] < 2**15
+    np.testing.assert_array_equal(whole.get_weights()[0], again.get_weights()[0])
+    assert np.abs(whole.get_weights()[0]).min() > 0
 
 
 @contextmanager

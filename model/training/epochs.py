@@ -73,6 +73,7 @@ def fit(
     phase: Phase,
     recipe: Recipe,
     *,
+    precision: str,
     epochs: int,
     held_out: tuple[RowFile, np.ndarray] | None,
     checkpoint: Path,
@@ -85,13 +86,14 @@ def fit(
         shown: what from.
         phase: how long and how fast.
         recipe: seed, balance and label smoothing; what an epoch draws depends on seed and number, not on what was.
+        precision: Keras' policy of what learns; under `mixed_float16` the loss is scaled, or small gradients become 0.
         epochs: after how many to stop; the learning rate falls as if it were all of the phase's.
         held_out: rows to look at without learning from them: their file, and int [m] which.
         checkpoint: a file; what it says is taken up, and it is left whole however this ends.
         advance: is told how many steps were done.
     """
     steps = phase.steps(len(shown.pictures))
-    _compile(network, phase, steps, recipe.label_smoothing)
+    _compile(network, phase, steps, recipe.label_smoothing, precision)
     losses, said = _restore(network, checkpoint)
     advance(len(losses) * steps)
     seen = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(1))
@@ -109,15 +111,18 @@ def fit(
     return Fitted(np.array(losses), np.array(said, np.float32))
 
 
-def _compile(network: keras.Model, phase: Phase, steps: int, label_smoothing: float) -> None:
+def _compile(network: keras.Model, phase: Phase, steps: int, label_smoothing: float, precision: str) -> None:
     rate = phase.learning_rate
     if not phase.steady:
         total = phase.epochs * steps
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, total - total // 10, warmup_target=phase.learning_rate, warmup_steps=max(1, total // 10)
         )
+    optimizer = keras.optimizers.RMSprop(rate)
+    if precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     network.compile(
-        optimizer=keras.optimizers.RMSprop(rate),
+        optimizer=optimizer,
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
         jit_compile=False,  # XLA on a CPU makes a step ten times slower
     )
@@ -140,6 +145,7 @@ def _epoch(shown: Shown, batch_size: int, balance: Balance, random: np.random.Ge
 
 
 def _variables(network: keras.Model) -> list[keras.Variable]:
+    """All that training changes: weights, statistics, what the optimizer keeps, and the scale of the loss, if any."""
     return [*network.weights, *network.optimizer.variables]
 
 

@@ -237,6 +237,7 @@ class Trainer:
                         Shown(_rows(examples, part), pictures, examples),
                         phase,
                         recipe,
+                        precision=self.devices.precision,
                         epochs=length,
                         held_out=_held_out_rows(measured, part) if measured else None,
                         checkpoint=self.folder / f"fit-{key}.npz",
