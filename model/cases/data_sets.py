@@ -160,7 +160,7 @@ def look(cases: Cases, excluded: frozenset[str], advance: Callable[[int], None])
         excluded: ids of cases to leave out.
         advance: is told how many cases were done.
     """
-    size = PictureSize(64, 64)
+    size = PictureSize(64, 64)  # pixels are for the hash alone, which looks at 32 x 32
     numbers, codes, counts = [], [], []
     of_picture, digests, hashes = [], [], []
     unreadable: list[Unreadable] = []
@@ -364,6 +364,7 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         self._path, self._unfinished = path, path.with_suffix(".unfinished")
+        # Small pages: a reader's memory grows with the largest (docs/performance.md, B9).
         self._file = pq.ParquetWriter(self._unfinished, SCHEMA, write_batch_size=16)
         self._rows: list[dict[str, object]] = []
 

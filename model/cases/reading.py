@@ -241,6 +241,7 @@ def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Ca
 
 
 def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
+    # Buffered and in small batches: memory follows the pages, not the row groups, which may be gigabytes.
     with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names and (with_pictures or name != "images")]
         number = 0

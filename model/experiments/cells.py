@@ -119,7 +119,7 @@ def _recipe(cell: Cell, learning: Learning, seed: int, pretrained: bool) -> Reci
         head=head,
         tail=None if head and not learning.fine_tune else phase,
         tail_share=learning.fine_tune or 1.0,
-        variants=0,
+        variants=0,  # data sets bring theirs, as the paper's do
         dropout=learning.dropout,
         measured=1,
         seed=seed,

@@ -94,7 +94,7 @@ def fit(
     """
     steps = phase.steps(len(shown.pictures))
     _compile(network, phase, steps, recipe.label_smoothing, precision)
-    losses, said = _restore(network, checkpoint)
+    losses, said = _restore(network, checkpoint)  # what the optimizer keeps is there only once it is compiled
     advance(len(losses) * steps)
     seen = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(1))
     saved_at = time.monotonic()

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_DIRECTIONS = 32  # of 32, 64, 128 and all these told unknown goods best
+_DIRECTIONS = 32  # of 32, 64, 128 and all of them these told unknown goods best (docs/verdicts.md)
 _AT_ONCE = 256  # pictures, against 20,000 examples: 20 MB
 MOST_EXAMPLES = 20_000  # 2.6 MB in the model
 

@@ -92,6 +92,7 @@ class Recipe:
         return phase
 
 
+# docs/evaluation.md has what was tried: with 8 epochs 0.884 of held-out pictures were right, with 11 0.893.
 PRETRAINED = Recipe(
     head=Phase(epochs=50, learning_rate=2e-3, batch_size=128),
     tail=Phase(epochs=11, learning_rate=8e-4, batch_size=32),

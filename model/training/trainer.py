@@ -223,7 +223,7 @@ class Trainer:
         """Both phases from the beginning; the last one has so many epochs, and is measured on what is held out."""
         recipe = self.recipe
         facts = [asdict(recipe), asdict(self.devices), examples.name, name]
-        keras.utils.set_random_seed(recipe.seed)
+        keras.utils.set_random_seed(recipe.seed)  # before the learner is made: its first weights are drawn from it
         with self.devices.scope():
             learner = self._learner(parts, len(examples.classes))
             for part, phase, network in learner.phases(recipe):
