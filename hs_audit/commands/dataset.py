@@ -1,7 +1,7 @@
 """`hs-audit dataset`: cases → train.parquet, test.parquet and a data card.
 
-The presets are the three data sets of Lee, Kim and Choi (2020): `paper-1` five codes with five variants of each of 100
-pictures, `paper-2` chapter 87 as it is, `paper-3` chapter 87 made even.
+The presets are the three data sets of Lee Dongju, Kim Gunwoo and Choi Keunho (2020): `paper-1` five codes with five
+variants of each of 100 pictures, `paper-2` chapter 87 as it is, `paper-3` chapter 87 made even.
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """The articles that the demo draws: six kinds of vehicle parts and their look-alikes, and three goods of other trades.
 
-The kinds follow Dataset 1 of Lee, Kim & Choi (2020).
+The kinds follow Dataset 1 of Lee Dongju, Kim Gunwoo and Choi Keunho (2020).
 """
 
 from collections.abc import Callable, Sequence

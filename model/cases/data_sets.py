@@ -3,7 +3,7 @@
     cases ──► read, hash ──► groups of alike ──► sides, by exact counts ──► train.parquet, test.parquet, data card
 
 All pictures of a case, equal files and nearly equal pictures stay on one side; generated pictures stay with their
-originals. The three data sets of Lee, Kim and Choi (2020) are presets.
+originals. The three data sets of Lee Dongju, Kim Gunwoo and Choi Keunho (2020) are presets.
 """
 
 import io
