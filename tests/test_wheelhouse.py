@@ -31,5 +31,5 @@ def test_the_wheelhouse_is_all_that_an_installation_needs(tmp_path):
     )
     assert done.stdout == (ROOT / "configs" / "nightly.yaml").read_text()
     packages = environment / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
-    assert (packages / "pipeline" / "templates" / "report.html").exists()
+    assert (packages / "pipeline" / "report" / "templates" / "report.html").exists()
     assert not (packages / "tests").exists()
