@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 
-.PHONY: help demo test test-slow test-endurance bench bench-quick format wheelhouse clean
+.PHONY: help demo test test-slow test-endurance bench bench-quick screenshots format wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
 	@echo "make test-endurance  two hundred bad nights, the largest networks, speed on an idle machine"
 	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
+	@echo "make screenshots take the pictures of docs/ anew; needs Chromium"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
 	@echo "make clean       remove what these made"
@@ -44,6 +45,9 @@ bench: $(VENV)/installed
 
 bench-quick: $(VENV)/installed
 	$(BIN)/python -m benchmarks --quick
+
+screenshots: $(VENV)/installed
+	$(BIN)/python docs/screenshots.py
 
 format: $(VENV)/installed
 	$(BIN)/ruff check --fix
