@@ -1,7 +1,8 @@
-# make demo, make test: each makes the environment it needs. Only Python 3.11 with pip and venv is taken for granted.
+# make demo, make test: each makes the environment it needs. Only Python with pip and venv is taken for granted;
+# PYTHON=python3.13 takes another one than python3.11, in an environment of its own.
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-VENV ?= .venv
+VENV ?= .venv$(if $(filter-out file,$(origin PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
@@ -20,7 +21,7 @@ help:
 	@echo "make clean       remove what these made"
 
 $(VENV)/installed: setup.py constraints.txt
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'hs-audit needs Python 3.11, this is ' + sys.version)"
+	$(PYTHON) -c "import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and 'hs-audit needs Python 3.11, 3.12 or 3.13, this is ' + sys.version)"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
 	@touch $@
@@ -59,4 +60,4 @@ wheelhouse: $(VENV)/installed
 	@echo "Copy $(WHEELHOUSE)/ over; docs/operations.md tells how to install from it."
 
 clean:
-	rm -rf $(VENV) $(DEMO) $(WHEELHOUSE) build *.egg-info
+	rm -rf $(VENV) .venv-* $(DEMO) $(WHEELHOUSE) build *.egg-info

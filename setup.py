@@ -9,6 +9,7 @@ setup(
     version="0.1.0",
     description="Nightly audit of declared HS codes from the pictures of the goods",
     python_requires=">=3.11,<3.14",
+    classifiers=[f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")],
     packages=find_packages(include=[f"{name}{inner}" for name in _FLOORS for inner in ("", ".*")]),
     package_data={
         "hs": ["catalogues/*"],
