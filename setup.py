@@ -42,6 +42,7 @@ setup(
             "kubernetes-validate>=1.30",
             "mypy>=1.17",
             "pandas>=2",
+            "polars>=1",
             "pytest>=8",
             "ruff>=0.12",
             "types-PyYAML",
