@@ -162,6 +162,25 @@ def test_several_pictures_of_a_case_count_together_as_the_audit_has_it(model_wit
     assert said.novelty.tolist() == pytest.approx([judged.novelty, one_by_one.novelty[0]])
 
 
+def test_of_very_many_pictures_of_a_case_those_count_that_the_audit_counts(model_with_novelty, tmp_path):
+    from hs.verdicts import MOST_COUNTED, combine
+    from model.cases.reading import open_cases
+    from model.exported.predictions import predict
+
+    pictures = [picture("870829", shade=shade) for shade in range(MOST_COUNTED + 10)]
+    alone = write_cases(tmp_path / "alone.parquet", [("870829", [data]) for data in pictures])
+    together = write_cases(tmp_path / "together.parquet", [("870829", pictures)])
+
+    one_by_one = predict(model_with_novelty, open_cases(alone), lambda _: None)
+    said = predict(model_with_novelty, open_cases(together), lambda _: None)
+
+    counted = [place * len(pictures) // MOST_COUNTED for place in range(MOST_COUNTED)]
+    wanted = combine(one_by_one.probabilities[counted], one_by_one.novelty[counted])
+    assert said.probabilities[0] == pytest.approx(wanted.probabilities, rel=1e-4)
+    every = combine(one_by_one.probabilities, one_by_one.novelty)
+    assert said.probabilities[0] != pytest.approx(every.probabilities, rel=1e-4)
+
+
 def test_codes_that_the_model_does_not_know_are_one_sentence_unless_left_out(colour_model, tmp_path, capsys):
     rows = [("870829", [picture("870829")]), ("080810", [picture("870829")])]
     path = write_cases(tmp_path / "cases.parquet", rows)

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from hs.card import Thresholds
 from hs.class_table import ClassTable
-from hs.verdicts import Judge
-from pipeline.job.judge import MOST_COUNTED, FindingsTable, counted_once
+from hs.verdicts import MOST_COUNTED, Judge
+from pipeline.job.judge import FindingsTable, counted_once
 from pipeline.values import Classified, Declarations, RowGroup
 
 TABLE = FindingsTable(

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
 from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.formats import DECODED
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
 QUARTERS = (RED, GREEN, BLUE, YELLOW)
@@ -194,10 +195,9 @@ def test_a_picture_of_any_mode_has_the_colours_that_were_drawn(file, colours, wi
     assert picture.pixels.flags.c_contiguous
 
 
-def test_an_avif_is_decoded_where_it_is_allowed():
-    file = saved(quartered(), "AVIF", quality=95)
-
-    picture = decode(file, SIZE, AVIF_TOO)
+@pytest.mark.parametrize("kind", DECODED)
+def test_every_format_that_has_a_plugin_is_decoded_where_it_is_allowed(kind):
+    picture = decode(saved(quartered(), kind, quality=95), SIZE, PictureLimits(formats=(kind,)))
 
     assert_quarters(picture, QUARTERS, within=12)
 

@@ -513,7 +513,7 @@ def test_flags_of_tf_serving_are_known_and_others_are_errors(tmp_path, capsys):
         main(["serve", "--rest_port=8501"])
 
     assert (known, unknown.value.code) == (2, 2)
-    assert "unrecognized arguments: --rest_port=8501" in capsys.readouterr().err
+    assert "there is no argument --rest_port=8501" in capsys.readouterr().err
 
 
 def test_the_command_serves_polls_and_stops(tmp_path):

@@ -364,7 +364,7 @@ class _Writer:
 
     def __init__(self, path: Path) -> None:
         self._path, self._unfinished = path, path.with_suffix(".unfinished")
-        # Small pages: a reader's memory grows with the largest (docs/performance.md, B9).
+        # Small pages: a reader's memory grows with the largest.
         self._file = pq.ParquetWriter(self._unfinished, SCHEMA, write_batch_size=16)
         self._rows: list[dict[str, object]] = []
 

@@ -13,7 +13,7 @@ from hs.card import Card
 from hs.class_table import ClassTable
 from hs.errors import ContractBroken, UsageError
 from hs.pictures.decoding import PictureSize
-from hs.verdicts import combine
+from hs.verdicts import combine, which_count
 from model.cases.reading import CasePicture, Cases, Unreadable
 from model.exported.export import ABOUT
 
@@ -132,13 +132,11 @@ def predict(
 def _distinct(
     cases: Cases, size: PictureSize, unreadable: list[Unreadable], advance: Callable[[int], None]
 ) -> Iterator[CasePicture]:
-    """The readable pictures of each case, of equal ones the first alone: the audit counts them once, too."""
+    """The readable pictures of each case that count, chosen as the audit chooses them."""
     done = 0
     for number, pictures in groupby(cases.pictures(size, unreadable), key=lambda picture: picture.case):
-        first_of: dict[str, CasePicture] = {}
-        for picture in pictures:
-            first_of.setdefault(picture.digest, picture)
-        yield from first_of.values()
+        of_case = list(pictures)
+        yield from (of_case[place] for place in which_count([picture.digest for picture in of_case]))
         advance(number + 1 - done)
         done = number + 1
     advance(cases.count - done)
