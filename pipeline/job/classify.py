@@ -3,19 +3,21 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import apache_beam as beam
+import numpy as np
 from apache_beam.transforms.window import GlobalWindows
 
 from hs.pictures.decoding import PictureLimits
+from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
 from pipeline.job.in_process import STOP, wait_unless_stopped
 from pipeline.job.memory import give_back_freed_memory
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.values import Classified, Declarations
 from serving.client.classifier import Classifier
-from serving.client.client import Client
+from serving.client.client import Answer, Client
 from serving.client.connection import Connection
 from serving.contract import ServedModel
 
@@ -59,15 +61,18 @@ class _Classify(beam.DoFn):
         self._classifier = Classifier(self._client, model)
         cores = len(os.sched_getaffinity(0))
         decoders = ThreadPoolExecutor(cores, thread_name_prefix="decode")
-        self._decoding = Decoding(decoders, model.picture_size, settings.limits, _PICTURES_AHEAD * cores)
-        self._sending = Sending(self._classifier.submit, len(model.table), settings.batch_size, connection.in_flight)
+        ahead = _PICTURES_AHEAD * cores
+        self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
+        classes, in_flight = len(model.table), connection.in_flight
+        self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, counted_wait)
         self._remembered = Remembered(settings.remembered)
 
     def start_bundle(self) -> None:
-        self._stream = PictureStream(self._decoding, self._sending, self._remembered, wait_unless_stopped)
+        self._stream = PictureStream(self._decoding, self._sending, self._remembered)
 
     def process(self, declarations: Declarations) -> Iterator[Classified]:
         if not self._client.trouble:  # else nothing will be published: what is left need not be decoded
+            PICTURES.inc(len(declarations.pictures))
             yield from self._stream.put(declarations)
 
     def finish_bundle(self) -> Iterator[Any]:
@@ -76,6 +81,10 @@ class _Classify(beam.DoFn):
         if self._client.trouble:
             trouble = (self._client.trouble.exit_code, str(self._client.trouble))
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+
+    def _submit(self, pixels: np.ndarray) -> Future[Answer]:
+        REQUESTS.inc()
+        return self._classifier.submit(pixels)
 
     def teardown(self) -> None:
         self._classifier.close()

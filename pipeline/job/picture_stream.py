@@ -38,12 +38,14 @@ class Decoding:
         size: of the pixels that the model wants.
         limits: which pictures are read.
         ahead: pictures that are being decoded or wait for their place in a request.
+        wait: how to wait for a picture.
     """
 
     threads: Executor
     size: PictureSize
     limits: PictureLimits
     ahead: int
+    wait: Await = Future.result
 
 
 @dataclass(frozen=True)
@@ -55,12 +57,14 @@ class Sending:
         classes: C, how many outputs the model has.
         batch_size: pictures in a request.
         in_flight: requests that wait for their answers before decoding pauses.
+        wait: how to wait for an answer.
     """
 
     submit: Submit
     classes: int
     batch_size: int
     in_flight: int
+    wait: Await = Future.result
 
 
 @dataclass
@@ -127,13 +131,10 @@ class PictureStream:
         decoding: how files become pixels.
         sending: how pixels become answers.
         remembered: pictures that need neither be decoded nor sent again.
-        wait: how to wait for a future.
     """
 
-    def __init__(
-        self, decoding: Decoding, sending: Sending, remembered: Remembered, wait: Await = Future.result
-    ) -> None:
-        self._decoding, self._sending, self._remembered, self._wait = decoding, sending, remembered, wait
+    def __init__(self, decoding: Decoding, sending: Sending, remembered: Remembered) -> None:
+        self._decoding, self._sending, self._remembered = decoding, sending, remembered
         self._batches: deque[_Batch] = deque()
         self._being_decoded: deque[tuple[_Picture, Future[_Decoded]]] = deque()
         self._requests: deque[_Request] = deque()
@@ -181,7 +182,7 @@ class PictureStream:
     def _collect_picture(self) -> None:
         mine, decoded = self._being_decoded.popleft()
         batch, position = mine
-        batch.digests[position], found = self._wait(decoded)
+        batch.digests[position], found = self._decoding.wait(decoded)
         if isinstance(found, np.ndarray):
             self._classified(mine, found)
         elif found.pixels is None:
@@ -204,7 +205,7 @@ class PictureStream:
 
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
-        answer = self._wait(request.answer)
+        answer = self._sending.wait(request.answer)
         rows = np.column_stack([answer.probabilities, answer.novelty])
         for mine, row in zip(request.pictures, rows, strict=True):
             if np.isnan(row[0]):

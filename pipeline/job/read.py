@@ -7,6 +7,7 @@ from typing import Literal
 import apache_beam as beam
 
 from pipeline.archive.row_groups import read_row_group
+from pipeline.job.counters import DEAD_LETTERS as UNREAD
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
 DEAD_LETTERS = "dead_letters"
@@ -36,4 +37,8 @@ class _ReadRowGroup(beam.DoFn):
         self, pointer: RowGroup
     ) -> Iterator[Declarations | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
         for batch in read_row_group(pointer, self._layout):
-            yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch) if isinstance(batch, DeadLetter) else batch
+            if isinstance(batch, DeadLetter):
+                UNREAD.inc()
+                yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch)
+            else:
+                yield batch

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindows
 
+from pipeline.job.counters import DECLARATIONS
 from pipeline.job.in_process import PROGRESS
 
 _ROW_GROUP_ROWS = 2048
@@ -45,6 +46,7 @@ class _Write(beam.DoFn):
         self._pending.append(findings)
         self._pending_rows += findings.num_rows
         PROGRESS.declarations += findings.num_rows
+        DECLARATIONS.inc(findings.num_rows)
         if self._pending_rows >= _ROW_GROUP_ROWS:
             self._flush()
 
