@@ -25,6 +25,7 @@ setup(
         "keras>=3.12,<4",
         "matplotlib>=3.9,<4",
         "numpy>=2,<3",
+        "openpyxl>=3.1,<4",
         "pillow>=12,<13",
         "pyarrow>=23,<26",
         "pydantic>=2.11,<3",

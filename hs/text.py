@@ -1,6 +1,7 @@
 """Text from strangers on its way to people, and what they may have meant."""
 
 import difflib
+import unicodedata
 from collections.abc import Sequence
 
 
@@ -10,7 +11,11 @@ def printable(text: str) -> str:
     >>> printable("a\x1b[31m\u202eb")
     'a\\x1b[31m\\u202eb'
     """
-    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
+    return "".join(char if _harmless(char) else ascii(char)[1:-1] for char in text)
+
+
+def _harmless(char: str) -> bool:
+    return char.isprintable() or unicodedata.category(char) == "Zs"  # East Asian text has wide spaces
 
 
 def did_you_mean(written: str, known: Sequence[str]) -> str:

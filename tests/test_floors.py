@@ -33,6 +33,7 @@ MAY_IMPORT = {
     "pipeline.archive": "hs numpy pyarrow",
     "pipeline.job": "hs serving numpy pyarrow apache_beam",
     "pipeline.findings": "hs numpy pyarrow",
+    "pipeline.findings.sheet": "hs pyarrow openpyxl",
     "pipeline.runs": "hs serving pyarrow",
     "pipeline.report": "hs numpy pyarrow PIL",
     "pipeline.night": "hs serving apache_beam",

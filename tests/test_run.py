@@ -163,6 +163,7 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
         "report.html",
         "worklist.csv",
         "worklist.parquet",
+        "worklist.xlsx",
     ]
     assert manifest["rows"]["in_footers"] == manifest["rows"]["findings"] == sum(manifest["verdicts"].values()) == 13
     assert sum(manifest["reasons"].values()) == 13
@@ -177,6 +178,7 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
         "report.html",
         "worklist.csv",
         "worklist.parquet",
+        "worklist.xlsx",
     ]
     assert digests["worklist.csv"] == hashlib.sha256((published / "worklist.csv").read_bytes()).hexdigest()
 
@@ -230,9 +232,9 @@ def test_the_worklist_has_the_budget_and_the_riskiest_first(run, tmp_path, publi
 
     run()
 
-    lines = (published / "worklist.csv").read_text().splitlines()
+    lines = (published / "worklist.csv").read_text("utf-8-sig").splitlines()
     assert len(lines) == 1 + 3
-    assert lines[1].startswith("1,1,risk,,,,A3,")
+    assert lines[1].startswith('"1","1","risk","","","","A3",')
 
 
 def test_one_bad_file_costs_that_files_unread_rows_only(run, tmp_path, published):

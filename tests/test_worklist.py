@@ -2,16 +2,18 @@
 
 import csv
 import io
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from openpyxl import load_workbook
 
 from hs.ranking import By, Selection
 from hs_audit.cli import main
-from pipeline.findings.sheet import to_csv
+from pipeline.findings.sheet import to_csv, write_worklist
 from pipeline.findings.worklist import select
 from tests.findings import finding, written
 
@@ -157,12 +159,41 @@ def test_lines_of_one_importer_and_one_pair_of_codes_are_one_case(tmp_path):
     assert select([part], Selection("100%"))["case"].to_pylist() == [1, 2, 1, 4, 5, 6]
 
 
-def test_cells_that_a_spreadsheet_would_run_are_neutralised(tmp_path):
-    part = written(tmp_path, [finding(0, 0.5, importer="=1+1", declaration_id="@x")])
+FORMULAS = ["=1+1", "@x", "\t=1", " +1+1", "＝1+1", "\ufe62 1", "\u3000-1+1", ";=1", '"=1']
+UNSEEN = ["\0=1", "\ufeff=1", "\u200b=1", "\u202e=1", "D1\r=1", 'D1\r\n"=cmd|1"!A1', "D1\n=1"]
 
-    (line,) = csv.DictReader(io.StringIO(to_csv(select([part], Selection("1")))))
 
-    assert (line["importer"], line["declaration_id"], line["risk"]) == ("'=1+1", "'@x", "0.5")
+@pytest.mark.parametrize("formula", FORMULAS + UNSEEN)
+def test_no_text_of_a_stranger_is_a_formula_or_ends_its_row(tmp_path, formula):
+    part = written(tmp_path, [finding(0, 0.5, importer=formula, declaration_id=formula)])
+    worklist = select([part], Selection("1"))
+
+    write_worklist(worklist, tmp_path)
+
+    lines = (tmp_path / "worklist.csv").read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\r\n")
+    assert len(lines) == 3
+    assert not lines[2]
+    assert not {unicodedata.category(char) for char in lines[1].decode()} & {"Cc", "Cf"}
+    for cell in next(csv.reader([lines[1].decode()])):
+        assert not cell.startswith(("=", "+", "-", "@", "＝", "\ufe62", "\u3000"))
+    (_, row) = load_workbook(tmp_path / "worklist.xlsx")["worklist"].iter_rows()
+    assert {cell.data_type for cell in row} <= {"s", "n"}
+    texts = [cell.value for cell in row if cell.data_type == "s"]
+    assert not any(text.startswith(("=", "+", "-", "@", "＝", "\ufe62")) for text in texts)
+
+
+def test_a_spreadsheet_keeps_leading_zeros_numbers_and_text_of_any_language(tmp_path):
+    kept = {"importer": "한국\u3000무역", "value": 12.5, "office": "007"}
+    part = written(tmp_path, [finding(0, 0.5, declared_hs_code="0808.10", **kept)])
+
+    write_worklist(select([part], Selection("1")), tmp_path)
+
+    (line,) = csv.DictReader(io.StringIO((tmp_path / "worklist.csv").read_text("utf-8-sig")))
+    header, row = load_workbook(tmp_path / "worklist.xlsx")["worklist"].iter_rows(values_only=True)
+    sheet = dict(zip(header, row, strict=True))
+    assert (line["declared_hs_code"], line["importer"], line["office"]) == ("0808.10", kept["importer"], "007")
+    wanted = {"declared_hs_code": "0808.10", "declared_hs_code_normalized": "080810", "risk": 0.5, **kept}
+    assert sheet | wanted == sheet
 
 
 def test_the_columns_of_the_csv_stand_in_their_order_and_the_passed_through_ones_after_ours(tmp_path):

@@ -1,12 +1,21 @@
-"""The worklist as files: worklist.csv for people, worklist.parquet with every column."""
+"""The worklist as files: worklist.csv and worklist.xlsx for people, worklist.parquet with every column."""
 
 import csv
 import io
+import unicodedata
+from collections.abc import Iterator
+from decimal import Decimal
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
 
+from hs.files import whole_or_not_at_all
+from hs.text import printable
 from pipeline.findings.finding import SOURCE_ROW
 from pipeline.findings.worklist import ADDED, NOT_KEPT, Chosen, chosen_in
 
@@ -14,27 +23,62 @@ _OURS = (
     "declaration_id", "item_no", "declared_hs_code", "declared_hs_code_normalized", "code_repair", "verdict", "reason",
     "differs_at", "risk", "recommended_hs_code", "recommended_probability", "recommended_description",
 )  # fmt: skip
+_SIGNS = ("=", "+", "-", "@")
+_SKIPPED = " ,;|'\""
+_MOST_EXACT = 1e15  # a spreadsheet has 15 digits; and NaN is not less than this
+_MOST_ROWS, _MOST_CHARACTERS = 1_048_576, 32_767  # of a sheet, and of a cell; Excel refuses files with more
 
 
 def write_worklist(worklist: pa.Table, folder: Path) -> None:
-    """Writes worklist.csv and worklist.parquet."""
-    (folder / "worklist.csv").write_text(to_csv(worklist), encoding="utf-8")
-    pq.write_table(worklist, folder / "worklist.parquet")
+    """Writes worklist.csv, worklist.xlsx and worklist.parquet, each whole or not at all."""
+    with whole_or_not_at_all(folder / "worklist.csv") as unfinished:
+        unfinished.write_bytes(to_csv(worklist).encode("utf-8-sig"))  # without the mark, Excel takes it for cp1252
+    with whole_or_not_at_all(folder / "worklist.xlsx") as unfinished:
+        _write_xlsx(worklist, unfinished)
+    with whole_or_not_at_all(folder / "worklist.parquet") as unfinished:
+        pq.write_table(worklist, unfinished)
 
 
 def to_csv(worklist: pa.Table) -> str:
-    """The worklist as CSV with a header; cells that a spreadsheet would run as formulas are neutralised."""
-    kept = [name for name in worklist.column_names if name not in NOT_KEPT]
+    """The worklist as CSV with a header (RFC 4180, every cell quoted); no cell is a formula, and a row is a line."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(("rank", *ADDED.names, *_OURS, *kept, *SOURCE_ROW, "run_id"))
+    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(_rows(worklist))
+    return out.getvalue()
+
+
+def _write_xlsx(worklist: pa.Table, path: Path) -> None:
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("worklist")
+    sheet.freeze_panes = "A2"
+    for row in islice(_rows(worklist), _MOST_ROWS):
+        sheet.append([_text(sheet, cell) if isinstance(cell, str) else cell for cell in row])
+    book.save(path)
+
+
+def _text(sheet: Any, text: str) -> WriteOnlyCell:
+    cell = WriteOnlyCell(sheet, text[:_MOST_CHARACTERS])
+    cell.data_type = "s"  # else openpyxl makes a formula of what begins with =
+    cell.number_format = "@"  # else 0808.10 loses its zeros once somebody edits it
+    return cell
+
+
+def _rows(worklist: pa.Table) -> Iterator[list[object]]:
+    """The header, then the lines; text is fit for a spreadsheet."""
+    kept = [name for name in worklist.column_names if name not in NOT_KEPT]
+    yield ["rank", *ADDED.names, *_OURS, *(neutralised(name) for name in kept), *SOURCE_ROW, "run_id"]
     for rank, chosen in enumerate(chosen_in(worklist), start=1):
         added = (getattr(chosen, name) for name in ADDED.names)
         finding = chosen.finding
         passed_through = (finding.kept[name] for name in kept)
         cells = (rank, *added, *_cells(chosen), *passed_through, *finding.source, finding.run_id)
-        writer.writerow([neutralised(cell) for cell in cells])
-    return out.getvalue()
+        yield [_fit(cell) for cell in cells]
+
+
+def _fit(cell: object) -> object:
+    """What a cell may hold: nothing, a number that a spreadsheet keeps as it is, or text that is no formula."""
+    if isinstance(cell, int | float | Decimal) and -_MOST_EXACT < cell < _MOST_EXACT:
+        return cell
+    return cell if cell is None else neutralised(str(cell))
 
 
 def _cells(chosen: Chosen) -> tuple[object, ...]:
@@ -57,10 +101,15 @@ def _cells(chosen: Chosen) -> tuple[object, ...]:
     )
 
 
-def neutralised(cell: object) -> object:
-    """Text that begins as a formula gets an apostrophe in front (OWASP, 'CSV Injection').
+def neutralised(text: str) -> str:
+    r"""Text that no spreadsheet runs, and that stays in its cell.
 
-    >>> neutralised("=1+1"), neutralised("0808.10"), neutralised(-5)
-    ("'=1+1", '0808.10', -5)
+    What begins as a formula gets an apostrophe in front (OWASP, 'CSV Injection'), also where the sign is full-width or
+    stands behind spaces, separators or what cannot be seen; control and bidi characters stand as escapes.
+
+    >>> neutralised("=1+1"), neutralised("0808.10"), neutralised("\r\n＝1+1"), neutralised("-")
+    ("'=1+1", '0808.10', "'\\r\\n＝1+1", '-')
     """
-    return f"'{cell}" if isinstance(cell, str) and cell.lstrip()[:1] in tuple("=+-@") and cell.strip() else cell
+    begin = text.lstrip(_SKIPPED + "".join({char for char in text if not char.isprintable()}))
+    runs = unicodedata.normalize("NFKC", begin[:1]) in _SIGNS and len(begin) > 1
+    return f"'{printable(text)}" if runs else printable(text)

@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from hs.codes import LEVELS, HSCode
+from hs.files import write_whole
 from hs.html import counted, template
 from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
@@ -55,7 +56,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, image
         drawn_alike=len(likely) <= 1,
         entries=[_entry(rank, chosen, shown[chosen.finding.source]) for rank, chosen in enumerate(first, start=1)],
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
 
 
 @dataclass(frozen=True)
