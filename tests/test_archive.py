@@ -122,3 +122,23 @@ def test_a_file_that_vanishes_or_changes_during_the_run_is_a_dead_letter(tmp_pat
 
     assert (changed.reason, changed.first_row, changed.rows) == ("changed", 0, 5)
     assert (gone.reason, gone.first_row, gone.rows) == ("file_missing", 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("change", "detail"),
+    [
+        (lambda table: table.drop(["images"]), "no column 'images' for images"),
+        (lambda table: table.append_column("office", table["office"]), "column 'office' stands more than once"),
+    ],
+    ids=["a required one is gone", "a passed-through one stands twice"],
+)
+def test_a_file_whose_columns_change_during_the_run_is_a_dead_letter(tmp_path, change, detail):
+    layout = Layout(NAMES, (("office", "office"),), (("office", pa.string()),))
+    path = write_archive(tmp_path / "a.parquet", [row("1", "87", office="x")] * 5, office=pa.string())
+    table = pq.read_table(path)
+    pq.write_table(change(table), path)
+
+    (changed,) = read_row_group(RowGroup(str(path), 0, 5), layout)
+
+    assert (changed.reason, changed.first_row, changed.rows) == ("changed", 0, 5)
+    assert detail in changed.detail

@@ -140,6 +140,20 @@ def test_a_kept_column_that_no_file_has_is_found_before_the_night(check, tmp_pat
     assert "no input file has a column 'mas'" in check(f"--config={tmp_path / 'config.yaml'}", code=2)
 
 
+@pytest.mark.parametrize("name", ["post", "mass"])
+def test_a_passed_through_column_that_stands_twice_is_told_with_its_file(check, tmp_path, name):
+    (tmp_path / "config.yaml").write_text("columns: {office: post}\nkeep: [mass]\n")
+    good = pa.Table.from_pylist([row("A", "870829", PICTURE, post="x", mass=1.5)])
+    pq.write_table(good, tmp_path / "good.parquet")
+    pq.write_table(good.append_column(name, good[name]), tmp_path / "a.parquet")
+
+    lines = words(check(f"--config={tmp_path / 'config.yaml'}"))
+
+    sentence = f"duplicate_column: column '{name}' stands more than once"
+    assert f"! {tmp_path}/a.parquet: {sentence}" in lines
+    assert "office post string" in lines
+
+
 def test_files_that_differ_are_told_by_column(check, tmp_path):
     for name, office in (("a", "x"), ("b", 7), ("c", 8)):
         write_archive(tmp_path / f"{name}.parquet", [row(name, "870829", PICTURE, office=office)],

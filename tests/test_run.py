@@ -311,6 +311,23 @@ def test_columns_of_other_names_and_kept_ones_pass_through(config, run, tmp_path
     assert (finding["importer"], finding["kg"], finding["reason"]) == ("Acme", 2.5, "agrees")
 
 
+@pytest.mark.parametrize("name", ["office", "kg"])
+def test_a_file_in_which_a_passed_through_column_stands_twice_is_a_dead_letter(config, run, tmp_path, published, name):
+    config.write_text("keep: [kg]\nlimits: {max_unscored_share: 1}\n")
+    rows = [row("A1", "870829", picture(RED), office="Busan", kg=2.5)]
+    good = write_archive(tmp_path / "archive" / "b.parquet", rows, office=pa.string(), kg=pa.float64())
+    table = pq.read_table(good)
+    pq.write_table(table.append_column(name, table[name]), tmp_path / "archive" / "a.parquet")
+
+    assert run() == 3
+
+    (finding,) = findings_of(published)
+    (letter,) = pq.read_table(published / "dead_letters").to_pylist()
+    assert (finding["source_file"], finding["office"], finding["kg"]) == (str(good), "Busan", 2.5)
+    assert (letter["file"], letter["reason"]) == (str(tmp_path / "archive" / "a.parquet"), "duplicate_column")
+    assert letter["rows"] == 1
+
+
 def test_times_to_the_nanosecond_pass_through_to_the_microsecond(config, run, tmp_path, published):
     nanoseconds = pa.array([1_700_000_000_000_000_123], pa.timestamp("ns"))
     table = pa.table(

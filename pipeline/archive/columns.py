@@ -1,6 +1,8 @@
 """The columns of an archive: whether they are those that the audit reads, and what it makes of them."""
 
 from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -10,12 +12,19 @@ from pipeline.values import ColumnNames, Layout
 REQUIRED = ("declaration_id", "declared_hs_code", "images")
 
 
-def problem_of_columns(schema: pa.Schema, names: ColumnNames) -> tuple[str, str] | None:
-    """The first thing that is wrong with a file's columns, as reason and detail; None where all is well."""
-    wanted = {ours: getattr(names, ours) for ours in (*REQUIRED, "item_no")}
-    repeated = [name for name, count in Counter(schema.names).items() if count > 1 and name in wanted.values()]
-    if repeated:
+def problem_of_columns(schema: pa.Schema, names: ColumnNames, keep: Iterable[str] = ()) -> tuple[str, str] | None:
+    """The first thing that is wrong with a file's columns, as reason and detail; None where all is well.
+
+    Args:
+        schema: of the file.
+        names: of the columns that are read or passed through.
+        keep: of further ones that are passed through.
+    """
+    read = {*asdict(names).values(), *keep}
+    repeated = [name for name, count in Counter(schema.names).items() if count > 1 and name in read]
+    if repeated:  # first of all: Arrow finds no column by a name that stands twice
         return "duplicate_column", f"column {repeated[0]!r} stands more than once"
+    wanted = {ours: getattr(names, ours) for ours in (*REQUIRED, "item_no")}
     for ours in REQUIRED:
         if wanted[ours] not in schema.names:
             return "column_missing", f"no column {wanted[ours]!r} for {ours}; the file has {', '.join(schema.names)}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class ArchiveFile:
         return {column.name: column.type for column in self.schema}
 
 
-def inspect(path: Path, names: ColumnNames) -> ArchiveFile | DeadLetter:
+def inspect(path: Path, names: ColumnNames, keep: Sequence[str] = ()) -> ArchiveFile | DeadLetter:
     """Reads a file's footer and checks its columns; never raises for what a file may be."""
     full = str(path.resolve())
     try:
@@ -60,7 +61,7 @@ def inspect(path: Path, names: ColumnNames) -> ArchiveFile | DeadLetter:
             rows = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
     except (pa.ArrowException, OSError) as error:
         return DeadLetter(full, None, None, None, *reason_of(error, "bad_footer"))
-    if problem := problem_of_columns(schema, names):
+    if problem := problem_of_columns(schema, names, keep):
         return DeadLetter(full, None, None, sum(rows), *problem)
     digest = hashlib.sha256(footer).hexdigest()
     return ArchiveFile(full, sum(rows), rows, stat.st_size, stat.st_mtime, digest, schema)

@@ -60,7 +60,7 @@ def find_inputs(
     """
     paths = matching_files(pattern.replace("{run_date}", run_date.isoformat()))
     with ThreadPoolExecutor(8) as threads:
-        inspected = list(threads.map(lambda path: inspect(path, names), paths))
+        inspected = list(threads.map(lambda path: inspect(path, names, keep), paths))
     files = tuple(file for file in inspected if isinstance(file, ArchiveFile))
     letters = tuple(letter for letter in inspected if isinstance(letter, DeadLetter))
     if not files:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hs.pictures.columns import flat_pictures
-from pipeline.archive.columns import cast, columns_to_read, plain, text
+from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_columns, text
 from pipeline.archive.footers import open_parquet, reason_of
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
@@ -28,11 +28,14 @@ def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | 
             if rows != source.rows:
                 yield _unread(source, 0, "changed", f"had {source.rows} rows at the start of the run, now {rows}")
                 return
-            present = set(file.schema_arrow.names)
+            present = file.schema_arrow
+            if problem := problem_of_columns(present, layout.names, [theirs for _, theirs in layout.kept]):
+                yield _unread(source, 0, "changed", problem[1])
+                return
             for batch in file.iter_batches(
                 _rows_per_batch(file, source.index, layout.names.images),
                 row_groups=[source.index],
-                columns=columns_to_read(layout, present),
+                columns=columns_to_read(layout, set(present.names)),
                 use_threads=False,
             ):
                 yield _declarations(source, first_row, batch, layout)
