@@ -84,6 +84,16 @@ def test_batches_are_cut_by_bytes_and_know_their_rows(tmp_path):
     assert sum(batch.rows for batch in batches) == 100
 
 
+def test_pictures_are_read_again_beside_a_nested_column_of_the_same_path(tmp_path):
+    seen = pa.array([{"side": b"no picture"}])
+    columns = {"declaration_id": ["1"], "declared_hs_code": ["87"], "left": seen, "left.side": [b"a"]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+
+    shown = dict(read_pictures(RowGroup(str(tmp_path / "a.parquet"), 0, 1), {0}, "left.side"))
+
+    assert shown == {0: [b"a"]}
+
+
 def good(folder):
     return write_archive(folder / "good.parquet", [row("1", "87", picture(RED))] * 50, row_group_size=10).read_bytes()
 

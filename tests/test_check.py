@@ -296,6 +296,8 @@ def test_an_id_may_stand_on_several_items(check, tmp_path):
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 BARE = pa.struct([("bytes", pa.binary())])
 ONE = {"bytes": PICTURE, "path": None}
+THUMBED = pa.struct([("bytes", pa.binary()), ("thumb", BARE)])
+THUMB = {"bytes": PICTURE, "thumb": {"bytes": PICTURE}}
 
 
 @pytest.mark.parametrize(
@@ -308,8 +310,10 @@ ONE = {"bytes": PICTURE, "path": None}
         (STRUCT, [None, None, ONE, {"bytes": None, "path": "a"}, None], False),
         (pa.binary(), [None, None, PICTURE, b"", None], True),
         (pa.dictionary(pa.int32(), pa.binary()), [None, None, PICTURE, PICTURE, None], True),
+        (pa.list_(THUMBED), [None, [], [THUMB], [None], [THUMB, None]], True),
+        (pa.list_(pa.struct([*THUMBED, ("path", pa.string())])), [None, [], [THUMB], [None], [THUMB] * 2], False),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, pa.DataType) else "",
 )
 def test_pictures_are_counted_in_every_layout(check, tmp_path, type_, images, is_sample):
     names = pa.table({"declaration_id": list("ABCDE"), "declared_hs_code": ["870829"] * 5})

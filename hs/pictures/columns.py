@@ -31,7 +31,9 @@ def is_list(type_: pa.DataType) -> bool:
 def has_more_than_bytes(type_: pa.DataType) -> bool:
     """Tells whether pictures can be counted by another leaf, such as `path`, without reading them."""
     element = _element(type_)
-    return pa.types.is_struct(element) and element.num_fields > 1
+    return pa.types.is_struct(element) and any(
+        part.name != "bytes" and not pa.types.is_nested(part.type) for part in element
+    )
 
 
 def layout_of(type_: pa.DataType) -> str:

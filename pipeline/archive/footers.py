@@ -72,6 +72,12 @@ def open_parquet(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
 
 
+def leaves_of(file: pq.ParquetFile, column: str) -> list[int]:
+    """The positions of a top-level column's chunks in every row group."""
+    paths = file.reader.column_paths  # in `path_in_schema` a dot in a name reads like nesting
+    return [position for position, path in enumerate(paths) if path[0] == column]
+
+
 def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     """Why a file or a range of it could not be read, as reason and detail."""
     detail = " ".join(str(error).split())[:300]

@@ -6,13 +6,15 @@ size. The headers stand between the pages: they are read, the pages are skipped,
 Sources: `PageHeader` in parquet.thrift of the Apache Parquet format; Apache Thrift's compact protocol specification.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipeline.archive.footers import leaves_of
 
 _UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _CHECKSUM = 2, 3, 4
 _MAX_HEADER_BYTES = 16 << 20  # pyarrow refuses longer ones too
@@ -88,22 +90,20 @@ def page_sizes(path: str, images: str) -> Iterator[PageSize]:
         PageHeaderError: if the file is not what its format says.
     """
     try:
-        footer = pq.read_metadata(path)
-        with open(path, "rb", buffering=_READ_BYTES) as stream:
-            for row_group in range(footer.num_row_groups):
-                for start, end in _chunks(footer.row_group(row_group), images):
+        with pq.ParquetFile(path) as file, open(path, "rb", buffering=_READ_BYTES) as stream:
+            leaves = leaves_of(file, images)
+            for row_group in range(file.num_row_groups):
+                for start, end in _chunks(file.metadata.row_group(row_group), leaves):
                     yield from _walk(stream, start, end, row_group)
     except (pa.ArrowException, OSError) as error:
         raise PageHeaderError(" ".join(str(error).split())) from error
 
 
-def _chunks(row_group: pq.RowGroupMetaData, images: str) -> Iterator[tuple[int, int]]:
-    """First byte and end of the column chunk of every leaf under a top-level column."""
-    for index in range(row_group.num_columns):
-        chunk = row_group.column(index)
-        if chunk.path_in_schema == images or chunk.path_in_schema.startswith(f"{images}."):
-            start = chunk.dictionary_page_offset or chunk.data_page_offset  # some writers put 0 for no dictionary
-            yield start, start + chunk.total_compressed_size
+def _chunks(row_group: pq.RowGroupMetaData, leaves: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """First byte and end of the column chunk of every leaf."""
+    for chunk in map(row_group.column, leaves):
+        start = chunk.dictionary_page_offset or chunk.data_page_offset  # some writers put 0 for no dictionary
+        yield start, start + chunk.total_compressed_size
 
 
 def _walk(stream: BinaryIO, start: int, end: int, row_group: int) -> Iterator[PageSize]:

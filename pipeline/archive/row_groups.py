@@ -53,7 +53,7 @@ def read_pictures(source: RowGroup, rows: set[int], images: str) -> Iterator[tup
     with open_parquet(source.file) as file:
         batch_rows = _rows_per_batch(file, source.index, images)
         for batch in file.iter_batches(batch_rows, row_groups=[source.index], columns=[images], use_threads=False):
-            counts, pictures = flat_pictures(batch.column(0))
+            counts, pictures = flat_pictures(batch.column(images))
             ends = np.cumsum(counts)
             for row in range(batch.num_rows):
                 if first_row + row in rows:

@@ -15,7 +15,7 @@ from hs.declared_codes import parse_declared_code
 from hs.nomenclature import HS_EDITION, exists
 from hs.pictures.columns import has_more_than_bytes, pictures_per_row
 from pipeline.archive.columns import plain
-from pipeline.archive.footers import ArchiveFile, open_parquet
+from pipeline.archive.footers import ArchiveFile, leaves_of, open_parquet
 from pipeline.archive.row_groups import read_pictures
 from pipeline.values import ColumnNames, RowGroup
 
@@ -114,13 +114,13 @@ def _read(pointer: RowGroup, names: ColumnNames) -> Iterator[pa.RecordBatch]:
         if names.item_no in present.names:
             columns.append(names.item_no)
         if has_more_than_bytes(present.field(names.images).type):
-            columns.append(_leaf_beside_bytes(file.metadata.schema, names.images))
+            columns.append(_leaf_beside_bytes(file, names.images))
         yield from file.iter_batches(_BATCH_ROWS, row_groups=[pointer.index], columns=columns, use_threads=False)
 
 
-def _leaf_beside_bytes(schema: pq.ParquetSchema, images: str) -> str:
-    leaves = (schema.column(index).path for index in range(len(schema)))
-    return next(leaf for leaf in leaves if leaf.startswith(f"{images}.") and not leaf.endswith(".bytes"))
+def _leaf_beside_bytes(file: pq.ParquetFile, images: str) -> str:
+    paths = (file.reader.column_paths[position] for position in leaves_of(file, images))
+    return next(".".join(path) for path in paths if path[-1] != "bytes")
 
 
 def _survey_batch(batch: pa.RecordBatch, place: str, names: ColumnNames, rows: Rows) -> None:
