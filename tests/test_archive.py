@@ -2,6 +2,7 @@
 
 import random
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,6 +23,11 @@ LAYOUTS = {
     "dictionary": (pa.array([b"a", None, b"a"]).dictionary_encode(), [[b"a"], [], [b"a"]]),
     "list<binary>": (pa.array([[b"a", b"b"], None, []], pa.list_(pa.binary())), [[b"a", b"b"], [], []]),
     "large_list<binary>": (pa.array([[b"a", None], None, []], pa.large_list(pa.binary())), [[b"a", b""], [], []]),
+    "fixed_size_list": (pa.array([[b"a", b"b"], [None, b"c"], [b"", b"d"]], pa.list_(pa.binary(), 2)),
+                        [[b"a", b"b"], [b"", b"c"], [b"", b"d"]]),
+    "list<dictionary>": (pa.array([[b"a", b"a"], None, []], pa.list_(pa.dictionary(pa.int32(), pa.binary()))),
+                         [[b"a", b"a"], [], []]),
+    "list<binary_view>": (pa.array([[b"a", None], None, []], pa.list_(pa.binary_view())), [[b"a", b""], [], []]),
     "struct": (pa.array([{"bytes": b"a", "path": "x"}, None, {"bytes": None, "path": "/etc/passwd"}], STRUCT),
                [[b"a"], [], [b""]]),
     "list<struct>": (pa.array([[{"bytes": b"a", "path": None}, None], [], None], IMAGES), [[b"a", b""], [], []]),
@@ -32,6 +38,74 @@ def read(path, layout=LAYOUT, rows=None):
     file = inspect(path, layout.names)
     assert isinstance(file, ArchiveFile), file
     return [batch for pointer in file.pointers() for batch in read_row_group(pointer, layout)]
+
+
+LIMIT = 4 << 20
+LARGE, SMALL = random.Random(0).randbytes(700) * 1000, b"small"
+
+
+def images_of(pictures, type_):
+    """One picture a row, in any layout."""
+    if pa.types.is_dictionary(type_):
+        return pa.array(pictures).dictionary_encode()
+    if pa.types.is_struct(type_) or pa.types.is_list(type_):
+        structs = [{"bytes": data, "path": "a"} for data in pictures]
+        return pa.array(structs if pa.types.is_struct(type_) else [[one] for one in structs], type_)
+    return pa.array(pictures, type_)
+
+
+@pytest.mark.parametrize("type_", [pa.binary(), pa.dictionary(pa.int32(), pa.binary()), STRUCT, IMAGES], ids=str)
+@pytest.mark.parametrize(
+    ("name", "pictures", "dictionary"),
+    [
+        ("scan.photo", [LARGE] * 100, False),
+        ("images", [LARGE] * 100, True),
+        ("images", [LARGE * 7] * 10, True),
+        ("images", [*[SMALL] * 300, *[LARGE] * 50, *[SMALL] * 300], True),
+        ("images", [LARGE, *[SMALL] * 20] * 10, True),
+        ("images", [*[SMALL] * 1000, *[LARGE] * 60], False),
+    ],
+    ids=["a dot in the name", "repeated", "each above the limit", "repeated in the middle", "mixed", "large at last"],
+)
+def test_a_batch_takes_4_MiB_of_decoded_pictures_or_is_one_declaration(tmp_path, type_, name, pictures, dictionary):
+    names = ColumnNames(images=name)
+    columns = {"declaration_id": [str(n) for n in range(len(pictures))], "declared_hs_code": ["87"] * len(pictures)}
+    table = pa.table(columns | {name: images_of(pictures, type_)})
+    pq.write_table(table, tmp_path / "a.parquet", use_dictionary=dictionary, compression="zstd", write_batch_size=16)
+
+    batches = read(tmp_path / "a.parquet", Layout(names, (), ()))
+
+    assert max(batch.rows for batch in batches) <= 64
+    assert all(decoded_bytes(batch) <= LIMIT or batch.rows == 1 for batch in batches)
+    assert [batch.first_row for batch in batches] == [0, *np.cumsum([batch.rows for batch in batches])[:-1]]
+    assert [data for batch in batches for data in batch.pictures.to_pylist()] == pictures
+    assert [one for batch in batches for one in batch.columns["declaration_id"].to_pylist()] == [
+        str(n) for n in range(len(pictures))
+    ]
+
+
+def decoded_bytes(batch):
+    return sum(len(data) for data in batch.pictures.to_pylist())
+
+
+def test_reading_a_picture_that_is_repeated_takes_no_more_than_one_batch(tmp_path):
+    rows = [row(str(n), "87", LARGE * 10) for n in range(64)]
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.Table.from_pylist(rows), path, compression="zstd")
+    before = pa.total_allocated_bytes()
+
+    most = max(pa.total_allocated_bytes() - before for _ in read_row_group(RowGroup(str(path), 0, 64), LAYOUT))
+
+    assert path.stat().st_size < 50_000
+    assert most < 5 * len(LARGE * 10)
+
+
+def test_batches_of_small_pictures_are_full(tmp_path):
+    path = write_archive(tmp_path / "a.parquet", [row(str(n), "87", b"small%d" % n) for n in range(2000)], 2000)
+
+    batches = read(path)
+
+    assert len(batches) <= 2000 // 64 + 8
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

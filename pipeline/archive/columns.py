@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import asdict
 
 import pyarrow as pa
 
@@ -20,7 +19,7 @@ def problem_of_columns(schema: pa.Schema, names: ColumnNames, keep: Iterable[str
         names: of the columns that are read or passed through.
         keep: of further ones that are passed through.
     """
-    read = {*asdict(names).values(), *keep}
+    read = {*vars(names).values(), *keep}
     repeated = [name for name, count in Counter(schema.names).items() if count > 1 and name in read]
     if repeated:  # first of all: Arrow finds no column by a name that stands twice
         return "duplicate_column", f"column {repeated[0]!r} stands more than once"
@@ -47,7 +46,8 @@ def plain(values: pa.Array) -> pa.Array:
         values = values.dictionary_decode()
     if not _is_text(values.type):
         return values
-    values = values.cast(pa.string())
+    if values.type != pa.string():
+        values = values.cast(pa.string())
     try:
         values.validate(full=True)
     except pa.ArrowInvalid:
@@ -58,7 +58,8 @@ def plain(values: pa.Array) -> pa.Array:
 
 def text(values: pa.Array) -> pa.Array:
     """Any column as text."""
-    return plain(values).cast(pa.string())
+    values = plain(values)
+    return values if values.type == pa.string() else values.cast(pa.string())
 
 
 def cast(values: pa.Array, type_: pa.DataType) -> pa.Array:
