@@ -132,7 +132,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             worklist = select(parts, night.selection)
             write_worklist(worklist, folder)
         attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
-        described = manifest(attempt, config, inputs, ledger, model, table.judge.thresholds, step.timings_s)
+        thresholds, nulled = table.judge.thresholds, reports.nulled_values
+        described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
         with step("writing the report"):
             shown = config.worklist.report_findings
             write_report(folder / "report.html", described, worklist, config.columns.images, shown)

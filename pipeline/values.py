@@ -5,7 +5,7 @@ RowGroup ─► Declarations ─► Classified ─► findings (pipeline.finding
 └─────► DeadLetter           rows that could not be read
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -50,8 +50,8 @@ class Layout:
 
     @cached_property
     def type_of(self) -> dict[str, pa.DataType]:
-        """Our name → type in the findings."""
-        return dict(self.kept_types)
+        """Our name → type in the findings, of the item and of the columns that are passed through."""
+        return {"item_no": pa.int64()} | dict(self.kept_types)
 
 
 @dataclass(frozen=True)
@@ -94,6 +94,7 @@ class Declarations:
         columns: `declaration_id` text, `item_no` int64, `declared_hs_code` as written, and the kept columns.
         picture_counts: int64 [rows], pictures of each declaration.
         pictures: binary, the bytes of all pictures one after the other.
+        nulled: our name of a column → how many of its values are null as they did not fit its type.
     """
 
     source: RowGroup
@@ -101,6 +102,7 @@ class Declarations:
     columns: pa.RecordBatch
     picture_counts: np.ndarray
     pictures: pa.Array
+    nulled: Mapping[str, int]
 
     @property
     def rows(self) -> int:

@@ -1,12 +1,16 @@
 """Every layout of pictures, and everything that a file can be instead of an archive."""
 
 import random
+from collections import Counter
+from datetime import datetime
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.archive.columns import cast
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.archive.row_groups import read_pictures, read_row_group
 from pipeline.values import ColumnNames, DeadLetter, Layout, RowGroup
@@ -82,6 +86,47 @@ def test_a_batch_takes_4_MiB_of_decoded_pictures_or_is_one_declaration(tmp_path,
     assert [one for batch in batches for one in batch.columns["declaration_id"].to_pylist()] == [
         str(n) for n in range(len(pictures))
     ]
+
+
+@pytest.mark.parametrize(
+    ("values", "type_", "fitting", "nulled"),
+    [
+        (pa.array(["7", "x", None, "9"]), pa.int64(), [7, None, None, 9], 1),
+        (pa.array(["7", "x", None, "x"]).dictionary_encode(), pa.int64(), [7, None, None, None], 2),
+        (pa.array([1, 1 << 40, 3]), pa.int32(), [1, None, 3], 1),
+        (pa.array([1.0, 2.5, float("nan"), 3.0]), pa.int64(), [1, None, None, 3], 2),
+        (pa.array([b"caf\xe9", b"tea"]), pa.string(), [None, "tea"], 1),
+        (pa.array([0, 1 << 62]).cast(pa.timestamp("s")), pa.timestamp("us"), [datetime(1970, 1, 1), None], 1),
+        (pa.array([1500]).cast(pa.timestamp("ms")), pa.timestamp("s"), [datetime(1970, 1, 1, 0, 0, 1)], 0),
+        (pa.array([Decimal("1.50"), Decimal("1.25")]), pa.decimal128(5, 1), [Decimal("1.5"), None], 1),
+        (pa.array([["7"], ["x"], None]), pa.list_(pa.int64()), [[7], None, None], 1),
+        (pa.array([["x"], ["7"]])[1:], pa.list_(pa.int64()), [[7]], 0),
+        (pa.array([{"a": 1}, None]), pa.int64(), [None, None], 1),
+        (pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64())), pa.list_(pa.int64()), [None, None], 1),
+        (pa.nulls(2), pa.int64(), [None, None], 0),
+        (pa.array([1, 2]), pa.int64(), [1, 2], 0),
+    ],
+    ids=lambda value: str(value.type if isinstance(value, pa.Array) else value),
+)
+def test_only_what_does_not_fit_the_type_becomes_null_and_is_counted(values, type_, fitting, nulled):
+    found, count = cast(values, type_)
+
+    assert (found.type, found.to_pylist(), count) == (type_, fitting, nulled)
+
+
+@pytest.mark.parametrize("picture_bytes", [10, 100_000, 5_000_000])
+def test_unfitting_values_are_counted_alike_wherever_batches_are_cut(tmp_path, picture_bytes):
+    layout = Layout(NAMES, (("office", "office"),), (("office", pa.int64()),))
+    rows = [row(str(n), "87", bytes(picture_bytes), office="x" if n % 7 == 3 else str(n)) for n in range(100)]
+    items = pa.array([1 << 63 if n % 10 == 0 else n for n in range(100)], pa.uint64())
+    path = write_archive(tmp_path / "a.parquet", rows, office=pa.string())
+    pq.write_table(pq.read_table(path).set_column(1, "item_no", items), path)
+
+    batches = read(path, layout)
+
+    offices = [office for batch in batches for office in batch.columns["office"].to_pylist()]
+    assert offices == [None if n % 7 == 3 else n for n in range(100)]
+    assert sum((Counter(batch.nulled) for batch in batches), Counter()) == {"office": 14, "item_no": 10}
 
 
 def decoded_bytes(batch):

@@ -293,6 +293,14 @@ def test_an_id_may_stand_on_several_items(check, tmp_path):
     assert "all there, none repeated" in check()
 
 
+def test_item_numbers_that_are_too_large_are_told(check, tmp_path):
+    path = write_archive(tmp_path / "a.parquet", good_rows(3))
+    items = pa.array([1, 1 << 63, 1 << 63], pa.uint64())
+    pq.write_table(pq.read_table(path).set_column(1, "item_no", items), path)
+
+    assert "! 2 item numbers are too large for int64 and become null" in words(check())
+
+
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 BARE = pa.struct([("bytes", pa.binary())])
 ONE = {"bytes": PICTURE, "path": None}

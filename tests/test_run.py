@@ -169,6 +169,7 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
     assert sum(manifest["reasons"].values()) == 13
     assert sum(manifest["pictures"].values()) == sum(len(declared["images"]) for declared in ROWS)
     assert manifest["declaration_ids"] == {"repeated": 2, "missing": 1}
+    assert manifest["nulled_values"] == {}
     assert manifest["model"]["version"] == 1
     assert manifest["thresholds"]["from"] == "model"
     digests = {path["path"]: path["sha256"] for path in manifest["outputs"]}
@@ -309,6 +310,25 @@ def test_columns_of_other_names_and_kept_ones_pass_through(config, run, tmp_path
     (finding,) = findings_of(published)
     assert (finding["declaration_id"], finding["item_no"], finding["declared_hs_code"]) == ("x", None, "8708290000")
     assert (finding["importer"], finding["kg"], finding["reason"]) == ("Acme", 2.5, "agrees")
+
+
+def test_values_that_do_not_fit_the_type_of_the_first_file_are_null_and_the_manifest_counts_them(
+    config, run, tmp_path, published
+):
+    config.write_text("keep: [kg]\n")
+    archive = tmp_path / "archive"
+    write_archive(archive / "a.parquet", [row("A", "870829", office=7, kg="x")], office=pa.int64(), kg=pa.string())
+    rows = [row(f"B{n}", "870829", office="?" if n % 10 == 3 else str(n), kg=1.5) for n in range(200)]
+    table = pq.read_table(write_archive(archive / "b.parquet", rows, office=pa.string(), kg=pa.float64()))
+    items = pa.array([1, *[1 << 63] * 199], pa.uint64())
+    pq.write_table(table.set_column(1, "item_no", items), archive / "b.parquet", row_group_size=30)
+
+    assert run() == 0
+
+    found = findings_of(published)
+    assert [finding["office"] for finding in found] == [7, *(None if n % 10 == 3 else n for n in range(200))]
+    assert {finding["kg"] for finding in found[1:]} == {"1.5"}
+    assert json.loads((published / "manifest.json").read_text())["nulled_values"] == {"item_no": 199, "office": 20}
 
 
 @pytest.mark.parametrize("name", ["office", "kg"])

@@ -236,6 +236,8 @@ def _ids(rows: Rows) -> Section:
         warnings.append(f"{many(missing, 'row')} without an id, the first in {ids.examples[NO_ID][0]}")
     if repeated := ids.counts[REPEATED]:
         warnings.append(f"{many(repeated, 'row')} with the id and item of an earlier row: {ids.such_as(REPEATED)}")
+    if rows.nulled_items:
+        warnings.append(f"{many(rows.nulled_items, 'item number')} are too large for int64 and become null")
     return Section("ids", [] if warnings else [("all there, none repeated",)], warnings)
 
 

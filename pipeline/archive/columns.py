@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from hs.pictures.columns import EXPECTED, holds_pictures
 from pipeline.values import ColumnNames, Layout
@@ -62,15 +63,28 @@ def text(values: pa.Array) -> pa.Array:
     return values if values.type == pa.string() else values.cast(pa.string())
 
 
-def cast(values: pa.Array, type_: pa.DataType) -> pa.Array:
-    """Casts a kept column; what does not fit the type of the first file becomes null."""
+def cast(values: pa.Array, type_: pa.DataType) -> tuple[pa.Array, int]:
+    """Values as another type, and how many of them do not fit it: those are null."""
     values = plain(values)
     if values.type == type_:
-        return values
+        return values, 0
+    fitting = _fitting(values, pc.CastOptions(type_, allow_time_truncate=pa.types.is_timestamp(type_)), type_)
+    return fitting, fitting.null_count - values.null_count
+
+
+def _fitting(values: pa.Array, options: pc.CastOptions, type_: pa.DataType) -> pa.Array:
+    """Casts values; where Arrow refuses all of them for the sake of some, each half by itself."""
+    if pa.types.is_nested(values.type):
+        values = pa.concat_arrays([values])  # of a slice of lists, Arrow casts also what lies outside
     try:
-        return values.cast(type_, safe=not pa.types.is_timestamp(type_))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return pa.nulls(len(values), type_)
+        return values.cast(options=options)
+    except pa.ArrowInvalid:
+        if len(values) > 1:
+            half = len(values) // 2
+            return pa.concat_arrays([_fitting(part, options, type_) for part in (values[:half], values[half:])])
+    except (pa.ArrowNotImplementedError, pa.ArrowTypeError):
+        pass  # no value of the one type is one of the other
+    return pa.nulls(len(values), type_)
 
 
 def _wrong_type(ours: str, type_: pa.DataType) -> str | None:

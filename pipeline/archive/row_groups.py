@@ -102,13 +102,15 @@ def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layou
 
     columns = {
         "declaration_id": text(column(names.declaration_id)),
-        "item_no": cast(column(names.item_no), pa.int64()),
         "declared_hs_code": plain(column(names.declared_hs_code)),
     }
-    for ours, theirs in layout.kept:
-        columns[ours] = cast(column(theirs), layout.type_of[ours])
+    nulled = {}
+    for ours, theirs in (("item_no", names.item_no), *layout.kept):
+        columns[ours], unfitting = cast(column(theirs), layout.type_of[ours])
+        if unfitting:
+            nulled[ours] = unfitting
     counts, pictures = flat_pictures(batch.column(names.images))
-    return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures)
+    return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures, nulled)
 
 
 def _unread(source: RowGroup, first_row: int, reason: str, detail: str) -> DeadLetter:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from hs.declared_codes import parse_declared_code
 from hs.nomenclature import HS_EDITION, exists
 from hs.pictures.columns import has_more_than_bytes, pictures_per_row
-from pipeline.archive.columns import plain
+from pipeline.archive.columns import cast, plain
 from pipeline.archive.footers import ArchiveFile, leaves_of, open_parquet
 from pipeline.archive.row_groups import read_pictures
 from pipeline.values import ColumnNames, RowGroup
@@ -69,6 +69,7 @@ class Rows:
     Attributes:
         codes: declared codes by outcome and repair.
         ids: those that are missing or repeated.
+        nulled_items: item numbers that do not fit int64.
         pictures: how many declarations have none, one, several; of `sampled_files` only the first rows are in it.
         damaged: rows that cannot be read, a sentence each.
         seen: hashes of id and item, about 100 bytes a row.
@@ -76,6 +77,7 @@ class Rows:
 
     codes: Tally[CodeKind] = field(default_factory=Tally)
     ids: Tally[str] = field(default_factory=Tally)
+    nulled_items: int = 0
     pictures: Counter[str] = field(default_factory=Counter)
     sampled_files: int = 0
     damaged: list[str] = field(default_factory=list)
@@ -127,7 +129,10 @@ def _survey_batch(batch: pa.RecordBatch, place: str, names: ColumnNames, rows: R
     for written in plain(batch.column(names.declared_hs_code)).to_pylist():
         rows.codes.add(outcome_of_code(written), written)
     ids = plain(batch.column(names.declaration_id)).to_pylist()
-    items = batch.column(names.item_no).to_pylist() if names.item_no in batch.schema.names else [None] * len(ids)
+    items = [None] * len(ids)
+    if names.item_no in batch.schema.names:
+        fitting, nulled = cast(batch.column(names.item_no), pa.int64())
+        items, rows.nulled_items = fitting.to_pylist(), rows.nulled_items + nulled
     for declaration_id, item in zip(ids, items, strict=True):
         _survey_id(declaration_id, item, place, rows)
     if names.images in batch.schema.names:

@@ -1,4 +1,4 @@
-"""Pointers to row groups → batches of declarations, and dead letters for the rows that could not be read."""
+"""Pointers to row groups → batches of declarations, dead letters for rows that could not be read, counts of nulls."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -12,11 +12,15 @@ from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
 DEAD_LETTERS = "dead_letters"
 DECLARATIONS = "declarations"
+NULLED = "nulled"
 
 
 @dataclasses.dataclass
 class ReadArchive(beam.PTransform):
-    """Pointers → `declarations` and `dead_letters`. Only the pointers are shuffled, never a picture."""
+    """Pointers → `declarations`, `dead_letters`, and `nulled`: (column, values that did not fit its type).
+
+    Only the pointers are shuffled, never a picture.
+    """
 
     layout: Layout
 
@@ -25,7 +29,7 @@ class ReadArchive(beam.PTransform):
         return (
             pointers
             | "Spread" >> beam.Reshuffle()
-            | "Read" >> beam.ParDo(_ReadRowGroup(self.layout)).with_outputs(DEAD_LETTERS, main=DECLARATIONS)
+            | "Read" >> beam.ParDo(_ReadRowGroup(self.layout)).with_outputs(DEAD_LETTERS, NULLED, main=DECLARATIONS)
         )
 
 
@@ -35,10 +39,15 @@ class _ReadRowGroup(beam.DoFn):
 
     def process(
         self, pointer: RowGroup
-    ) -> Iterator[Declarations | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+    ) -> Iterator[
+        Declarations
+        | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]
+        | beam.pvalue.TaggedOutput[Literal["nulled"], tuple[str, int]]
+    ]:
         for batch in read_row_group(pointer, self._layout):
             if isinstance(batch, DeadLetter):
                 UNREAD.inc()
                 yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch)
             else:
+                yield from (beam.pvalue.TaggedOutput(NULLED, counted) for counted in batch.nulled.items())
                 yield batch

@@ -12,7 +12,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from hs.files import write_whole
 from pipeline.job.classify import CLASSIFIED, TROUBLE
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
-from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, ReadArchive
+from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
 from pipeline.job.write import WriteFindings
 from pipeline.values import DeadLetter, Layout, RowGroup
 
@@ -26,11 +26,13 @@ class WorkerReports:
     Attributes:
         parts: names of the files that hold the findings.
         dead_letters: rows that could not be read.
+        nulled_values: column → how many of its values are null as they did not fit its type.
         troubles: (exit code, sentence) of each server that was given up.
     """
 
     parts: list[str]
     dead_letters: list[DeadLetter]
+    nulled_values: dict[str, int]
     troubles: list[tuple[int, str]]
 
 
@@ -60,6 +62,7 @@ def run_job(
         reports = (
             parts | "Parts" >> beam.Map(lambda name: {"part": name}),
             read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
+            read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
             classified[TROUBLE] | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
         )
         _ = (
@@ -81,5 +84,6 @@ def _read_reports(path: Path) -> WorkerReports:
     return WorkerReports(
         sorted(report["part"] for report in reports if "part" in report),
         [DeadLetter(**report["dead_letter"]) for report in reports if "dead_letter" in report],
+        dict(sorted(report["nulled"] for report in reports if "nulled" in report)),
         [tuple(report["trouble"]) for report in reports if "trouble" in report],
     )

@@ -62,6 +62,7 @@ def manifest(
     ledger: Ledger,
     model: ServedModel,
     thresholds: Thresholds,
+    nulled_values: Mapping[str, int],
     timings_s: Mapping[str, float],
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written."""
@@ -72,6 +73,7 @@ def manifest(
         "run_date": attempt.run_date.isoformat(),
         "rows": {"in_footers": inputs.rows} | _rows(ledger),
         **_counts(ledger),
+        "nulled_values": dict(nulled_values),
         "inputs": [_input(file, ledger, config.full_digest) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
         "model": {
