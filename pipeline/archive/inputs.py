@@ -118,10 +118,24 @@ def _kept_columns(names: ColumnNames, keep: Sequence[str], taken: Set[str]) -> d
 def _plain_type(type_: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
-    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_) or pa.types.is_null(type_):
+    type_ = _without_views(type_)
+    if pa.types.is_large_string(type_) or pa.types.is_null(type_):
         return pa.string()
     if pa.types.is_timestamp(type_) and type_.unit == "ns":
         return pa.timestamp("us", type_.tz)  # Python has no nanoseconds, and people do not need them
+    return type_
+
+
+def _without_views(type_: pa.DataType) -> pa.DataType:
+    """The same for values side by side: Arrow can neither filter nor take views."""
+    if pa.types.is_string_view(type_):
+        return pa.string()
+    if pa.types.is_binary_view(type_):
+        return pa.binary()
+    if pa.types.is_list(type_):
+        return pa.list_(type_.value_field.with_type(_without_views(type_.value_type)))
+    if pa.types.is_struct(type_):
+        return pa.struct([part.with_type(_without_views(part.type)) for part in type_])
     return type_
 
 

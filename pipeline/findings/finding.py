@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from hs.codes import LEVELS, HSCode
 from hs.verdicts import Reason, Verdict
+from pipeline.findings.as_python import values_of
 from pipeline.findings.schema import FIELD_NAMES, FIELDS
 
 SOURCE_ROW = ("source_file", "source_row_group", "source_row")
@@ -145,7 +146,8 @@ def findings_in(table: pa.Table | pa.RecordBatch) -> list[Finding]:
 
 def rows_of(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
     """The rows as Python values; the one place where they become that."""
-    return table.to_pylist()
+    names, columns = table.schema.names, [values_of(column) for column in table.columns]
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
 
 def _recommendation(written: Mapping[str, Any]) -> Recommendation:

@@ -109,21 +109,21 @@ def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
     return table.select([*schema.names, *ADDED.names])
 
 
-def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[Any]:
+def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[str | None]:
     if not per_office:
         return Counter({None: sum(pq.read_metadata(part).num_rows for part in parts)})
-    rows: Counter[Any] = Counter()
+    rows: Counter[str | None] = Counter()
     for part in parts:
-        rows.update(row["office"] for row in rows_of(pq.read_table(part, columns=["office"])))
+        rows.update(_called(row["office"]) for row in rows_of(pq.read_table(part, columns=["office"])))
     return rows
 
 
-def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[Any, pa.Table]]:
+def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[str | None, pa.Table]]:
     if not per_office:
         return [(None, rows)]
     members = defaultdict(list)
     for index, row in enumerate(rows_of(rows.select(["office"]))):
-        members[row["office"]].append(index)
+        members[_called(row["office"])].append(index)
     return [(office, rows.take(pa.array(mine))) for office, mine in members.items()]
 
 
@@ -231,8 +231,13 @@ def _cases(table: pa.Table) -> list[int]:
     needed = ("importer", "declared_hs_code_normalized", "recommendations")
     rows = rows_of(table.select([name for name in needed if name in table.column_names]))
     return case_numbers(
-        (row.get("importer"), row["declared_hs_code_normalized"], _best(row).get("hs_code")) for row in rows
+        (_called(row.get("importer")), row["declared_hs_code_normalized"], _best(row).get("hs_code")) for row in rows
     )
+
+
+def _called(value: object) -> str | None:
+    """An office or an importer as text: it may be a list, or a NaN, which is not even equal to itself."""
+    return None if value is None else str(value)
 
 
 def _best(row: Mapping[str, Any]) -> Mapping[str, Any]:
