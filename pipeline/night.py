@@ -103,7 +103,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
     place.prepare()
     for name in restore(place.staging):
         _log.warning("the publication of %s was interrupted; the run before it stands again", name)
-    with place.locked():
+    with place.locked(night.attempt_id):
         with step("inspecting the inputs"):
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT)
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])

@@ -121,6 +121,20 @@ def test_the_second_of_two_runs_of_one_night_says_so_and_leaves(flags, tmp_path,
     assert not published.exists()
 
 
+def test_another_night_leaves_a_running_one_its_files_even_where_staging_is_swept_at_once(flags, tmp_path, published):
+    with (tmp_path / "config.yaml").open("a") as config:
+        config.write("staging_days: 0\n")
+    few = write_archive(tmp_path / "few.parquet", rows(3))
+    process = started(flags)
+    wait_until_auditing(tmp_path, process)
+
+    code = main(["run", *flags, "--run-date=2026-11-22", f"--input={few}"])
+
+    _, said = process.communicate(timeout=60)
+    assert (code, process.returncode) == (0, 0), said
+    assert len(findings_of(published)) == 3000
+
+
 def test_a_publication_cut_in_two_is_restored_by_the_next_start(flags, tmp_path, published, capsys):
     assert main(["run", *flags]) == 0
     before = findings_of(published)

@@ -2,6 +2,7 @@
 
 audits/run_date=2026-11-21/                    published; readers use run_date=*/findings/*.parquet
 audits/_staging/ATTEMPT/                       being written, verified there
+audits/_staging/ATTEMPT.lock                   held by that attempt: what nobody holds may be swept
 audits/_staging/run_date=2026-11-21.replaced   the earlier run, between the two renames of a publication
 audits/_staging/run_date=2026-11-21.lock       held by the run of that night
 audits/_logs/run_date=2026-11-21.ATTEMPT.log   and .json, what became of it
@@ -13,7 +14,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -81,32 +82,45 @@ class Place:
             raise UsageError(f"the output folder {self.output} cannot be written: permission denied")
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Holds the night; the lock goes with the process, however it ends.
+    def locked(self, attempt_id: str) -> Iterator[None]:
+        """Holds the night and the attempt, whose folder it makes; the locks go with the process, however it ends.
 
         Raises:
-            UsageError: if another run holds it.
+            UsageError: if another run holds the night.
         """
-        with open(self.staging / f"{self.published.name}.lock", "a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(
-                    f"another run of {self.run_date} is writing to {self.output}; it was left alone"
-                ) from error
-            yield
+        folder, lock = self.attempt(attempt_id), self._lock_of(attempt_id)
+        with _held(self.staging / f"{self.published.name}.lock") as ours:
+            if not ours:
+                raise UsageError(f"another run of {self.run_date} is writing to {self.output}; it was left alone")
+            with _held(lock):
+                folder.mkdir()  # after its lock is held, or another night might sweep it
+                try:
+                    yield
+                finally:
+                    with suppress(OSError):  # a failed attempt's stays until it is swept, a published one's is gone
+                        folder.rmdir()
+                    lock.unlink(missing_ok=True)
 
     def sweep(self, older_than_days: float) -> int:
-        """Removes what failed attempts of any night left in staging; returns how many."""
+        """Removes what attempts of any night left in staging that failed or were killed; returns how many."""
         before = time.time() - older_than_days * 86400
-        old = [
-            path
-            for path in self.staging.iterdir()
-            if path.is_dir() and path.suffix != ".replaced" and path.stat().st_mtime < before
-        ]
-        for path in old:
-            shutil.rmtree(path, ignore_errors=True)
-        return len(old)
+        folders = [path for path in self.staging.iterdir() if path.is_dir() and path.suffix != ".replaced"]
+        return sum(self._swept(folder, before) for folder in folders)
+
+    def _swept(self, folder: Path, before: float) -> bool:
+        lock, old = self._lock_of(folder.name), False
+        with _held(lock) as over:
+            if not over:
+                return False
+            with suppress(FileNotFoundError):  # it may have been published just now
+                old = folder.stat().st_mtime < before
+            if old:
+                shutil.rmtree(folder, ignore_errors=True)
+            lock.unlink(missing_ok=True)
+        return old
+
+    def _lock_of(self, attempt_id: str) -> Path:
+        return self.staging / f"{attempt_id}.lock"
 
     def check_space(self, rows: int) -> None:
         """Refuses to begin where the findings of `rows` declarations would not fit.
@@ -119,3 +133,16 @@ class Place:
             raise UsageError(
                 f"{self.output} has {free >> 20} MiB free; a run of {rows} declarations needs {needed >> 20}"
             )
+
+
+@contextmanager
+def _held(lock: Path) -> Iterator[bool]:
+    """Holds a lock for as long as the context lasts; False where somebody else does."""
+    with open(lock, "a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            ours = False
+        else:
+            ours = True
+        yield ours
