@@ -201,6 +201,14 @@ def test_the_command_prints_tables_or_json(run, tmp_path, capsys):
         ("declaration_id,kind\nD0,wrong\n", "has no column true_hs_code"),
         ("declaration_id,kind,true_hs_code\nD0,wrong,123456\n", "line 2: '123456' is no code of the nomenclature"),
         ("declaration_id,kind,true_hs_code\nD0,wrong,080830\nD0,right,\n", "line 3: 'D0' stands there twice"),
+        (
+            "declaration_id,kind,true_hs_code\nD0,Wrong,080830\n",
+            "line 2: there is no kind 'Wrong'; did you mean wrong?",
+        ),
+        (
+            "declaration_id,kind,true_hs_code\nD0,,080830\n",
+            "line 2: there is no kind ''; known are right, wrong, outside",
+        ),
         ("declaration_id,kind,true_hs_code\nX,wrong,080830\n", "the truth names none of the run's declarations"),
         (
             "declaration_id,kind,true_hs_code\nD0,wrong,080830\n",

@@ -14,9 +14,11 @@ from pathlib import Path
 from hs.codes import HSCode
 from hs.errors import UsageError
 from hs.tables import known_code, read_lines
+from hs.text import did_you_mean
 from pipeline.findings.finding import Finding
 
 Item = tuple[str, int | None]  # declaration_id, item_no
+KINDS = ("right", "wrong", "outside", "bad code", "unknown")  # outside: the classifier does not know the code
 _WHOLE_NUMBER = re.compile(r"([0-9]+)(?:\.0+)?")  # pandas writes 1.0 where other lines have no item
 
 
@@ -26,7 +28,7 @@ class Truth:
 
     Attributes:
         place: file and line, for people.
-        kind: `wrong` where the declared code is; other kinds are told apart in the counts.
+        kind: one of `KINDS`; `wrong` where the declared code is.
         true_hs_code: None where it is not known.
     """
 
@@ -44,14 +46,16 @@ def read_truth(path: Path) -> dict[Item, Truth]:
     """Declaration and item → its line of the truth file.
 
     Raises:
-        UsageError: if the file is missing, lacks a column, names an item twice, or has a code that does not exist or
-            an item that is no whole number.
+        UsageError: if the file is missing, lacks a column, names an item twice, or has a kind or a code that does not
+            exist or an item that is no whole number.
     """
     truth: dict[Item, Truth] = {}
     for place, line in read_lines(path, ("declaration_id", "kind", "true_hs_code")):
         declaration, item = line["declaration_id"], _item(line.get("item_no", ""), place)
         if (declaration, item) in truth:
             raise UsageError(f"{place}: {_named(declaration, item)} stands there twice")
+        if line["kind"] not in KINDS:
+            raise UsageError(f"{place}: there is no kind {line['kind']!r}{did_you_mean(line['kind'], KINDS)}")
         code = HSCode(known_code(line["true_hs_code"], place)) if line["true_hs_code"] else None
         truth[declaration, item] = Truth(place, line["kind"], code)
     return truth
