@@ -21,7 +21,7 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture) -> Callable[..., str]:
     def check(*flags: str, pattern: str = "*.parquet", code: int = 0) -> str:
         assert main(["check", "archive", str(tmp_path / pattern), *flags]) == code
         printed = capsys.readouterr()
-        return printed.err if code else printed.out
+        return printed.out or printed.err
 
     return check
 
@@ -60,22 +60,31 @@ def test_unreadable_files_are_named_and_weighed(check, tmp_path):
     (tmp_path / "cut.parquet").write_bytes(good.read_bytes()[:900])
     pq.write_table(without(good_rows(40), "images"), tmp_path / "no_images.parquet")
 
-    lines = words(check())
+    lines = words(check(code=4))
 
     assert any(line.startswith(f"! {tmp_path}/cut.parquet: truncated: ") for line in lines)
     assert any(line.startswith(f"! {tmp_path}/no_images.parquet: column_missing: no column 'images'") for line in lines)
-    assert (
-        "! about 66.7% of the rows will be dead letters, more than limits.max_unscored_share (20%): "
-        "nothing would be published"
-    ) in lines
-    assert lines[-1] == "see the lines marked with ! under files"
+    assert "! about 66.7% of the rows will be dead letters" in lines
+    assert lines[-2:] == [
+        "see the lines marked with ! under files",
+        "a run would end with 4: 66.7% of the rows cannot be read, more than limits.max_unscored_share",
+    ]
 
 
 def test_a_small_loss_is_told_without_alarm(check, tmp_path):
     write_archive(tmp_path / "good.parquet", good_rows(90))
     pq.write_table(without(good_rows(10), "images"), tmp_path / "no_images.parquet")
 
-    assert "! 10.0% of the rows will be dead letters" in words(check())
+    lines = words(check(code=3))
+
+    assert "! 10.0% of the rows will be dead letters" in lines
+    assert lines[-1] == "a run would end with 3: 10.0% of the rows cannot be read"
+
+
+def test_a_night_with_fewer_rows_than_there_must_be_would_not_be_published(check, tmp_path):
+    write_archive(tmp_path / "a.parquet", [])
+
+    assert words(check(code=4))[-1] == "a run would end with 4: 0 rows, fewer than limits.min_rows (1)"
 
 
 def test_many_unreadable_files_are_not_all_listed(check, tmp_path):
@@ -83,7 +92,7 @@ def test_many_unreadable_files_are_not_all_listed(check, tmp_path):
     for number in range(12):
         (tmp_path / f"empty{number}.parquet").touch()
 
-    lines = words(check())
+    lines = words(check(code=4))
 
     assert sum("empty_file" in line for line in lines) == 10
     assert "! and 2 more unreadable files" in lines
@@ -147,7 +156,7 @@ def test_a_passed_through_column_that_stands_twice_is_told_with_its_file(check, 
     pq.write_table(good, tmp_path / "good.parquet")
     pq.write_table(good.append_column(name, good[name]), tmp_path / "a.parquet")
 
-    lines = words(check(f"--config={tmp_path / 'config.yaml'}"))
+    lines = words(check(f"--config={tmp_path / 'config.yaml'}", code=4))
 
     sentence = f"duplicate_column: column '{name}' stands more than once"
     assert f"! {tmp_path}/a.parquet: {sentence}" in lines
@@ -357,11 +366,11 @@ def test_damaged_rows_are_told_and_the_others_counted(check, tmp_path):
         file.seek(codes.data_page_offset)
         file.write(b"\xff" * 30)
 
-    lines = words(check())
+    lines = words(check(code=4))
 
     assert any(line.startswith(f"! {path}, row group 1, from row 0: ") for line in lines)
     assert "as they should be 40 100.0%" in lines
-    assert lines[-1] == "see the lines marked with ! under rows"
+    assert lines[-2] == "see the lines marked with ! under rows"
 
 
 HOSTILE = "\x1b]0;owned\x07[bold red]:smile:[/x]\u202e\r\n"
@@ -376,7 +385,7 @@ def test_text_from_the_archive_cannot_command_the_terminal(check, tmp_path, monk
     write_archive(tmp_path / f"{HOSTILE.replace('/', '')}.parquet", rows, **{HOSTILE: pa.int64()})
     (tmp_path / "\x1b]0;empty.parquet").touch()
 
-    printed = check()
+    printed = check(code=4)
 
     assert not {"\x07", "\u202e", "\r"} & set(printed)
     assert "\x1b]" not in printed
@@ -395,7 +404,7 @@ def test_long_text_is_cut_and_broken_text_replaced(check, tmp_path):
 def test_an_archive_without_rows_is_told(check, tmp_path):
     write_archive(tmp_path / "a.parquet", [])
 
-    assert "! there is no row to audit" in words(check())
+    assert "! there is no row to audit" in words(check(code=4))
 
 
 def test_the_run_date_in_the_glob_is_yesterday(check, tmp_path):

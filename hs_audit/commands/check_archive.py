@@ -1,7 +1,7 @@
 """`hs-audit check archive`: what is wrong with the files of a night, in sections."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from operator import itemgetter
 from pathlib import Path
@@ -28,9 +28,8 @@ from pipeline.archive.survey import (
     Tally,
     survey_rows,
 )
-from pipeline.config import Config, load_config
+from pipeline.config import Config, Limits, load_config
 from pipeline.findings.schema import FIELD_NAMES
-from pipeline.values import DeadLetter
 
 LARGE_PAGE_BYTES = 32_000_000
 
@@ -42,9 +41,11 @@ _NOT_JUDGED = (CodeOutcome.MALFORMED, CodeOutcome.UNKNOWN, CodeOutcome.MISSING)
 EPILOG = """\
 Reads the footers, the page headers, ids and codes of all rows, and as few pictures as it can.
 
-exit codes:
+exit codes are those that a run would have:
   0  the archive can be read; what is wrong with parts of it is marked with !
   2  a required column is missing or of a wrong type in every file, or the configuration is wrong
+  3  more rows cannot be read than limits.warn_unscored_share, or a file does not say how many it has
+  4  nothing would be published: fewer rows than limits.min_rows, or more unread than limits.max_unscored_share
   7  no file matches, or none can be read
 """
 
@@ -68,48 +69,68 @@ def run(args: argparse.Namespace) -> int:
         console.width = PIPE_WIDTH
     inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES)
     to_mend = []
-    for section in _sections(inputs, config):
+
+    def show(section: Section) -> None:
         print_section(section, console)
-        to_mend += [section.title] if section.warnings else []
+        to_mend.extend([section.title] if section.warnings else [])
+
+    unread = _show_sections(inputs, config, show)
     verdict = f"see the lines marked with ! under {', '.join(to_mend)}" if to_mend else "nothing to mend"
     console.print(verdict, style="yellow" if to_mend else "green")
-    return 0
+    exit_code, sentence = _of_a_run(inputs, unread, config.limits)
+    if exit_code:
+        console.print(sentence, style="yellow")
+    return exit_code
 
 
-def _sections(inputs: Inputs, config: Config) -> Iterator[Section]:
-    yield _files(inputs, config.limits.max_unscored_share)
-    yield _columns(inputs, config)
+def _show_sections(inputs: Inputs, config: Config, show: Callable[[Section], None]) -> int:
+    """Shows each section as soon as it is known; returns how many rows of readable files cannot be read."""
+    show(_files(inputs))
+    show(_columns(inputs, config))
     with patience("reading page headers"):
         pages = _pages(inputs.files, config.columns.images)
-    yield pages
+    show(pages)
     with patience("reading ids and codes"):
         rows = survey_rows(inputs.files, config.columns)
-    yield from (_codes(rows, config.columns.declared_hs_code), _ids(rows), _pictures(rows))
+    for section in (_codes(rows, config.columns.declared_hs_code), _ids(rows), _pictures(rows)):
+        show(section)
     if rows.damaged:
-        yield Section("rows", warnings=cut(rows.damaged, "more row groups"))
+        show(Section("rows", warnings=cut(rows.damaged, "more row groups")))
+    return rows.unread
 
 
-def _files(inputs: Inputs, max_unscored_share: float) -> Section:
+def _of_a_run(inputs: Inputs, unread: int, limits: Limits) -> tuple[int, str]:
+    """The exit code that a run would have, as far as the archive decides, and why."""
+    dead, readable = _dead_rows(inputs), sum(file.rows for file in inputs.files)
+    share = (dead + unread) / max(dead + readable, 1)
+    if inputs.rows < limits.min_rows:
+        return 4, f"a run would end with 4: {many(inputs.rows, 'row')}, fewer than limits.min_rows ({limits.min_rows})"
+    if share > limits.max_unscored_share:
+        return 4, f"a run would end with 4: {share:.1%} of the rows cannot be read, more than limits.max_unscored_share"
+    if share > limits.warn_unscored_share or any(letter.rows is None for letter in inputs.dead_letters):
+        return 3, f"a run would end with 3: {share:.1%} of the rows cannot be read"
+    return 0, ""
+
+
+def _dead_rows(inputs: Inputs) -> float:
+    """Of files that cannot be read; one that does not say how many it has counts as an average one."""
+    average = sum(file.rows for file in inputs.files) / max(len(inputs.files), 1)
+    return sum(average if letter.rows is None else letter.rows for letter in inputs.dead_letters)
+
+
+def _files(inputs: Inputs) -> Section:
     files, letters = inputs.files, inputs.dead_letters
     groups, size = sum(len(file.row_groups) for file in files), sum(file.size_bytes for file in files)
     rows = sum(file.rows for file in files)
     line = f"{many(len(files), 'file')}, {many(rows, 'row')}, {many(groups, 'row group')}, {of_bytes(size)}"
     warnings = cut([f"{letter.file}: {letter.reason}: {letter.detail}" for letter in letters], "more unreadable files")
     if letters:
-        warnings.append(_what_is_lost(letters, rows, rows / len(files), max_unscored_share))
+        about = "about " if any(letter.rows is None for letter in letters) else ""
+        dead = _dead_rows(inputs)
+        warnings.append(f"{about}{dead / max(dead + rows, 1):.1%} of the rows will be dead letters")
     elif not rows:
         warnings.append("there is no row to audit")
     return Section("files", [(line,)], warnings)
-
-
-def _what_is_lost(letters: Sequence[DeadLetter], rows: int, rows_per_file: float, max_share: float) -> str:
-    lost = sum(rows_per_file if letter.rows is None else letter.rows for letter in letters)
-    about = "about " if any(letter.rows is None for letter in letters) else ""
-    share = lost / max(lost + rows, 1)
-    sentence = f"{about}{share:.1%} of the rows will be dead letters"
-    if share > max_share:
-        return f"{sentence}, more than limits.max_unscored_share ({max_share:.0%}): nothing would be published"
-    return sentence
 
 
 def _columns(inputs: Inputs, config: Config) -> Section:

@@ -71,7 +71,8 @@ class Rows:
         ids: those that are missing or repeated.
         nulled_items: item numbers that do not fit int64.
         pictures: how many declarations have none, one, several; of `sampled_files` only the first rows are in it.
-        damaged: rows that cannot be read, a sentence each.
+        damaged: row groups that cannot be read, a sentence each.
+        unread: how many rows those had left.
         seen: hashes of id and item, about 100 bytes a row.
     """
 
@@ -81,6 +82,7 @@ class Rows:
     pictures: Counter[str] = field(default_factory=Counter)
     sampled_files: int = 0
     damaged: list[str] = field(default_factory=list)
+    unread: int = 0
     seen: set[int] = field(default_factory=set)
 
 
@@ -106,6 +108,7 @@ def _survey_row_group(pointer: RowGroup, names: ColumnNames, rows: Rows) -> None
     else:
         if first_row != pointer.rows:
             rows.damaged.append(_damage(pointer, f"{first_row} of {pointer.rows} rows", "it ends too early"))
+    rows.unread += pointer.rows - first_row
 
 
 def _read(pointer: RowGroup, names: ColumnNames) -> Iterator[pa.RecordBatch]:
