@@ -43,9 +43,10 @@ def leave_the_network() -> bool:
 def main() -> None:
     """Limits itself, then becomes the module."""
     most_bytes, module = int(sys.argv[1]), sys.argv[2]
+    # Data, not addresses: of these TensorFlow takes 2 GB as it starts, of data 0.4.
     resource.setrlimit(resource.RLIMIT_DATA, (most_bytes, most_bytes))
     leave_the_network()
-    sys.argv = sys.argv[2:]
+    sys.argv = sys.argv[2:]  # the module reads its arguments as if it had been started by itself
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from hs.codes import LEVELS, HSCode
 
 _REST = "*"
-_LABEL = re.compile(r"(?:[0-9]{2}){1,5}\*?")
+_LABEL = re.compile(r"(?:[0-9]{2}){1,5}\*?")  # \d would take the digits of all scripts
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class ClassTable:
 
     def probability(self, probabilities: np.ndarray, prefix: str) -> float:
         """The summed probability of `prefix`, from float [C] with one entry per output."""
-        return min(1.0, float(probabilities[self.columns(prefix)].sum()))
+        return min(1.0, float(probabilities[self.columns(prefix)].sum()))  # rounded shares may add up to more
 
     def recommendable(self, probabilities: np.ndarray) -> np.ndarray:
         """Probabilities float [C] per output → float [len(codes)] per code, outputs with one code summed."""
-        sums = np.zeros(len(self.codes) + 1)
-        np.add.at(sums, self._code_of_output, probabilities)
+        sums = np.zeros(len(self.codes) + 1)  # the last one takes the rests of prefixes, and is cut off
+        np.add.at(sums, self._code_of_output, probabilities)  # `+=` would count a code of several outputs once
         return sums[:-1]
 
     @cached_property

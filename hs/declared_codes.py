@@ -20,10 +20,11 @@ DECIMAL_DROPPED = "decimal_dropped"
 
 MOST_CHARACTERS = 64  # normalising 2 MB of alternating marks takes ten minutes, and the cache below keeps what it gets
 
+# Beside what is typed: dashes as word processors make them of it, and what nobody sees.
 _SEPARATORS = re.compile(r"[\s\-\u00ad\u2010-\u2015\u2212\u200b\ufeff]")
 _KOREAN = re.compile(r"제(.*)호")
 _EXPONENT = re.compile(r"([0-9])(?:\.([0-9]*))?[eE]\+?([0-9]{1,2})")
-_INTEGRAL_FLOAT = re.compile(r"([0-9]{5,})\.0")
+_INTEGRAL_FLOAT = re.compile(r"([0-9]{5,})\.0")  # of four digits, 8708.0, it may be a subheading that lost its zero
 _HEADING_DOT = re.compile(r"[0-9]{3,4}\.([0-9]*)(?:[.\-\s].*)?")
 
 
@@ -58,7 +59,7 @@ def parse_declared_code(written: str | int | float | None) -> ParsedCode:
         explain, of more than 64 characters, or with anything in it but digits and separators has no code:
         `code_malformed`.
     """
-    if written is None or isinstance(written, bool):
+    if written is None or isinstance(written, bool):  # True is an int, too
         return ParsedCode(None)
     if isinstance(written, float):
         return _parse_float(written)
@@ -74,7 +75,7 @@ def _parse_float(value: float) -> ParsedCode:
         return ParsedCode(None)
     if value.is_integer():
         return _from_digits(str(int(value)), DECIMAL_DROPPED)
-    return _parse_text(repr(value))
+    return _parse_text(repr(value))  # the shortest decimals: 8708.30 reads 8708.3, and is refused as such
 
 
 @lru_cache(maxsize=65536)
@@ -82,6 +83,7 @@ def _parse_text(written: str) -> ParsedCode:
     text = unicodedata.normalize("NFKC", written).strip()
     if korean := _KOREAN.fullmatch(text):
         text = korean[1]
+    # NFKC makes full-width digits plain, and leaves those of other scripts.
     text = "".join(str(unicodedata.decimal(char, char)) for char in text).strip()
     if exponent := _EXPONENT.fullmatch(text):
         return _parse_exponent(exponent[1] + (exponent[2] or ""), int(exponent[3]))
@@ -112,7 +114,7 @@ def _from_digits(digits: str, *repairs: str) -> ParsedCode:
     if not re.fullmatch(r"[0-9]{1,10}", digits):
         return ParsedCode(None, _join(*repairs))
     if len(digits) % 2:
-        if len(digits) < 3 or not exists(HSCode(("0" + digits)[:4])):
+        if len(digits) < 3 or not exists(HSCode(("0" + digits)[:4])):  # one digit has no heading to be told by
             return ParsedCode(None, _join(*repairs))
         digits, repairs = "0" + digits, (*repairs, LEADING_ZERO)
     return ParsedCode(HSCode(digits), _join(*repairs))

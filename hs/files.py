@@ -22,6 +22,7 @@ def whole_or_not_at_all(path: Path) -> Iterator[Path]:
 
     Whoever reads `path` meanwhile, or after a crash, sees the earlier file or none, never half of one.
     """
+    # Beside it, as a rename is one step only within a file system; named at random, as two may write at once.
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.unfinished")
     try:
         yield unfinished

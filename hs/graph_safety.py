@@ -66,7 +66,7 @@ def beyond_arithmetic(saved_model: Any) -> list[str]:
 def _of_graph(graph: Any) -> Iterator[str]:
     functions = {function.signature.name: function for function in graph.graph_def.library.function}
     for name in functions:
-        if name in ALLOWED or name in _SAVING:
+        if name in ALLOWED or name in _SAVING:  # a node of that name could be either, and would pass as the operation
             yield f"function {name} is called like an operation"
     yield from _of_nodes(graph.graph_def.node, functions, _SAVING_NODE.fullmatch)
     for name, function in functions.items():
@@ -135,7 +135,7 @@ def _reachable(tensors: Iterable[str], graph: Any, functions: Mapping[str, Any])
 
 
 def _node_of(tensor: str) -> str:
-    return tensor.lstrip("^").split(":")[0]
+    return tensor.lstrip("^").split(":")[0]  # ^ stands before what only has to run earlier, :0 behind a node's output
 
 
 def _functions_named(node: Any) -> Iterator[str]:

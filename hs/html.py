@@ -72,7 +72,7 @@ def template(package: str, name: str) -> jinja2.Template:
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=visible,
+        finalize=visible,  # of whatever stands in braces, so that no template can forget it
     )
     environment.filters |= {
         "chance": chance,

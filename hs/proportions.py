@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NINETY_FIVE = 1.959964
+_NINETY_FIVE = 1.959964  # standard deviations of the normal distribution, both sides
 
 
 def wilson(share: float, of: float) -> tuple[float, float]:

@@ -42,7 +42,7 @@ class Selection:
             raise ValueError(f"random_share must be in [0, 1], got {self.random_share}")
         if not 0 <= self.seed < 2**64:
             raise ValueError(f"seed must be a whole number from 0, got {self.seed}")
-        budget_rows(self.budget, 100)
+        budget_rows(self.budget, 100)  # one that cannot be read is refused now, not after the night
 
     def rows(self, of: int) -> int:
         """How many of so many findings."""
@@ -68,7 +68,7 @@ def budget_rows(budget: str, rows: int) -> int:
         raise ValueError(f"a budget is a number of declarations such as 200, or a share such as 5%, got {budget!r}")
     if match[2]:
         return min(int(match[2]), rows)
-    return min(rows, -int(-float(match[1]) * rows // 100))
+    return min(rows, -int(-float(match[1]) * rows // 100))  # floor of the negative: rounded up
 
 
 class Place(NamedTuple):
@@ -117,7 +117,7 @@ def draw_number(seed: int, file: str, row_group: int, row: int) -> int:
 
     It is a hash, so the draw does not depend on the order in which rows are read.
     """
-    key = f"{file}\0{row_group}\0{row}".encode()
+    key = f"{file}\0{row_group}\0{row}".encode()  # no name of a file holds a \0, so no two rows have one key
     return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little")
 
 

@@ -46,6 +46,7 @@ def stake(
     """
     if risk is None or value is None or declared is None:
         return None
+    # A coarser or finer code of the same goods is no other one.
     other = next(
         (code for code in recommended if not declared.startswith(code) and not code.startswith(declared)), None
     )

@@ -31,7 +31,7 @@ def load_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
         UsageError: if it is missing, is no YAML, or has wrong, repeated or unknown keys: all of them, with their lines.
     """
     try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        root = yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)  # nodes know their lines, values do not
         written = yaml.SafeLoader("").construct_document(root) if root else None
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
@@ -81,7 +81,7 @@ def _sentence(mistake: ErrorDetails, kind: type[Settings]) -> str:
     key = ".".join(str(part) for part in location)
     if mistake["type"] in _UNKNOWN_KEY:
         return f"unknown key {key}{_nearest(location, kind)}"
-    message = mistake["msg"].removeprefix("Value error, ")
+    message = mistake["msg"].removeprefix("Value error, ")  # pydantic's, before our own sentences
     got = "" if isinstance(mistake["input"], dict | BaseModel) or not key else f", got {mistake['input']!r}"
     return f"{key}: {message}{got}" if key else message
 

@@ -20,7 +20,7 @@ def read_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
         UsageError: if the file cannot be read, or lacks a column or a cell.
     """
     try:
-        with open(path, newline="", encoding="utf-8-sig") as stream:
+        with open(path, newline="", encoding="utf-8-sig") as stream:  # Excel begins its UTF-8 with a byte order mark
             reader = csv.DictReader(stream)
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
@@ -29,6 +29,7 @@ def read_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
                 place = f"{path}, line {reader.line_num}"
                 if any(line[name] is None for name in columns):
                     raise UsageError(f"{place}: fewer cells than the header has")
+                # Cells beyond the header stand under None.
                 yield place, {name: (cell or "").strip() for name, cell in line.items() if isinstance(name, str)}
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
@@ -82,7 +83,7 @@ def _number(written: str, place: str, most: float) -> float:
     try:
         number = float(written)
     except ValueError:
-        number = float("nan")
+        number = float("nan")  # which is in no range
     if not 0 <= number <= most:
         raise UsageError(f"{place}: expected a number from 0 to {most:g}, got {written!r}")
     return number

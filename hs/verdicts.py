@@ -182,6 +182,7 @@ class Judge:
         reason = self._compare(at_levels[finest], one_by_one)
         if unknown and (reason is not Reason.DIFFERS or self._abstains(together.novelty)):
             return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
+        # Only the chapter or heading agrees: the whole code is none that the classifier knows.
         if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
             return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
         if reason is Reason.DIFFERS and self._look_alike(combined, code[:finest]):
@@ -217,6 +218,7 @@ class Judge:
         """Whether the declared code would not differ, were it one with those that look like it."""
         pairs = [*self.look_alikes, *((second, first) for first, second in self.look_alikes)]
         alike = [other for one, other in pairs if declared.startswith(one)]
+        # A set, as a class such as `87*` may hold both and counts once.
         outputs = {output for code in (declared, *alike) for output in self.table.columns(code)}
         return bool(alike) and float(probabilities[sorted(outputs)].sum()) >= self.thresholds.differs_below
 
@@ -267,7 +269,7 @@ def combine(probabilities: np.ndarray, novelty: np.ndarray | None = None) -> Com
     weights = _LEAST_WEIGHT + with_others
     weights /= weights.sum()
     logarithms = weights @ np.log(np.maximum(several, _LEAST_PROBABILITY))
-    together = np.exp(logarithms - logarithms.max())
+    together = np.exp(logarithms - logarithms.max())  # the greatest is 1, so the sum cannot vanish
     disagreement = 1 - float(with_others.mean()) / (count - 1)
     mean_novelty = None if novelty is None else float(weights @ novelty)
     return Combined(together / together.sum(), weights, disagreement, mean_novelty)
@@ -315,7 +317,7 @@ def risk(probability: float, codes: int, assumed_wrong_share: float) -> float:
         codes: C, how many codes the classifier tells apart at that level.
         assumed_wrong_share: w, the share of wrong declarations among all.
     """
-    for_wrong = assumed_wrong_share * (1 - probability) / max(codes - 1, 1)
+    for_wrong = assumed_wrong_share * (1 - probability) / max(codes - 1, 1)  # with one code there is no other to share
     for_right = (1 - assumed_wrong_share) * probability
     return for_wrong / (for_wrong + for_right) if for_wrong + for_right else assumed_wrong_share
 
