@@ -47,7 +47,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -
         bins: how many.
     """
     confidence, hit = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)
+    bin_of = np.minimum((confidence * bins).astype(int), bins - 1)  # a probability of 1 is in the last bin
     count = np.bincount(bin_of, minlength=bins)
     there = count > 0
     means = [np.bincount(bin_of, values, bins)[there] / count[there] for values in (confidence, hit)]

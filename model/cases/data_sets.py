@@ -277,6 +277,7 @@ def choose_sides(looked: Looked, plan: Plan, class_of: dict[str, str], seed: int
         for group in order:
             pictures = int(looked.pictures[groups[group]].sum())
             allowed: list[Side] = [side_of_group[group]] if group in side_of_group else ["test", "train"]
+            # A group that is larger than what either side still wants is learned from.
             side = next((side for side in allowed if pictures <= wanted[side]), None if exact else allowed[-1])
             if side is None:
                 sides.left_over[name] += len(groups[group])
@@ -327,6 +328,7 @@ def write(
         readable, _ = decode_case(case, number, PictureSize(side_px, side_px), cases.all_pictures)
         originals = [(picture.name, picture.encoded) for picture in readable]
         writers[side].add(case.case_id, name, originals, case.case_id, False)
+        # Of this case alone: its variants are the same whatever else is drawn.
         random = np.random.default_rng([seed, number])
         for copy in range(copies[place]):
             made = _jpeg(variant(readable[copy % len(readable)].pixels, random))

@@ -86,6 +86,7 @@ def _nearly_equal(hashes: np.ndarray, distance: int) -> Iterator[Pairs]:
         for bucket in np.split(order, 1 + np.flatnonzero(np.diff(shared[order]))):
             rows = 1 + _AT_ONCE // max(1, len(bucket))
             for start in range(0, len(bucket), rows):
+                # Those before `start` were compared with these in their own turn.
                 apart = np.bitwise_count(hashes[bucket[start : start + rows, None]] ^ hashes[bucket[start:]])
                 left, right = np.nonzero(apart <= distance)
                 yield bucket[start + left], bucket[start + right]
@@ -97,6 +98,7 @@ def _components(nodes: int, pairs: Iterable[Pairs]) -> np.ndarray:
     waiting, edges = 0, [np.empty((2, 0), component.dtype)]
     for left, right in pairs:
         new = component[np.stack([left, right])]
+        # What is joined already need not wait: pictures alike come as very many pairs.
         edges.append(new[:, new[0] != new[1]])
         waiting += edges[-1].shape[1]
         if waiting > _AT_ONCE:

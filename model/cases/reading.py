@@ -190,6 +190,7 @@ def open_cases(path: Path, all_pictures: bool = True) -> Cases:
             return _from_manifest(path / name, all_pictures)
     if tables := tuple(sorted(path.glob("*.parquet"))):
         return _from_tables(path, tables, all_pictures)
+    # Sorted, as folds are blocks of neighbours, and file systems list in any order.
     files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
     if not files:
         raise UsageError(f"{path} holds no cases: give {_SHAPES}")
@@ -250,7 +251,7 @@ def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
             about = batch.select([name for name in columns if name != "images"]).to_pylist()
             for row, pictures in zip(about, images, strict=True):
                 code = _checked_code(row["hs_code"], f"{path}, row {number}")
-                case_id = str(number if row.get("case_id") is None else row["case_id"])
+                case_id = str(number if row.get("case_id") is None else row["case_id"])  # 0 is an id, too
                 source = row.get("source_case") or case_id
                 readers = tuple((name, _already_read(encoded)) for name, encoded in pictures)
                 yield Case(case_id, code, readers, str(source), bool(row.get("generated")))
@@ -279,6 +280,7 @@ def _from_manifest(path: Path, all_pictures: bool) -> Cases:
 def _manifest_lines(path: Path) -> Iterable[dict[str, Any]]:
     try:
         if path.suffix == ".csv":
+            # Excel begins its UTF-8 with a byte order mark.
             with open(path, newline="", encoding="utf-8-sig") as stream:
                 return list(csv.DictReader(stream))
         if path.suffix == ".jsonl":

@@ -23,7 +23,7 @@ _STYLE = {
     "xtick.color": _SOFT,
     "ytick.color": _SOFT,
     "text.color": _INK,
-    "svg.fonttype": "none",
+    "svg.fonttype": "none",  # text stays text: it can be searched, and needs no font drawn into the page
     "svg.hashsalt": "hs-audit",  # the same picture has the same ids
 }
 
@@ -98,5 +98,6 @@ def grouped_bars(shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
 
 def _svg(figure: Figure, title: str) -> str:
     out = io.StringIO()
+    # Without date and version of matplotlib the same figures make the same page.
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     return out.getvalue()[out.getvalue().index("<svg") :]

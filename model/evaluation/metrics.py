@@ -99,7 +99,7 @@ class SimulatedNight:
         Args:
             budget: share of the rows.
         """
-        inspected = math.ceil(round(budget * self.rows, 9))
+        inspected = math.ceil(round(budget * self.rows, 9))  # 7 % of 100 rows is 7.000000000000001 in floats
         recall = float(self.found[inspected])
         return inspected, recall * self.wrong / inspected, recall
 
@@ -127,7 +127,7 @@ def simulate_nights(
         What was found, or None where no class has such an alternative.
     """
     classes = table.labels
-    rows = [row for row, label in enumerate(truth) if not label.endswith("*")]
+    rows = [row for row, label in enumerate(truth) if not label.endswith("*")]  # nobody declares the rest of a prefix
     choices = {
         label: [number for number, other in enumerate(classes) if mistake.could_be(other, label)]
         for label in set(truth)

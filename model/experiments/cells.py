@@ -66,12 +66,14 @@ def _drawn(name: str, preset: str, grid: Experiments, task: Task) -> Path:
             cases, folder, planned_as(preset), lambda step, total: task(f"{name}: {step}", total),
             exact=True, seed=grid.seed, side_px=grid.size,
         )  # fmt: skip
+        # Last, as it says that the data set is whole.
         write_whole(folder / "counts.json", json.dumps(drawn.counts, indent=2) + "\n")
     return folder
 
 
 def folder_of(cell: Cell, grid: Experiments, dataset: Prepared) -> Path:
     """Where the model and the results of a cell lie."""
+    # By content, as other weights may come under the same name.
     network = {
         name: sha256_of(Path(value)) if isinstance(value, str) and Path(value).is_file() else value
         for name, value in _network(cell, grid).items()

@@ -60,6 +60,7 @@ class _Classifier(tf.Module):
             return {"probabilities": probabilities} | ({"novelty": _novelty(features, seen)} if seen else {})
 
         def describe(ping: tf.Tensor) -> dict[str, tf.Tensor]:
+            # Each output has a row for each of the input: a server that merges requests cuts answers apart by them.
             rows = tf.shape(ping)[0]
             return {
                 "hs_codes": tf.tile(tf.constant([classes]), [rows, 1]),
@@ -107,7 +108,7 @@ def export(
         UsageError: if it cannot be written, for example because the disk is full; nothing is left behind then.
     """
     attachments = attachments or {}
-    unfinished = folder / f".unfinished-{uuid.uuid4().hex}"
+    unfinished = folder / f".unfinished-{uuid.uuid4().hex}"  # no number, so no server takes it for a version
     try:
         folder.mkdir(parents=True, exist_ok=True)
         module = _Classifier(network, classes, card, confusion, seen)
@@ -124,6 +125,7 @@ def export(
             (extra / name).write_text(text, encoding="utf-8")
         facts = dataclasses.asdict(card) | {"classes": classes} | about | {"files": digests(unfinished)}
         (extra / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
+        # At the very end, as others may export meanwhile; of two with one number the second rename fails.
         version = 1 + max(versions(folder), default=0)
         os.rename(unfinished, folder / str(version))
     except (OSError, tf.errors.OpError) as error:

@@ -39,6 +39,7 @@ def check_loaded(version: Path) -> tuple[list[tuple[str, str]], list[str]]:
         complain("the card in the graph is not that of assets.extra")
     tell(("classes", f"{len(table)}, {card.hs_edition}; input {card.height} x {card.width} pixels"))
     checkpoint = tf.train.load_checkpoint(str(version / "variables" / "variables"))
+    # Weights alone: a checkpoint also holds the graph of its objects.
     names = [name for name, dtype in checkpoint.get_variable_to_dtype_map().items() if dtype == tf.float32]
     if digest_of_weights(checkpoint.get_tensor(name) for name in names) != card.weights_digest:
         complain("the weights are not those of the card")

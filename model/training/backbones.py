@@ -94,6 +94,7 @@ BACKBONES = {
     "vgg16": Known(_applied("VGG16", "caffe"), 224, f"{_PUBLISHED}/vgg16/vgg16_{_NOTOP}"),
     "vgg19": Known(_applied("VGG19", "caffe"), 224, f"{_PUBLISHED}/vgg19/vgg19_{_NOTOP}"),
     "resnet50": Known(_applied("ResNet50", "caffe"), 224, f"{_PUBLISHED}/resnet/resnet50_{_NOTOP}"),
+    # Its own size is 299; the paper gives all four the same.
     "inception_v3": Known(_applied("InceptionV3", "tf"), 224, f"{_PUBLISHED}/inception_v3/inception_v3_{_NOTOP}"),
 }
 
@@ -147,7 +148,7 @@ def _with_imagenet(name: str, known: Known, side: int) -> keras.Model:
 def _impatient(timeout_s: float = 20) -> Iterator[None]:
     """A network that swallows packets must not hold up a training for minutes."""
     before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(timeout_s)
+    socket.setdefaulttimeout(timeout_s)  # Keras downloads with urllib, which takes no timeout from it
     try:
         yield
     finally:

@@ -126,7 +126,7 @@ def draw_thresholds(
     wrong_below = wrong_share * np.searchsorted(wrong, candidates, side="left") / len(wrong)
     right_below = (1 - wrong_share) * np.searchsorted(np.sort(right), candidates, side="left") / len(right)
     precise = wrong_below >= precision * (wrong_below + right_below)
-    differs_below = float(candidates[precise].max(initial=0.0))
+    differs_below = float(candidates[precise].max(initial=0.0))  # where no threshold is precise enough, nothing differs
     wrong_above, right_above = wrong_share - wrong_below, (1 - wrong_share) - right_below
     safe = wrong_above <= wrong_among_agreeing * (wrong_above + right_above)
     agrees_above = max(float(candidates[safe].min(initial=1.0)), differs_below, agrees_at_least)

@@ -101,6 +101,7 @@ def fit(
     for epoch in range(len(losses), epochs):
         batches = _epoch(shown, phase.batch_size, recipe.balance, np.random.default_rng([recipe.seed, epoch]))
         reset_randomness(network, [recipe.seed, epoch])
+        # Unshuffled: the epoch is drawn in its order already, from its own seed.
         history = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[seen])
         losses.append(history.history["loss"][0])
         if held_out and (recipe.early_stopping or epoch + 1 == epochs):
@@ -137,6 +138,7 @@ def _epoch(shown: Shown, batch_size: int, balance: Balance, random: np.random.Ge
         chosen = random.choice(len(pictures), len(pictures), p=rarity / rarity.sum())
     else:
         chosen = random.permutation(len(pictures))
+    # By their mean, so that rare codes count more and the learning rate stays.
     weights = rarity[chosen] / rarity.mean() if balance == "weights" else np.ones(len(chosen))
     variants = random.integers(0, 1 + examples.variants, len(chosen))
     targets = np.eye(classes, dtype=np.float32)[labels[chosen]]

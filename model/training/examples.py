@@ -111,7 +111,7 @@ def prepare(cases: Cases, how: Preparation, folder: Path, advance: Callable[[int
     advance(seen)
     networks = _networks(how)
     with open(folder / "index.jsonl", "a", encoding="utf-8") as index:
-        index.truncate(sum(len(json.dumps(chunk)) + 1 for chunk in done))
+        index.truncate(sum(len(json.dumps(chunk)) + 1 for chunk in done))  # a line cut off by an interruption goes
         for chunk, pixels in _decoded(cases, how, seen):
             if len(pixels):
                 at_cut, values = networks(pixels)
@@ -228,6 +228,7 @@ def _examples(
     cases = np.array([picture["case"] for picture in pictures])
     np.minimum.at(first_case, sources, cases)
     hashes = np.array([picture["hash"] for picture in pictures], np.uint64)
+    # What was made of a case counts as that case: it is not alike by its pixels.
     groups = group_alike(first_case[sources], np.array([picture["digest"] for picture in pictures]), hashes)
     return Examples(
         inputs,

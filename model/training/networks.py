@@ -137,6 +137,7 @@ def weights_digest(network: keras.Model) -> str:
 
 def digest_of_weights(weights: Iterable[np.ndarray]) -> str:
     """As `weights_digest`, of arrays in any order."""
+    # A checkpoint lists its tensors in another order than the network that wrote it.
     digests = sorted(
         hashlib.sha256(f"{weight.dtype}{weight.shape}".encode() + np.ascontiguousarray(weight).tobytes()).hexdigest()
         for weight in weights

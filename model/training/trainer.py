@@ -120,7 +120,7 @@ class Trainer:
             said, novelty, held_out = self._on_folds(examples, parts)
             labels, groups = examples.labels[held_out], examples.groups[held_out]
         else:
-            others = self._examples(tune_on, parts, 0)
+            others = self._examples(tune_on, parts, 0)  # measured as they are, without variants
             learned, said, novelty, labels = self._on_others(examples, parts, others)
             groups = others.groups
         losses = [negative_log_likelihood(logits, labels) for logits in said]
@@ -282,6 +282,7 @@ def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int) -> np.nda
     for label in np.unique(labels):
         distinct = np.unique(groups[labels == label])
         for place, group in enumerate(distinct.tolist()):
+            # A group of two codes stays in one fold: that of the first.
             fold_of.setdefault(group, place * folds // len(distinct))
     return np.array([fold_of[group] for group in groups.tolist()])
 
