@@ -82,7 +82,7 @@ def native_output(path: Path) -> Iterator[None]:
     drain = threading.Thread(target=_drain, args=(read_end, path), daemon=True)
     drain.start()
     os.dup2(write_end, 2)
-    os.close(write_end)
+    os.close(write_end)  # 2 is the only end left here, so that the reader sees the end once 2 is put back
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.runs.attempts import AttemptRecord
 
 _log = logging.getLogger("hs_audit.run")
-_SECONDS_TO_STOP = 4.0
+_SECONDS_TO_STOP = 4.0  # a signal ends a run within five
 _SECONDS_BETWEEN_LINES = 30.0
 
 
@@ -41,7 +41,7 @@ def stoppable(record: AttemptRecord) -> Iterator[None]:
     timer.daemon = True
 
     def stop(number: int, frame: object) -> None:
-        if not STOP.is_set():
+        if not STOP.is_set():  # a second Ctrl-C must not start the timer twice, which raises
             STOP.set()
             timer.start()
 

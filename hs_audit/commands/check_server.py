@@ -51,12 +51,14 @@ def run(args: argparse.Namespace) -> int:
     if not address:
         raise UsageError("which server? give HOST:PORT, or a configuration with server.address")
     console = Console(width=None if Console().is_terminal else PIPE_WIDTH, highlight=False)
+    # A night waits a quarter of an hour for a server, a check does not.
     connection = replace(server.connection(address), in_flight=max(IN_FLIGHT), outage_budget_s=args.seconds)
     client = Client(connection)
     try:
         model = client.resolve(server.model, server.version, server.label)
         print_section(_about(model, address), console)
         with patience("measuring"):
+            # The first answer of a fresh server takes longer, and counts for nothing.
             client.classify(model, np.zeros((1, model.card.height, model.card.width, 3), np.uint8))
             alone = generate_load(client, model, 1, 1, args.seconds / 5)
             counts = () if alone.fault else IN_FLIGHT

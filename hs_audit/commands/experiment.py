@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
                     measured = measure_cell(cell, grid, dataset, path.parent, steps.step)
                     measured["seconds"] = round(time.monotonic() - started, 1)
                     write_whole(path, json.dumps(measured, indent=2) + "\n")
+                # Read back also where it was just measured: JSON makes text of the keys.
                 results.append(json.loads(path.read_text(encoding="utf-8")) | cell.model_dump())
     write_whole(grid.output / "results.csv", results_table(results))
     write_whole(grid.output / "index.html", experiments_page(results, args.config.name))

@@ -71,6 +71,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     night.place.prepare()
     place, attempt = night.place, night.attempt_id
     record = AttemptRecord(place.log(attempt, ".json"), attempt, night.run_date, _so_far)
+    # Outermost: a log handler keeps the stderr that it finds, and must find the terminal's.
     with native_output(place.log(attempt, ".stderr.log")):
         console = Console(stderr=True)
         log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console)

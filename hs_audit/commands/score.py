@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the score."""
-    read_manifest(args.run)
+    read_manifest(args.run)  # refuses what is no published run, or of a newer schema
     truth, rates = read_truth(args.truth), read_rates(args.rates)
     findings = read_findings(args.run, {declaration for declaration, _ in truth})
     worklist = read_worklist(args.worklist or args.run / "worklist.parquet")

@@ -85,7 +85,7 @@ def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
         "early_stopping": args.early_stopping,
         "seed": args.seed,
         "folds": args.folds,
-        "measured": args.measured or (args.folds if pretrained else None),
+        "measured": args.measured or (args.folds if pretrained else None),  # all: 3 of --folds 2 would be refused
         "precision": args.precision,
         "wrong_share": args.wrong_share,
         "tail_share": args.fine_tune or None,

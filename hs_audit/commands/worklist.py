@@ -47,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
         selection = Selection(args.budget, args.by, args.per_office, share, args.seed, rates)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    read_manifest(args.published)
+    read_manifest(args.published)  # refuses what is no published run, or of a newer schema
     parts = findings_of(args.published)
     try:
         require_columns(selection, pq.read_schema(parts[0]).names)

@@ -174,7 +174,7 @@ def _mask(patches: Sequence[tuple[np.ndarray, int]], place: _Place) -> Image.Ima
     pen = ImageDraw.Draw(mask)
     for outline, fill in patches:
         pen.polygon(((outline - (columns.start, rows.start)) * _SUPERSAMPLING).ravel().tolist(), fill=fill)
-    return mask.reduce(_SUPERSAMPLING)
+    return mask.reduce(_SUPERSAMPLING)  # Pillow draws polygons with hard edges only
 
 
 def tinted(brightness: np.ndarray, colour: tuple[float, float, float]) -> np.ndarray:

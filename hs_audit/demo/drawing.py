@@ -70,6 +70,7 @@ def _on_ground(board: Board, rng: np.random.Generator) -> np.ndarray:
     """The article on some ground, with its shadow → float32 [3, H, W]."""
     height, width = board.alpha.shape
     lying = ground(rng, width, height)
+    # A sixteenth of the pixels will do, as a shadow is blurred.
     shade = Image.fromarray((board.alpha * 255).astype(np.uint8)).reduce(4)
     away = -board.light[:2] * rng.uniform(5, 14) / 4
     shade = shade.transform(
