@@ -101,12 +101,13 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
     config, place, step = night.config, night.place, _Stopwatch()
     assert config.input is not None
     place.prepare()
+    # Before the lock of this night is held: it takes each night's own, and would pass over this one.
     for name in restore(place.staging):
         _log.warning("the publication of %s was interrupted; the run before it stands again", name)
     with place.locked(night.attempt_id):
         with step("inspecting the inputs"):
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT)
-            require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])
+            require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])  # now, and not after hours
             _refuse_if_too_few(inputs, config.limits.min_rows)
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
@@ -133,12 +134,14 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             write_worklist(worklist, folder)
         attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
         thresholds, nulled = table.judge.thresholds, reports.nulled_values
+        # Before the report, which shows it: neither the report's time nor that of publishing is in it.
         described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
         with step("writing the report"):
             shown = config.worklist.report_findings
             write_report(folder / "report.html", described, worklist, config.columns.images, shown)
+        # After the report: the manifest has the digest of every other file.
         write_manifest(described, folder)
-        (folder / "_SUCCESS").touch()
+        (folder / "_SUCCESS").touch()  # last: it says that all else is there
         with step("publishing"):
             publish(place, folder, int(config.file_mode, 8))
     return Published(table.run_id, place.published, ledger, dead_letters, step.timings_s, model)
@@ -191,7 +194,7 @@ def _refuse_if_too_few(inputs: Inputs, least: int) -> None:
 
 
 def _refuse_if_in_trouble(reports: WorkerReports) -> None:
-    for exit_code, sentence in reports.troubles[:1]:
+    for exit_code, sentence in reports.troubles[:1]:  # each worker has its own of the same server: one is enough
         raise _ERROR_OF_EXIT_CODE.get(exit_code, AuditError)(f"{sentence}; nothing was published")
 
 

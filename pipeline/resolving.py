@@ -32,6 +32,7 @@ def resolve(config: Config, saved_model: Path | None, connection: Connection, st
         AuditError: where the server cannot be reached or has no such model.
     """
     server, foreign = config.server, config.foreign_model
+    # The bundled server has one model, and no labels.
     name, label = (MODEL_NAME, None) if saved_model else (server.model, server.label)
     client = Client(connection, stop)
     try:

@@ -24,7 +24,7 @@ from serving.contract import ServedModel
 CLASSIFIED = "classified"
 TROUBLE = "trouble"
 
-_PICTURES_AHEAD = 4  # per core
+_PICTURES_AHEAD = 4  # per core; up to 64 made no difference (docs/performance.md)
 
 
 @dataclasses.dataclass
@@ -59,13 +59,13 @@ class _Classify(beam.DoFn):
         model, connection, settings = self._settings.model, self._settings.connection, self._settings
         self._client = Client(connection, STOP)
         self._classifier = Classifier(self._client, model)
-        cores = len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0))  # of those that we may use: os.cpu_count() has all of the machine's
         decoders = ThreadPoolExecutor(cores, thread_name_prefix="decode")
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
         classes, in_flight = len(model.table), connection.in_flight
         self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, counted_wait)
-        self._remembered = Remembered(settings.remembered)
+        self._remembered = Remembered(settings.remembered)  # longer than a bundle: files come again all night
 
     def start_bundle(self) -> None:
         self._stream = PictureStream(self._decoding, self._sending, self._remembered)
@@ -89,4 +89,4 @@ class _Classify(beam.DoFn):
     def teardown(self) -> None:
         self._classifier.close()
         self._client.close()
-        self._decoding.threads.shutdown(wait=False, cancel_futures=True)
+        self._decoding.threads.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C nobody wants them

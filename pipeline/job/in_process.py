@@ -34,8 +34,8 @@ def wait_unless_stopped(future: Future[T]) -> T:
     """
     while not STOP.is_set():
         try:
-            return future.result(timeout=0.2)
+            return future.result(timeout=0.2)  # whoever sets STOP does not wake us
         except NotYet:
-            if future.done():
+            if future.done():  # the work's own TimeoutError is of the same class
                 raise
     raise Interrupted("interrupted")

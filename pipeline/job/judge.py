@@ -83,6 +83,7 @@ class FindingsTable:
         for field in self.schema:
             if field.name in constant:
                 arrays.append(pa.repeat(pa.scalar(constant[field.name], field.type), count))
+            # The declared code as read may be a number, or a megabyte of text: its row has it as it is shown.
             elif field.name in declarations.columns.schema.names and field.name != "declared_hs_code":
                 arrays.append(declarations.columns.column(field.name))
             else:

@@ -173,8 +173,8 @@ class PictureStream:
 
     def _decode(self, picture: pa.Scalar) -> _Decoded:
         buffer = picture.as_buffer()
-        data = memoryview(buffer) if buffer is not None else memoryview(b"")
-        digest = hashlib.sha256(data)
+        data = memoryview(buffer) if buffer is not None else memoryview(b"")  # null among pictures is an empty one
+        digest = hashlib.sha256(data)  # in the thread: hashlib lets go of the interpreter as well
         known = self._remembered.of(digest.digest())
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
@@ -191,7 +191,7 @@ class PictureStream:
             self._fill(mine, found.pixels)
 
     def _fill(self, mine: _Picture, pixels: np.ndarray) -> None:
-        self._pixels[len(self._filling)] = pixels
+        self._pixels[len(self._filling)] = pixels  # one array for all requests: each is encoded when `submit` returns
         self._filling.append(mine)
         if len(self._filling) == self._sending.batch_size:
             self._send()
@@ -208,7 +208,7 @@ class PictureStream:
         answer = self._sending.wait(request.answer)
         rows = np.column_stack([answer.probabilities, answer.novelty])
         for mine, row in zip(request.pictures, rows, strict=True):
-            if np.isnan(row[0]):
+            if np.isnan(row[0]):  # so the client marks a picture without an answer
                 self._classified(mine, row, NOT_SCORED, answer.fault)
             else:
                 self._classified(mine, row)

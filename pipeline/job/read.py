@@ -28,7 +28,7 @@ class ReadArchive(beam.PTransform):
         """Spreads the pointers over the workers and reads."""
         return (
             pointers
-            | "Spread" >> beam.Reshuffle()
+            | "Spread" >> beam.Reshuffle()  # or Beam fuses reading with making the pointers, and one worker reads all
             | "Read" >> beam.ParDo(_ReadRowGroup(self.layout)).with_outputs(DEAD_LETTERS, NULLED, main=DECLARATIONS)
         )
 

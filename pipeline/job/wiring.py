@@ -55,6 +55,7 @@ def run_job(
         options: Beam's.
     """
     with beam.Pipeline(options=options) as pipeline:
+        # Not shuffled as they are made: ReadArchive does it.
         read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout)
         classified = read[DECLARATIONS] | "Classify" >> classify
         findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
@@ -68,7 +69,7 @@ def run_job(
         _ = (
             reports
             | "Reports" >> beam.Flatten()
-            | "Gather" >> beam.combiners.ToList()
+            | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
             | "Report" >> beam.Map(_write_reports, staging / _REPORTS)
         )
     return _read_reports(staging / _REPORTS)
