@@ -14,7 +14,7 @@ from pipeline.findings.as_python import values_of
 from pipeline.findings.schema import FIELD_NAMES, FIELDS
 
 SOURCE_ROW = ("source_file", "source_row_group", "source_row")
-_code = lru_cache(65536)(HSCode)
+_code = lru_cache(65536)(HSCode)  # a night has few codes: a known one takes a twentieth of making and checking it
 _ALWAYS_THERE = tuple(field.name for field in FIELDS if not field.nullable)  # what comes later must be nullable
 
 

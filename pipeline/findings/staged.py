@@ -26,7 +26,7 @@ def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema) -> list[
         if path.name not in names:
             path.unlink()
     kept = [folder / f"part-{number:05}.parquet" for number in range(max(len(names), 1))]
-    for name, path in zip(names, kept, strict=False):
+    for name, path in zip(names, kept, strict=False):  # the empty file has no name yet
         (folder / name).rename(path)
     if not names:
         pq.write_table(schema.empty_table(), kept[0])

@@ -96,7 +96,7 @@ def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
     parts = list(parts)
     schema = pq.read_schema(parts[0])
     rows_by_office = _rows_by_office(parts, selection.per_office)
-    if not rows_by_office.total():
+    if not rows_by_office.total():  # no office, and no tables to put together
         return pa.schema([*schema, *ADDED]).empty_table()
     offices = {name: _Office(selection, rows) for name, rows in rows_by_office.items()}
     for part in parts:
@@ -135,7 +135,7 @@ def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
     rows = rows_of(batch.select([name for name in _RANKED_BY if name in batch.schema.names]))
     stakes = [_stake(row, selection.rates) for row in rows]
     places = [_place(row, at_stake, selection.by) for row, at_stake in zip(rows, stakes, strict=True)]
-    seed = selection.seed if selection.random_share else None
+    seed = selection.seed if selection.random_share else None  # without a draw no row need be hashed
     draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
     added = {
         _TIER: pa.array([at and at.tier for at in places], pa.int8()),
@@ -171,7 +171,7 @@ class _Office:
 
     def __init__(self, selection: Selection, rows: int) -> None:
         self._by, self._rows, self._budget = selection.by, rows, selection.rows(rows)
-        self._best = _First(self._budget, _ORDER)
+        self._best = _First(self._budget, _ORDER)  # the whole budget: any of them may be drawn as well
         self._drawn = _First(selection.drawn(rows), _DRAW)
 
     def add(self, ranked: pa.Table) -> None:

@@ -241,4 +241,5 @@ def _label(name: str) -> str:
 def _text(value: object) -> str:
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
+    # 12 digits of a float: 0.1 + 0.2 is 0.3 to people.
     return f"{value:,.12g}" if isinstance(value, float) else str(value)

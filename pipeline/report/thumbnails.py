@@ -22,7 +22,7 @@ from pipeline.values import NOT_SCORED, ColumnNames, DeadLetter, RowGroup
 
 _MOST_PICTURES = 4
 _SIDE = 224  # of a thumbnail, pixels
-_QUALITY = 55
+_QUALITY = 55  # even noise takes less than 40 kB of the page
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: s
     for file, row_groups in by_row_group.items():
         archive_file = _as_audited(file, manifest)
         for row_group, rows in row_groups.items():
+            # Until they are read: a page may turn out to be bad halfway.
             shown |= {finding.source: _without_archive(finding.pictures, archive_file) for finding in rows.values()}
             if isinstance(archive_file, ArchiveFile):
                 source = RowGroup(file, row_group, archive_file.row_groups[row_group])
@@ -70,7 +71,7 @@ def _as_audited(file: str, manifest: dict[str, Any]) -> ArchiveFile | str:
     if isinstance(found, DeadLetter):
         return f"The archive file {file_words(found.reason)}."
     audited = {read["path"]: read.get("footer_sha256") for read in manifest["inputs"]}
-    if found.footer_digest != audited.get(file):
+    if found.footer_digest != audited.get(file):  # its rows may be other declarations by now
         return f"The archive file {file_words('changed')}."
     return found
 
@@ -103,6 +104,7 @@ def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits) -> T
         return Thumbnail(words)
     if hashlib.sha256(data).hexdigest() != recorded.sha256:
         return Thumbnail("The picture was changed after the run.")
+    # Squashed, and stretched again below: no decoder but the audit's own makes pixels of a hostile file.
     picture = decode(data, PictureSize(_SIDE, _SIDE), limits)
     if picture.pixels is None:
         return Thumbnail(picture_words(picture.status, picture.detail))
@@ -115,6 +117,7 @@ def _fitted(data: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data)) as picture:
             width, height = picture.size
+            # TIFF excepted: Pillow has turned its size already.
             lying = picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception:  # Pillow's plugins raise nearly anything on hostile files
         return _SIDE, _SIDE

@@ -49,7 +49,7 @@ class AttemptRecord:
             sentence: that it says.
             more: what is known only now, such as the run's id.
         """
-        if not self._ended.acquire(blocking=False):
+        if not self._ended.acquire(blocking=False):  # the thread that ends a run which does not stop ends it, too
             return
         ended_at = now()
         record = {
@@ -91,4 +91,5 @@ def recorded(record: AttemptRecord) -> Iterator[None]:
         raise
 
 
+# 3 is published, too: with more missing than limits.warn_unscored_share.
 _STATUS_OF = {0: "published", 1: "bug", 3: "published", 130: "interrupted"}

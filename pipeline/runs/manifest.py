@@ -49,7 +49,7 @@ def run_id(
         "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
         "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
         "configuration": config.model_dump(mode="json", include=_DECIDES),
-        "look_alikes": sorted(look_alikes),
+        "look_alikes": sorted(look_alikes),  # what their file says: the configuration only has its path
         "model": [model.name, model.version, model.table.labels, model.card.to_json()],
     }
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]

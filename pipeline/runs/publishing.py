@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pipeline.runs.staging import Place
 
-_AT_FDCWD = -100
+_AT_FDCWD = -100  # fcntl.h of Linux
 _RENAME_EXCHANGE = 2  # linux/fs.h
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)  # an old kernel, or a file system such as NFS
 
@@ -32,7 +32,7 @@ def publish(place: Place, attempt: Path, mode: int) -> None:
     Raises:
         OSError: if it cannot be renamed; the earlier run stands then.
     """
-    _settle(attempt, mode)
+    _settle(attempt, mode)  # first: a crash could leave the new name, and files without content
     if not place.published.exists():
         attempt.rename(place.published)
         _sync_folder(place.output)
@@ -65,7 +65,7 @@ def restore(staging: Path) -> list[str]:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:  # its own run is between the two renames
                 continue
-            if published.exists():
+            if published.exists():  # its successor came, and only the removal was interrupted
                 _remove(replaced, staging)
             elif (replaced / "_SUCCESS").exists():
                 replaced.rename(published)
@@ -92,7 +92,7 @@ def _remove(folder: Path, staging: Path) -> None:
     """Removes a run; under another name first, so that half of one is never taken for a run."""
     trash = staging / f"trash-{uuid.uuid4().hex}"
     folder.rename(trash)
-    shutil.rmtree(trash, ignore_errors=True)
+    shutil.rmtree(trash, ignore_errors=True)  # what stays is swept after staging_days
 
 
 def _settle(folder: Path, mode: int) -> None:

@@ -151,6 +151,7 @@ def _risk_error(counted: Known) -> float | None:
         return None
     bins: dict[int, list[tuple[float, bool]]] = {}
     for risk, is_wrong in pairs:
+        # A risk of 1 belongs to the last bin.
         bins.setdefault(min(int(risk * _RISK_BINS), _RISK_BINS - 1), []).append((risk, is_wrong))
     return sum(abs(sum(risk - is_wrong for risk, is_wrong in mine)) for mine in bins.values()) / len(pairs)
 
@@ -175,7 +176,7 @@ def _revenue_at_budget(counted: Known, rates: Mapping[str, float]) -> dict[str, 
 def _duty(finding: Finding, line: Truth, rates: Mapping[str, float]) -> float:
     """What a wrong code truly moves."""
     true = [line.true_hs_code] if line.is_wrong and line.true_hs_code else []
-    at_stake = _stake(finding, 1.0, true, rates) if true else None
+    at_stake = _stake(finding, 1.0, true, rates) if true else None  # 1.0: it is known to be wrong
     return at_stake.revenue if at_stake else 0.0
 
 
