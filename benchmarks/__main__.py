@@ -25,6 +25,7 @@ _PACKAGES = ("apache-beam", "grpcio", "numpy", "pillow", "protobuf", "pyarrow", 
 def main() -> int:
     """Measures; 1 where a quick run is twice as bad as it should be."""
     parser = argparse.ArgumentParser("benchmarks", description=__doc__)
+    # []: argparse compares the list of no words with the choices, too.
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=f"all, or {', '.join(PARTS)}")
     parser.add_argument("--times", type=int, default=Scale.times, help="how often each side (default: %(default)s)")
     parser.add_argument("--quick", action="store_true", help="a few parts, once; fails on a gross regression")
@@ -46,7 +47,7 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
             found += [replace(one, part=name) for one in PARTS[name](scale, Path(folder))]
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
-    _print(found, Console(width=None if sys.stdout.isatty() else 120))
+    _print(found, Console(width=None if sys.stdout.isatty() else 120))  # in a file Rich would fold it at 80
     if args.output:
         _write(found, args.output)
     return int(args.quick and not all(one.within(_GROSS) for one in found))
@@ -85,7 +86,7 @@ def _draw(found: list[Measured], path: Path) -> None:
         shares = [ratio / bound for ratio in one.ratios]
         axes.plot(shares, [row] * len(shares), "o", color="tab:blue" if one.within() else "tab:red", alpha=0.6)
     axes.axvline(1.0, color="black", linewidth=0.8)
-    axes.set_xscale("log")
+    axes.set_xscale("log")  # twice and half the target are equally far from it
     axes.set_yticks(range(len(drawn)), [f"{one.part}: {one.what} {one.target}" for one, _ in drawn], fontsize=7)
     axes.set_xlabel("measured / target")
     figure.savefig(path, dpi=120)

@@ -49,6 +49,7 @@ def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: flo
     for row in range(rows):
         again = row > 0 and random.random() < repeats
         numbers.append(numbers[row - int(random.integers(1, min(row, 1000) + 1))] if again else row)
+    # Behind the end of a JPEG or PNG nobody looks: a file that is new to SHA-256, of the same pixels.
     images = [[{"bytes": pictures[n % len(pictures)] + b"%d" % n, "path": "a.jpg"}] for n in numbers]
     table = pa.table(
         {
@@ -58,6 +59,7 @@ def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: flo
         }
     )
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Small pages, as docs/operations.md asks for; and pictures are compressed already.
     pq.write_table(
         table, path, row_group_size=_ROW_GROUP_ROWS, write_batch_size=16, use_dictionary=False, compression="none"
     )
@@ -93,7 +95,7 @@ def gpu(per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, htt
         command = [sys.executable, "-m", "benchmarks.stand_in", f"--socket={path}", f"--http-port={port}", *costs]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | _KEEPS_ITS_MEMORY)
         assert process.stdout is not None
-        process.stdout.readline()
+        process.stdout.readline()  # "ready": it listens
         running = Gpu(f"unix:{path}", port)
         try:
             yield running

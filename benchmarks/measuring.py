@@ -17,7 +17,7 @@ from serving.client.connection import Connection
 from serving.client.load_generator import generate_load
 
 SIZE = PictureSize(224, 224)
-BATCH, IN_FLIGHT = 64, 4
+BATCH, IN_FLIGHT = 64, 4  # as in configs/nightly.yaml
 _CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
 _RUN_DATE = "2026-11-21"
 
@@ -97,6 +97,7 @@ class Used:
     printed: dict[str, Any]
 
 
+# VmHWM, as ru_maxrss begins with what the parent had when it started the process.
 _PROBE = """
 import importlib, json, resource, runpy, sys, time
 first, module = sys.argv[1], sys.argv[2]
@@ -125,7 +126,7 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     Raises:
         RuntimeError: if it fails.
     """
-    began_at = time.monotonic()
+    began_at = time.monotonic()  # the stand-in's clock as well: Linux has one for all processes
     done = subprocess.run(
         [sys.executable, "-c", _PROBE, ",".join(first), module, *arguments], capture_output=True, text=True
     )

@@ -78,6 +78,7 @@ def _share_of_what_is_possible(scale: Scale, folder: Path, slower: float) -> tup
             audit(archive, folder, f"--server={running.address}")
         with gpu(cost_ms) as alone:
             most = load(alone.address, scale.rows * cost_ms / 1000)
+        # Decoding is measured anew each time: machines change their speed.
         ratios.append(running.pictures_per_s / min(most, decoding_rate(pictures, 1000)))
         filled.append(running.counted["pictures"] / running.counted["requests"] / BATCH)
     return ratios, filled
@@ -134,7 +135,7 @@ def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str 
     while True:
         used = []
         for archive in (few, many):
-            with gpu(0.1) as running:
+            with gpu(0.1) as running:  # no limit to anybody: the CPU is what counts
                 used.append(audit(archive, folder, f"--server={running.address}", module=module).cpu_s)
         yield (used[1] - used[0]) / (rows - rows // 10)
 
@@ -142,7 +143,7 @@ def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str 
 def _bare_pillow_cpu_s(pictures: list[bytes], count: int) -> float:
     """Per picture, in as many loops at once as the audit decodes in: two threads of one core slow each other."""
     loops = len(os.sched_getaffinity(0))
-    with ProcessPoolExecutor(loops, get_context("spawn")) as processes:
+    with ProcessPoolExecutor(loops, get_context("spawn")) as processes:  # gRPC's threads do not come through a fork
         return sum(processes.map(_bare_loop_cpu_s, [pictures] * loops, [count] * loops)) / loops / count
 
 
@@ -252,7 +253,7 @@ def long_nights(scale: Scale, folder: Path) -> Iterator[Measured]:
             with gpu(0.1) as running:
                 audit(archive, folder, f"--server={running.address}")
             spent.append(sum(timings_s(folder).values()))
-        ratios.append(((spent[2] - spent[1]) / 90) / ((spent[1] - spent[0]) / 9))
+        ratios.append(((spent[2] - spent[1]) / 90) / ((spent[1] - spent[0]) / 9))  # 90 units more, and 9
     what = f"marginal time per declaration, {10 * unit} to {100 * unit} / {unit} to {10 * unit}"
     yield at_most(what, 1.05, ratios)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-BATCH = 64
+BATCH = 64  # not from benchmarks.measuring, whose imports would count as theirs
 
 
 def _pixels(data: bytes) -> np.ndarray:
@@ -118,6 +118,7 @@ def make_network(output: str) -> None:
     from model.exported.export import export
 
     keras.utils.set_random_seed(0)
+    # Without an activation: the export puts its softmax behind the temperature.
     network = keras.applications.MobileNetV2(weights=None, classes=len(MODEL.table), classifier_activation=None)
     network.save(Path(output) / "network.keras")
     export(network, MODEL.table.labels, MODEL.card, {}, Path(output) / "model")
@@ -129,7 +130,7 @@ def keras_in_one_process(archive: str, network: str, output: str) -> None:
     import pandas as pd
 
     model = keras.models.load_model(network)
-    model.predict(np.zeros((BATCH, 224, 224, 3), np.uint8), verbose=0)
+    model.predict(np.zeros((BATCH, 224, 224, 3), np.uint8), verbose=0)  # builds its graph, before the clock starts
     started = time.monotonic()
     frame = pd.read_parquet(archive)
     recommended: list[str] = []

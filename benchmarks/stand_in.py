@@ -24,7 +24,7 @@ def json_over_http(fake: FakeServer, port: int) -> Iterator[None]:
     """Answers `{"instances": [...]}` with `{"predictions": [...]}` at the same cost, as TF Serving's REST port does."""
 
     class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+        protocol_version = "HTTP/1.1"  # keeps the connection: the peer is not to pay for a new one each time
 
         def do_POST(self) -> None:
             instances = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["instances"]
@@ -61,7 +61,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     fake = FakeServer(MODEL, _PROBABILITIES, Cost(args.per_request_ms / 1000, args.per_picture_ms / 1000, args.queue))
     with fake.listening(f"unix:{args.socket}"), json_over_http(fake, args.http_port):
-        print("ready", flush=True)
+        print("ready", flush=True)  # whoever started it waits for this line
         stop.wait()
     print(json.dumps(asdict(fake.answered)))
 

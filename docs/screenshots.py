@@ -87,11 +87,12 @@ def find_page(demo: Path, screenshot: Screenshot) -> Path:
 
 def take(browser: str, page: Path, screenshot: Screenshot, picture: Path, profile: Path) -> None:
     """Writes the picture of a page."""
+    # No sandbox: Chromium refuses to start one for root, which containers run as.
     flags = [
         "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={profile}",
         f"--window-size={screenshot.width},{screenshot.height}", f"--force-device-scale-factor={screenshot.scale}",
     ]  # fmt: skip
-    unseen = picture.with_suffix(".new.png")
+    unseen = picture.with_suffix(".new.png")  # one that turns out too large leaves the old picture where it is
     subprocess.run(
         [browser, *flags, f"--screenshot={unseen.absolute()}", page.as_uri()], check=True, capture_output=True
     )
