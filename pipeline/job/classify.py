@@ -77,7 +77,7 @@ class _Classify(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         for classified in self._stream.drain():
-            yield GlobalWindows.windowed_value(classified)
+            yield GlobalWindows.windowed_value(classified)  # at the end of a bundle Beam knows no window
         if self._client.trouble:
             trouble = (self._client.trouble.exit_code, str(self._client.trouble))
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))

@@ -197,6 +197,7 @@ class PictureStream:
             self._send()
 
     def _send(self) -> None:
+        # What is answered already costs no waiting, and its declarations can go on.
         while self._requests and (len(self._requests) >= self._sending.in_flight or self._requests[0].answer.done()):
             self._collect_answer()
         if self._filling:

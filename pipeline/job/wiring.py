@@ -70,7 +70,7 @@ def run_job(
             reports
             | "Reports" >> beam.Flatten()
             | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
-            | "Report" >> beam.Map(_write_reports, staging / _REPORTS)
+            | "Report" >> beam.Map(_write_reports, staging / _REPORTS)  # a file: a pipeline returns nothing
         )
     return _read_reports(staging / _REPORTS)
 

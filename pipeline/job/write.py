@@ -55,7 +55,7 @@ class _Write(beam.DoFn):
             self._flush()
         if self._writer:
             self._writer.close()
-            yield GlobalWindows.windowed_value(self._name)
+            yield GlobalWindows.windowed_value(self._name)  # at the end of a bundle Beam knows no window
 
     def _flush(self) -> None:
         if self._writer is None:
