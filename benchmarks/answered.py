@@ -9,6 +9,8 @@ import os
 import sys
 from collections.abc import Iterator
 
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
@@ -60,7 +62,6 @@ def answered(config: Config, model: ServedModel, connection: Connection) -> Answ
 
 def main() -> int:
     """Takes the words and flags of `hs-audit run`."""
-    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("command", choices=["run"])
     add_arguments(parser)

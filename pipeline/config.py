@@ -194,7 +194,7 @@ class Config(Settings):
     worklist: Worklist = Worklist()
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
-    file_mode: Annotated[str, Field(pattern="^0[0-7]{3}$")] = "0640"  # a text: without quotes YAML reads 416
+    file_mode: Annotated[str, Field(pattern="^0[67][0-7]{2}$")] = "0640"  # a text: without quotes YAML reads 416
     log_format: Literal["text", "json"] = "text"
     beam: dict[str, Any] = {"runner": "FnApiRunner"}  # Beam's default first looks for another on the internet
 

@@ -242,7 +242,7 @@ class Sides:
 
     Attributes:
         of_case: position in `Looked` → (side, class).
-        cut: classes of which cases were left over.
+        left_over: classes of which cases were left over.
     """
 
     of_case: dict[int, tuple[Side, str]] = field(default_factory=dict)

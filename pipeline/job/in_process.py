@@ -36,6 +36,6 @@ def wait_unless_stopped(future: Future[T]) -> T:
         try:
             return future.result(timeout=0.2)  # whoever sets STOP does not wake us
         except NotYet:
-            if future.done():  # the work's own TimeoutError is of the same class
-                raise
+            if future.done():  # in this very moment; or the work's own TimeoutError, which is of the same class
+                return future.result()
     raise Interrupted("interrupted")
