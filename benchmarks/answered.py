@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 
-os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # Arrow reads it as it loads, so it stands here
 
 import apache_beam as beam
 import numpy as np
