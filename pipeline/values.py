@@ -109,6 +109,17 @@ class Declarations:
         """How many declarations."""
         return self.columns.num_rows
 
+    def halves(self) -> "tuple[Declarations, Declarations]":
+        """The same as two batches; what was nulled is told with the first."""
+        half = self.rows // 2
+        pictures = int(self.picture_counts[:half].sum())
+        first = (self.columns[:half], self.picture_counts[:half], self.pictures[:pictures])
+        second = (self.columns[half:], self.picture_counts[half:], self.pictures[pictures:])
+        return (
+            Declarations(self.source, self.first_row, *first, self.nulled),
+            Declarations(self.source, self.first_row + half, *second, {}),
+        )
+
 
 @dataclass(frozen=True)
 class Classified:

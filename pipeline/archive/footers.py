@@ -4,17 +4,26 @@ import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hs.text import printable
 from pipeline.archive.columns import problem_of_columns
 from pipeline.values import ColumnNames, DeadLetter, RowGroup
 
 _BUFFER_BYTES = 1 << 20  # by default pyarrow took 3.9 GB for a row group of 1.2 GB, with this 0.34, and no longer
+_EMPTY_CHUNK_BYTES = 4096  # an empty column chunk has at most its page headers: 15 bytes from pyarrow
 _MAGIC = b"PAR1"
 _ENCRYPTED_MAGIC = b"PARE"
+
+# What Arrow and Python raise for bytes of strangers; whatever it is, it costs a range of rows and no night.
+RAISED_BY_BYTES = (
+    pa.ArrowException, OSError, MemoryError, ValueError, TypeError, LookupError, ArithmeticError, RuntimeError,
+    StopIteration,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -58,18 +67,59 @@ def inspect(path: Path, names: ColumnNames, keep: Sequence[str] = ()) -> Archive
         with open_parquet(full) as file:
             metadata, schema = file.metadata, file.schema_arrow
             stat = path.stat()
-            rows = tuple(metadata.row_group(i).num_rows for i in range(metadata.num_row_groups))
-    except (pa.ArrowException, OSError) as error:
+            groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+            lie = contradiction(metadata.num_rows, groups, stat.st_size - len(footer))
+            rows = tuple(group.num_rows for group in groups)
+    except RAISED_BY_BYTES as error:
         return DeadLetter(full, None, None, None, *reason_of(error, "bad_footer"))
+    if lie:
+        return DeadLetter(full, None, None, None, "bad_footer", lie)
     if problem := problem_of_columns(schema, names, keep):
         return DeadLetter(full, None, None, sum(rows), *problem)
     digest = hashlib.sha256(footer).hexdigest()
     return ArchiveFile(full, sum(rows), rows, stat.st_size, stat.st_mtime, digest, schema)
 
 
+def contradiction(rows: int, groups: Sequence[pq.RowGroupMetaData], other_bytes: int) -> str | None:
+    """Where a footer's counts do not agree, so that rows could vanish; None where they do.
+
+    Args:
+        rows: of the file, as the footer says.
+        groups: its row groups.
+        other_bytes: of the file, without the footer.
+    """
+    counted = sum(group.num_rows for group in groups)
+    if rows != counted or rows < 0:
+        return f"the footer says {rows} rows, its row groups {counted}"
+    if not rows and other_bytes > _EMPTY_CHUNK_BYTES * (1 + sum(group.num_columns for group in groups)):
+        return f"the footer says no rows, and {other_bytes} bytes stand before it"
+    for number, group in enumerate(groups):
+        if group.num_rows < 0 or not group.num_columns:
+            return f"row group {number} has {group.num_rows} rows and {group.num_columns} columns"
+        chunks = map(group.column, range(group.num_columns))
+        flat = next((chunk for chunk in chunks if "." not in chunk.path_in_schema), None)  # a list has other counts
+        if flat and group.num_rows != flat.num_values:
+            return f"row group {number} has {group.num_rows} rows and {flat.num_values} of {flat.path_in_schema}"
+        if flat and not group.num_rows and flat.total_compressed_size > _EMPTY_CHUNK_BYTES:
+            return f"row group {number} has no rows and {flat.total_compressed_size} bytes of {flat.path_in_schema}"
+    return None
+
+
 def open_parquet(path: str) -> pq.ParquetFile:
     """Opens a file for streaming: a small buffer, and page checksums verified where the writer stored them."""
-    return pq.ParquetFile(path, buffer_size=_BUFFER_BYTES, pre_buffer=False, page_checksum_verification=True)
+    stat = os.stat(path)
+    return pq.ParquetFile(
+        path,
+        metadata=_metadata(path, stat.st_size, stat.st_mtime_ns),
+        buffer_size=_BUFFER_BYTES,
+        pre_buffer=False,
+        page_checksum_verification=True,
+    )
+
+
+@lru_cache(maxsize=4)  # a worker reads row group after row group of a file: 4,000 times its footer took 60 s
+def _metadata(path: str, size_bytes: int, modified_ns: int) -> pq.FileMetaData:
+    return pq.read_metadata(path)
 
 
 def leaves_of(file: pq.ParquetFile, column: str) -> list[int]:
@@ -80,11 +130,13 @@ def leaves_of(file: pq.ParquetFile, column: str) -> list[int]:
 
 def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     """Why a file or a range of it could not be read, as reason and detail."""
-    detail = " ".join(str(error).split())[:300]
+    detail = printable(" ".join(str(error).split())[:300]) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         return "file_missing", "the file is gone"
     if isinstance(error, PermissionError):
         return "not_permitted", detail
+    if isinstance(error, MemoryError):
+        return "too_large", f"it does not fit into memory: {detail}"
     if "encrypt" in detail.lower() or "decrypt" in detail.lower():
         return "encrypted", detail
     return otherwise, detail

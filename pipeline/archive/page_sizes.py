@@ -7,6 +7,7 @@ Sources: `PageHeader` in parquet.thrift of the Apache Parquet format; Apache Thr
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import BinaryIO
@@ -81,6 +82,20 @@ def largest_data_page(path: str, images: str) -> PageSize | None:
         PageHeaderError: if the file is not what its format says.
     """
     return max(page_sizes(path, images), key=lambda page: page.uncompressed_bytes, default=None)
+
+
+def largest_page(path: str, file: pq.ParquetFile, row_group: int, columns: Iterable[str]) -> int:
+    """The uncompressed bytes of the largest page of some columns, as far as the headers can be read.
+
+    It is what Arrow allocates before it looks at a page, whatever the footer says and however small the file is.
+    """
+    largest, group = 0, file.metadata.row_group(row_group)
+    leaves = [leaf for column in columns for leaf in leaves_of(file, column)]
+    with open(path, "rb", buffering=_READ_BYTES) as stream, suppress(PageHeaderError):
+        for start, end in _chunks(group, leaves):
+            for page in _walk(stream, start, end, row_group):
+                largest = max(largest, page.uncompressed_bytes)
+    return largest
 
 
 def page_sizes(path: str, images: str) -> Iterator[PageSize]:

@@ -1,7 +1,8 @@
 """Row groups → Arrow batches of bounded size, whatever the row groups and layouts.
 
 Memory follows the data pages, not the row groups: pages are streamed through a buffer of 1 MiB and batches are cut by
-bytes. What cannot be read is a `DeadLetter` with its range of rows.
+bytes. What cannot be read is a `DeadLetter` with its range of rows; so is what would not fit into memory, which page
+headers say before anything is decoded: a file of some kilobytes may unpack to gigabytes.
 """
 
 from collections.abc import Iterator
@@ -12,9 +13,13 @@ import pyarrow.parquet as pq
 
 from hs.pictures.columns import bytes_per_row, decoded_bytes, flat_pictures
 from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_columns, text
-from pipeline.archive.footers import leaves_of, open_parquet, reason_of
+from pipeline.archive.footers import RAISED_BY_BYTES, leaves_of, open_parquet, reason_of
+from pipeline.archive.page_sizes import largest_page
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
+_MOST_PAGE_BYTES = 256 << 20  # in memory two or three times while it is decoded; pyarrow's own pages have 1 to 40 MB
+_MOST_VALUE_BYTES = 1 << 20  # of all columns of a row beside its pictures; they travel through every step of a run
+_STEP_BYTES = 256 << 20  # a row may repeat a whole dictionary page, or fill a page by itself
 _BATCH_BYTES = 4 << 20  # all of it stays in memory until the last picture of the batch is decoded
 _BATCH_ROWS = 64  # rows of 20 kB cost a quarter more by 16, and by 128 a sixteenth less
 _GROWTH = 4  # 2 reads row groups of 100 rows 6 % more slowly; 16 reads 16 large pictures after one row without any
@@ -34,10 +39,15 @@ def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | 
                 yield _unread(source, 0, "changed", problem[1])
                 return
             columns = columns_to_read(layout, set(present.names))
-            for batch in _batches(file, source.index, columns, layout.names.images):
-                yield _declarations(source, first_row, batch, layout)
+            page = largest_page(source.file, file, source.index, columns)
+            if page > _MOST_PAGE_BYTES:
+                yield _unread(source, 0, "too_large", f"a page of {page} bytes, more than {_MOST_PAGE_BYTES}")
+                return
+            most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(page, 1)))
+            for batch in _batches(file, source.index, columns, layout.names.images, most_rows):
+                yield from _of_bounded_rows(_declarations(source, first_row, batch, layout))
                 first_row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except RAISED_BY_BYTES as error:
         yield _unread(source, first_row, *reason_of(error, "bad_page"))
         return
     if first_row != source.rows:
@@ -60,16 +70,18 @@ def read_pictures(source: RowGroup, rows: set[int], images: str) -> Iterator[tup
                 return
 
 
-def _batches(file: pq.ParquetFile, row_group: int, columns: list[str], images: str) -> Iterator[pa.RecordBatch]:
-    """At most 64 rows each, with 4 MiB of decoded pictures or a single row.
+def _batches(
+    file: pq.ParquetFile, row_group: int, columns: list[str], images: str, most_rows: int = _BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """At most so many rows each, with 4 MiB of decoded pictures or a single row.
 
     Rows are read in steps, each as long as the sizes in the one before allow, and at most four times as long as that.
     """
-    rows = _first_step(file, row_group, images)
+    rows = min(most_rows, _first_step(file, row_group, images))
     for step in file.iter_batches(rows, row_groups=[row_group], columns=columns, use_threads=False):
         size = decoded_bytes(step.column(images))
         yield from _cut(step, images) if size > _BATCH_BYTES else (step,)
-        rows = max(1, min(_GROWTH * rows, _BATCH_ROWS, _BATCH_BYTES * step.num_rows // max(size, 1)))
+        rows = max(1, min(_GROWTH * rows, most_rows, _BATCH_BYTES * step.num_rows // max(size, 1)))
         file.reader.set_batch_size(rows)  # Arrow looks at it before each step
 
 
@@ -111,6 +123,21 @@ def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layou
             nulled[ours] = unfitting
     counts, pictures = flat_pictures(batch.column(names.images))
     return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures, nulled)
+
+
+def _of_bounded_rows(declarations: Declarations) -> Iterator[Declarations | DeadLetter]:
+    """The same, without the rows that hold too much beside their pictures; those are dead letters."""
+    columns = declarations.columns
+    size = columns.nbytes - columns.column("declared_hs_code").nbytes  # a code is cut when it is judged
+    if size <= _MOST_VALUE_BYTES:
+        yield declarations
+    elif declarations.rows == 1:
+        source, row = declarations.source, declarations.first_row
+        detail = f"{size} bytes beside the pictures, more than {_MOST_VALUE_BYTES}"
+        yield DeadLetter(source.file, source.index, row, 1, "too_large", detail)
+    else:
+        for half in declarations.halves():
+            yield from _of_bounded_rows(half)
 
 
 def _unread(source: RowGroup, first_row: int, reason: str, detail: str) -> DeadLetter:

@@ -15,7 +15,7 @@ from hs.declared_codes import parse_declared_code
 from hs.nomenclature import HS_EDITION, exists
 from hs.pictures.columns import has_more_than_bytes, pictures_per_row
 from pipeline.archive.columns import cast, plain
-from pipeline.archive.footers import ArchiveFile, leaves_of, open_parquet
+from pipeline.archive.footers import RAISED_BY_BYTES, ArchiveFile, leaves_of, open_parquet
 from pipeline.archive.row_groups import read_pictures
 from pipeline.values import ColumnNames, RowGroup
 
@@ -103,7 +103,7 @@ def _survey_row_group(pointer: RowGroup, names: ColumnNames, rows: Rows) -> None
         for batch in _read(pointer, names):
             _survey_batch(batch, f"{Path(pointer.file).name}, row group {pointer.index}", names, rows)
             first_row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except RAISED_BY_BYTES as error:
         rows.damaged.append(_damage(pointer, f"from row {first_row}", error))
     else:
         if first_row != pointer.rows:
@@ -171,7 +171,7 @@ def _sample_pictures(pointer: RowGroup, images: str, rows: Rows) -> None:
     sample = set(range(min(pointer.rows, SAMPLED_ROWS)))
     try:
         lengths = [len(pictures) for _, pictures in read_pictures(pointer, sample, images)]
-    except (pa.ArrowException, OSError) as error:
+    except RAISED_BY_BYTES as error:
         rows.damaged.append(_damage(pointer, f"its first {len(sample)} rows", error))
     else:
         rows.sampled_files += 1

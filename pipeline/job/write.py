@@ -17,7 +17,7 @@ from apache_beam.transforms.window import GlobalWindows
 from pipeline.job.counters import DECLARATIONS
 from pipeline.job.in_process import PROGRESS
 
-_ROW_GROUP_ROWS = 2048
+_ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 2048, 32 << 20
 
 
 @dataclasses.dataclass
@@ -40,14 +40,15 @@ class _Write(beam.DoFn):
         self._name = f"part-{uuid.uuid4().hex}.parquet"
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.RecordBatch] = []
-        self._pending_rows = 0
+        self._pending_rows = self._pending_bytes = 0
 
     def process(self, findings: pa.RecordBatch) -> None:
         self._pending.append(findings)
         self._pending_rows += findings.num_rows
+        self._pending_bytes += findings.nbytes
         PROGRESS.declarations += findings.num_rows
         DECLARATIONS.inc(findings.num_rows)
-        if self._pending_rows >= _ROW_GROUP_ROWS:
+        if self._pending_rows >= _ROW_GROUP_ROWS or self._pending_bytes >= _ROW_GROUP_BYTES:
             self._flush()
 
     def finish_bundle(self) -> Iterator[Any]:
@@ -61,4 +62,4 @@ class _Write(beam.DoFn):
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._folder / self._name, self._schema, compression="zstd")
         self._writer.write_table(pa.Table.from_batches(self._pending))
-        self._pending, self._pending_rows = [], 0
+        self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
