@@ -18,6 +18,16 @@ def _harmless(char: str) -> bool:
     return char.isprintable() or unicodedata.category(char) == "Zs"  # East Asian text has wide spaces
 
 
+def excerpt(text: str, most: int = 300) -> str:
+    r"""The beginning of a stranger's text, printable, for a place in a sentence.
+
+    >>> excerpt("out of\nmemory at 0x7f", most=15)
+    'out of\\nmemory…'
+    """
+    shown = printable(text[: most + 1])
+    return shown if len(shown) <= most else shown[: most - 1] + "…"
+
+
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """What to add to a sentence about a word that is not known.
 

@@ -8,19 +8,30 @@ A model from elsewhere has no `classes`; the configuration names its signature, 
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
+from google.protobuf.message import DecodeError
 
 from hs.card import Card
 from hs.class_table import ClassTable
 from hs.errors import ContractBroken
 from hs.pictures.decoding import PictureSize
+from hs.text import excerpt
 from serving.messages import ModelSpec, PredictRequest, PredictResponse, TensorProto
-from serving.tensors import from_tensor, to_tensor
+from serving.tensors import describe, from_tensor, shape_of, to_tensor
 
 CLASSES_SIGNATURE = "classes"
 NOVELTY = "novelty"
+CLASSES_OUTPUTS = ("hs_codes", "card")
+
+MOST_CLASSES = 100_000
+MOST_ANSWER_BYTES = 64 * 2**20  # 64 pictures of as many classes as there can be take 49 MiB by the rule below
+_MOST_CLASSES_BYTES = 8 * 2**20  # as many classes and a card of a million characters take 5 MiB
+_LABEL_CHARACTERS = 11
+_BYTES_A_VALUE = 8  # float32 takes four packed or raw and five unpacked; the rest is room
+_BYTES_BESIDE = 64 * 2**10  # names and shapes
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,25 @@ class ServedModel:
     signature: Signature = Signature()
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The outputs that it is asked for."""
+        # To ask for one that a model has not is INVALID_ARGUMENT: its card says whether it has novelty.
+        return (self.signature.output, NOVELTY) if self.has_novelty else (self.signature.output,)
+
+    @property
+    def rows_at_once(self) -> int:
+        """How many pictures have an answer that can be received."""
+        return max(1, (MOST_ANSWER_BYTES - _BYTES_BESIDE) // self._bytes_a_row)
+
+    def answer_bytes(self, rows: int) -> int:
+        """How large the answer for so many pictures can be."""
+        return rows * self._bytes_a_row + _BYTES_BESIDE
+
+    @property
+    def _bytes_a_row(self) -> int:
+        return _BYTES_A_VALUE * (len(self.table) + 1)
+
+    @property
     def picture_size(self) -> PictureSize:
         """The pixels that the model wants."""
         return PictureSize(self.card.height, self.card.width, self.card.resize_filter, self.card.draft_multiple)
@@ -63,6 +93,9 @@ class ServedModel:
 
 class BadAnswer(Exception):
     """An answer that cannot be what it should be: a wrong shape or type, a NaN, rows that do not sum to 1."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(excerpt(sentence))  # names and shapes in it are the server's
 
 
 @dataclass(frozen=True)
@@ -95,8 +128,7 @@ def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     """
     pixels = np.ascontiguousarray(images, model.signature.dtype)  # part of a batch is in one block: uint8 is not copied
     request = _request(model.name, model.version, model.signature.name)
-    # To ask for an output that a model has not is INVALID_ARGUMENT: its card says whether it has novelty.
-    request.output_filter.extend((model.signature.output, NOVELTY) if model.has_novelty else (model.signature.output,))
+    request.output_filter.extend(model.outputs)
     tensor = to_tensor(pixels[:0])  # type and shape alone: the pixels are joined to them at the end
     tensor.tensor_shape.dim[0].size = len(pixels)
     head = tensor.SerializeToString() + _field(TensorProto, "tensor_content", pixels.nbytes)
@@ -105,17 +137,22 @@ def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     return EncodedRequest(b"".join((prefix, pixels.data)), pixels.shape, pixels.dtype)
 
 
+def read_answer(message: bytes, model: ServedModel, rows: int) -> PredictResponse:
+    """The answer to `encode_request`, as far as its size, its model and the names of its outputs can be believed.
+
+    Raises:
+        BadAnswer: if it is too large for these pictures, or another model's, or has outputs that nobody asked for.
+    """
+    return _parsed(message, model.answer_bytes(rows), model.name, model.version, model.outputs)
+
+
 def read_probabilities(response: PredictResponse, model: ServedModel, rows: int) -> np.ndarray:
-    """The answer to `encode_request`, float32 [rows, C].
+    """The probabilities in the answer to `encode_request`, float32 [rows, C].
 
     Raises:
         BadAnswer: if what came back cannot be the probabilities of these pictures.
     """
-    probabilities = _output(response, model.signature.output)
-    if probabilities.shape != (rows, len(model.table)):
-        raise BadAnswer(f"expected probabilities [{rows}, {len(model.table)}], got {list(probabilities.shape)}")
-    if probabilities.dtype != np.float32:
-        raise BadAnswer(f"expected float32 probabilities, got {probabilities.dtype}")
+    probabilities = _output(response, model.signature.output, "float32", rows, len(model.table))
     # Before the sum: of a NaN it would say that it is not 1.
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise BadAnswer("the probabilities hold a NaN, an infinity or a negative number")
@@ -132,9 +169,7 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
     """
     if not model.has_novelty:
         return np.full(rows, np.nan, np.float32)
-    novelty = _output(response, NOVELTY)
-    if novelty.shape != (rows,) or novelty.dtype != np.float32:
-        raise BadAnswer(f"expected novelty float32 [{rows}], got {novelty.dtype} {list(novelty.shape)}")
+    novelty = _output(response, NOVELTY, "float32", rows)
     if not ((novelty >= 0) & (novelty <= 1)).all():  # so written, a NaN fails too
         raise BadAnswer("the novelty of a picture is not between 0 and 1")
     return novelty
@@ -143,26 +178,36 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
 def classes_request(name: str, version: int) -> PredictRequest:
     """The request for the class table and the card of a model version."""
     request = _request(name, version, CLASSES_SIGNATURE)
+    request.output_filter.extend(CLASSES_OUTPUTS)
     # A signature needs an input, and one with rows, as servers merge requests along them.
     request.inputs["ping"].CopyFrom(to_tensor(np.zeros(1, np.int32)))
     return request
 
 
-def read_classes(response: PredictResponse, name: str, version: int) -> ServedModel:
+def read_classes(message: bytes, name: str, version: int) -> ServedModel:
     """The answer to `classes_request`.
 
     Raises:
         ContractBroken: if the class table or the card is not what the contract says.
     """
     try:
-        labels = _output(response, "hs_codes")
-        card = _output(response, "card")
-        if labels.ndim != 2 or labels.shape[0] != 1 or card.shape != (1,):
-            raise BadAnswer(f"expected hs_codes [1, C] and card [1], got {list(labels.shape)} and {list(card.shape)}")
-        table = ClassTable(tuple(label.decode() for label in labels[0]))
-        return ServedModel(name, version, table, Card.from_json(card[0].decode()))
-    except (BadAnswer, ValueError, AttributeError) as error:  # AttributeError: numbers, which nothing decodes
-        raise ContractBroken(f"model {name!r} version {version} breaks the contract: {error}") from error
+        response = _parsed(message, _MOST_CLASSES_BYTES, name, version, CLASSES_OUTPUTS)
+        table = ClassTable(_labels(response))
+        (card,) = _output(response, "card", "string", 1)
+        return ServedModel(name, version, table, Card.from_json(card.decode()))
+    except (BadAnswer, ValueError) as error:
+        raise ContractBroken(f"model {name!r} version {version} breaks the contract: {excerpt(str(error))}") from error
+
+
+def _labels(response: PredictResponse) -> tuple[str, ...]:
+    hs_codes = _tensor(response, "hs_codes")
+    shape = shape_of(hs_codes)
+    if len(shape) != 2 or shape[0] != 1 or not 0 <= shape[1] <= MOST_CLASSES:
+        raise BadAnswer(f"expected hs_codes [1, C] of at most {MOST_CLASSES} classes, got {describe(hs_codes)}")
+    labels = _output(response, "hs_codes", "string", *shape)[0]
+    if (longest := max(map(len, labels), default=0)) > _LABEL_CHARACTERS:
+        raise BadAnswer(f"a class has at most {_LABEL_CHARACTERS} characters, got one of {longest}")
+    return tuple(label.decode() for label in labels)
 
 
 def _map_entry(key: bytes, value_head: bytes, value_tail_bytes: int) -> bytes:
@@ -188,10 +233,36 @@ def _request(name: str, version: int, signature: str) -> PredictRequest:
     return PredictRequest(model_spec=spec)
 
 
-def _output(response: PredictResponse, name: str) -> np.ndarray:
+def _parsed(message: bytes, most_bytes: int, name: str, version: int, outputs: Collection[str]) -> PredictResponse:
+    # Before it is parsed: millions of empty dimensions took thirty times their bytes then.
+    if len(message) > most_bytes:
+        raise BadAnswer(f"expected an answer of at most {most_bytes} bytes, got {len(message)} bytes")
+    try:
+        response = PredictResponse.FromString(message)
+    except DecodeError as error:
+        raise BadAnswer(f"the answer is no PredictResponse: {error}") from error
+    spec = response.model_spec  # TensorFlow Serving fills it in every answer
+    if (spec.name, spec.version.value) != (name, version):
+        raise BadAnswer(
+            f"asked version {version} of {name!r}, answered by version {spec.version.value} of {spec.name!r}"
+        )
+    if others := sorted(set(response.outputs) - set(outputs)):
+        raise BadAnswer(f"the answer has outputs that were not asked for: {others}")
+    return response
+
+
+def _tensor(response: PredictResponse, name: str) -> TensorProto:
     if name not in response.outputs:
         raise BadAnswer(f"the answer has no output {name!r}, but {sorted(response.outputs)}")
+    return response.outputs[name]
+
+
+def _output(response: PredictResponse, name: str, dtype: str, *shape: int) -> np.ndarray:
+    tensor = _tensor(response, name)
+    expected = f"{dtype} {list(shape)}"
+    if describe(tensor) != expected:  # before an array is made of what it claims
+        raise BadAnswer(f"expected {name} {expected}, got {describe(tensor)}")
     try:
-        return from_tensor(response.outputs[name])
+        return from_tensor(tensor, shape)
     except ValueError as error:
         raise BadAnswer(f"output {name!r}: {error}") from error

@@ -167,13 +167,18 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
 
     def _described(self) -> PredictResponse:
         labels, card = [label.encode() for label in self.model.table.labels], self.model.card.to_json().encode()
-        return _response(hs_codes=np.array([labels], object), card=np.array([card], object))
+        return self._response(hs_codes=np.array([labels], object), card=np.array([card], object))
 
     def _scored(self, pictures: int) -> PredictResponse:
         classes = len(self.model.table)
         row = np.array(self.probabilities or [1 / classes] * classes, np.float32)
         novelty = {NOVELTY: np.zeros(pictures, np.float32)} if self.model.has_novelty else {}
-        return _response(**{self.model.signature.output: np.tile(row, (pictures, 1))}, **novelty)
+        return self._response(**{self.model.signature.output: np.tile(row, (pictures, 1))}, **novelty)
+
+    def _response(self, **outputs: np.ndarray) -> PredictResponse:
+        response = PredictResponse(outputs={name: to_tensor(array) for name, array in outputs.items()})
+        response.model_spec.name, response.model_spec.version.value = self.model.name, self.model.version
+        return response
 
     def _spoiled(self, request: Any, response: Any, context: grpc.ServicerContext) -> Any:
         if fault := self.spoil(request, response):
@@ -184,7 +189,3 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
         with self._refusing:
             self.answered.refused += 1
         context.abort(code, details)  # raises
-
-
-def _response(**outputs: np.ndarray) -> PredictResponse:
-    return PredictResponse(outputs={name: to_tensor(array) for name, array in outputs.items()})

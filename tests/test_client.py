@@ -182,11 +182,11 @@ def test_what_no_patience_will_mend_ends_the_work_at_once(server, client, code, 
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        (np.full((ROWS, 3), 1 / 3, np.float32), "expected probabilities [136, 2], got [136, 3]"),
-        (np.full((5, 2), 0.5, np.float32), "expected probabilities [136, 2], got [5, 2]"),
+        (np.full((ROWS, 3), 1 / 3, np.float32), "expected probabilities float32 [136, 2], got float32 [136, 3]"),
+        (np.full((5, 2), 0.5, np.float32), "expected probabilities float32 [136, 2], got float32 [5, 2]"),
         (np.full((ROWS, 2), np.nan, np.float32), "NaN"),
         (np.full((ROWS, 2), 0.7, np.float32), "do not sum to 1"),
-        (np.full((ROWS, 2), 1, np.int32), "expected float32"),
+        (np.full((ROWS, 2), 1, np.int32), "expected probabilities float32 [136, 2], got int32 [136, 2]"),
     ],
 )
 def test_an_answer_that_cannot_be_true_is_never_believed(server, client, wrong, sentence):

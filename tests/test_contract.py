@@ -45,8 +45,15 @@ def test_an_encoded_request_reads_as_the_official_message(rows, dtype):
     np.testing.assert_array_equal(encoded.images, images)
 
 
-def described(hs_codes: list[list[bytes]], card: list[bytes]) -> PredictResponse:
+def answered() -> PredictResponse:
+    """An answer of version 12, without outputs yet."""
     response = PredictResponse()
+    response.model_spec.name, response.model_spec.version.value = "hs", 12
+    return response
+
+
+def described(hs_codes: list[list[bytes]], card: list[bytes]) -> PredictResponse:
+    response = answered()
     for name, values in (("hs_codes", hs_codes), ("card", card)):
         response.outputs[name].CopyFrom(to_tensor(np.array(values, dtype=object)))
     return response
@@ -55,7 +62,7 @@ def described(hs_codes: list[list[bytes]], card: list[bytes]) -> PredictResponse
 def test_the_class_table_and_the_card_are_read_from_the_answer():
     response = described([[b"870829", b"392690"]], [CARD.to_json().encode()])
 
-    assert read_classes(response, "hs", 12) == MODEL
+    assert read_classes(response.SerializeToString(), "hs", 12) == MODEL
 
 
 def test_the_class_table_is_asked_for_with_one_ping():
@@ -68,15 +75,15 @@ def test_the_class_table_is_asked_for_with_one_ping():
 @pytest.mark.parametrize(
     ("response", "sentence"),
     [
-        (PredictResponse(), "has no output 'hs_codes'"),
+        (answered(), "has no output 'hs_codes'"),
         (described([[b"cat"]], [CARD.to_json().encode()]), "got 'cat'"),
         (described([[b"870829"]], [b"{}"]), "the model card has no 'thresholds'"),
-        (described([[b"870829"], [b"870829"]], [b"{}"] * 2), r"got \[2, 1\] and \[2\]"),
+        (described([[b"870829"], [b"870829"]], [b"{}"] * 2), r"expected hs_codes \[1, C\] .*, got string \[2, 1\]"),
     ],
 )
 def test_an_answer_that_breaks_the_contract_is_named(response, sentence):
     with pytest.raises(ContractBroken, match=sentence):
-        read_classes(response, "hs", 12)
+        read_classes(response.SerializeToString(), "hs", 12)
 
 
 def with_novelty(model: ServedModel) -> ServedModel:

@@ -20,6 +20,7 @@ import grpc
 import numpy as np
 
 from hs.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
+from hs.text import excerpt
 from serving.client.connection import Connection
 from serving.client.flow import Counters, Flow
 from serving.client.rows_that_fit import RowsThatFit
@@ -31,6 +32,7 @@ from serving.contract import (
     ServedModel,
     classes_request,
     encode_request,
+    read_answer,
     read_classes,
     read_novelty,
     read_probabilities,
@@ -41,7 +43,6 @@ from serving.messages import (
     ModelServiceStub,
     ModelVersionStatus,
     PredictionServiceStub,
-    PredictResponse,
 )
 
 _TRIES_AFTER_FAULT = 2  # the server computes each to its end, also when we have long gone
@@ -80,10 +81,9 @@ class Client:
         self._stop = stop or threading.Event()
         self._closed = False
         self._channel = connection.open_channel()
-        # Not the stub's, which would encode a message: ours is bytes already, with a single copy of the pixels.
-        self._predict: Callable[..., PredictResponse] = self._channel.unary_unary(
-            "/tensorflow.serving.PredictionService/Predict", response_deserializer=PredictResponse.FromString
-        )
+        # Not the stub's: our message is bytes already, with a single copy of the pixels, and the server's is parsed
+        # only if it is no larger than what was asked.
+        self._predict: Callable[..., bytes] = self._channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
         self._status = ModelServiceStub(self._channel).GetModelStatus
         self._metadata = PredictionServiceStub(self._channel).GetModelMetadata
         self._flow = Flow(connection.in_flight, connection.outage_budget_s, self._ended)
@@ -114,12 +114,12 @@ class Client:
         pinned = self.available_version(name, version, label)
         try:
             request = classes_request(name, pinned).SerializeToString()
-            response = self._at_start(self._predict, request, seen=True)
+            message = self._at_start(self._predict, request, seen=True)
         except grpc.RpcError as error:
             raise ContractBroken(
                 f"model {name!r} version {pinned} has no class table: its `classes` signature answers {_said(error)}"
             ) from error
-        return read_classes(response, name, pinned)
+        return read_classes(message, name, pinned)
 
     def available_version(self, name: str, version: int | None = None, label: str | None = None) -> int:
         """The version of a model to pin: the one named by number or label, or the newest available.
@@ -150,7 +150,7 @@ class Client:
             wanted = f"version {version}" if version is not None else "version"
             raise ContractBroken(
                 f"model {name!r} at {self.connection.address} has no available {wanted}; "
-                f"available: {available or 'none'}{said}"
+                f"available: {excerpt(str(available or 'none'))}{said}"
             )
 
     def _labelled(self, name: str, label: str) -> int:
@@ -180,12 +180,12 @@ class Client:
     def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
         """Sends an encoded request and waits for the answer, by the rules of `status_rules`.
 
-        Where the server's memory holds fewer rows, they are sent in parts.
+        Where the server's memory, or an answer that can be received, holds fewer rows, they are sent in parts.
         """
         rows, done = request.shape[0], 0
         parts: list[Answer] = []
         while not parts or done < rows:
-            size = self._fit.take(rows - done)
+            size = self._fit.take(min(rows - done, model.rows_at_once))
             part = request if size == rows else encode_request(model, request.images[done : done + size])
             if answer := self._ask(model, part):
                 parts.append(answer)
@@ -242,12 +242,13 @@ class Client:
             self._flow.sent(len(request.message), again)
             started = time.monotonic()
             try:
-                response = self._predict(request.message, timeout=self.connection.deadline_s)
+                message = self._predict(request.message, timeout=self.connection.deadline_s)
             except ValueError:  # gRPC's way of saying that the channel was closed under us
                 return _not_scored(model, rows, "stopped")
             self._flow.answered(rows, time.monotonic() - started)  # before it is read: that time is ours
             self._fit.answered(rows)
         try:  # outside of the slot: another request is on its way while this answer is read
+            response = read_answer(message, model, rows)
             return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
         except BadAnswer as error:
             self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {error}")
@@ -347,4 +348,4 @@ def _joined(parts: Sequence[Answer]) -> Answer:
 
 
 def _said(error: grpc.RpcError) -> str:
-    return f"{error.code().name}: {error.details()}"
+    return f"{error.code().name}: {excerpt(error.details() or '')}"

@@ -8,15 +8,29 @@ import grpc
 
 from hs.errors import UsageError
 from serving.client.tls import Tls
+from serving.contract import MOST_ANSWER_BYTES
 
+_MOST_BYTES_BESIDE_PREDICT = 4 * 2**20  # gRPC's own limit; states of versions and signatures take thousands
+_SERVICE_CONFIG = {
+    # gRPC's own policy stays with one server, however many the name has.
+    "loadBalancingConfig": [{"round_robin": {}}],
+    "methodConfig": [
+        {
+            "name": [
+                {"service": "tensorflow.serving.ModelService"},
+                {"service": "tensorflow.serving.PredictionService", "method": "GetModelMetadata"},
+            ],
+            "maxResponseMessageBytes": _MOST_BYTES_BESIDE_PREDICT,
+        }
+    ],
+}
 _CHANNEL_OPTIONS = (
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", -1),  # gRPC's own limit is 4 MiB: 64 pictures of 16,000 classes
+    ("grpc.max_receive_message_length", MOST_ANSWER_BYTES),  # counted after decompression
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 1000),  # gRPC's own default reaches two minutes
-    # gRPC's own policy stays with one server, however many the name has.
-    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
 )
 
 
