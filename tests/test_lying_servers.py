@@ -3,7 +3,7 @@
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -268,6 +268,72 @@ def test_an_answer_that_names_another_model_than_was_asked_is_refused(name, vers
         said = sentence_of(client)
 
     assert f"asked version 1 of 'hs', answered by version {version or 0} of {name!r}" in said
+
+
+@contextmanager
+def several_clients(*models: ServedModel) -> Iterator[tuple[Client, list[str]]]:
+    """One client of several servers, and their addresses."""
+    with ExitStack() as servers:
+        addresses = [servers.enter_context(FakeServer(model).listening()) for model in models]
+        with closing(Client(Connection(",".join(addresses), connect_budget_s=0.3))) as client:
+            yield client, addresses
+
+
+def with_card(**changes: Any) -> ServedModel:
+    return replace(MODEL, card=replace(MODEL.card, **changes))
+
+
+@pytest.mark.parametrize(
+    ("second", "differ"),
+    [
+        (with_card(weights_digest="sha256:01"), "weights"),
+        (replace(MODEL, table=ClassTable(("392690", "870829"))), "classes"),
+        (with_card(thresholds=Thresholds(0.1, 0.5, 1.0)), "cards"),
+    ],
+)
+def test_servers_that_serve_different_models_as_one_version_are_named(second, differ):
+    with several_clients(MODEL, second) as (client, (one, two)), pytest.raises(ContractBroken) as said:
+        client.resolve("hs")
+
+    assert str(said.value) == f"{one} and {two} serve different {differ} as version 1 of model 'hs'"
+
+
+def test_a_server_without_the_version_of_the_others_is_named(monkeypatch):
+    monkeypatch.setattr("serving.client.client._SURELY_WRONG_AFTER_S", 0.1)
+    second = replace(MODEL, version=2)
+    with several_clients(MODEL, second) as (client, (one, two)), pytest.raises(ContractBroken) as said:
+        client.resolve("hs")
+
+    assert "NOT_FOUND" in str(said.value)
+    missing = (f"version 1 has no class table at {two}", f"version 2 has no class table at {one}")
+    assert any(
+        sentence in str(said.value) for sentence in missing
+    )  # which is asked for versions first is gRPC's choice
+
+
+def test_servers_that_agree_are_one_model_and_one_that_is_away_is_not_waited_for_long():
+    with several_clients(MODEL, MODEL) as (client, (one, two)):
+        client.connection = replace(client.connection, address=f"{one},localhost:1,{two}")
+
+        assert client.resolve("hs") == MODEL
+
+
+def test_a_name_with_several_addresses_is_several_servers(monkeypatch):
+    found = [(2, 1, 6, "", ("10.0.0.1", 8500)), (2, 1, 6, "", ("10.0.0.2", 8500))]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: found)
+
+    servers = [server.address for server in Connection("dns:///tf-serving:8500").servers()]
+
+    assert servers == ["ipv4:10.0.0.1:8500", "ipv4:10.0.0.2:8500"]
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8500", "unix:/run/model.sock", "no-such-host.invalid:8500", "ipv6:[::1]:8"]
+)
+def test_a_name_with_one_address_is_one_server(address):
+    connection = Connection(address)
+
+    assert connection.servers() == (connection,)
 
 
 HOSTILE = "\x1b[31mboom\u202e" + "x" * 5000

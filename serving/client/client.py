@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -109,17 +110,31 @@ class Client:
         Raises:
             ServerUnreachable: if the server does not answer within the connect budget.
             Interrupted: if `stop` was set while waiting for it.
-            ContractBroken: if the model or version is absent or breaks the contract.
+            ContractBroken: if the model or version is absent or breaks the contract, or is not the same at all servers.
         """
         pinned = self.available_version(name, version, label)
+        servers = self.connection.servers()
+        if len(servers) == 1:
+            return self._described(name, pinned)
+        described = {}
+        for server in servers:
+            patience_s = min(server.connect_budget_s, _SURELY_WRONG_AFTER_S)
+            alone = Client(dataclasses.replace(server, connect_budget_s=patience_s), self._stop)
+            with closing(alone), suppress(ServerUnreachable):  # one that is lost costs nothing, now or later
+                described[server.address] = alone._described(name, pinned)
+        return _the_same(described) if described else self._described(name, pinned)
+
+    def _described(self, name: str, version: int) -> ServedModel:
+        """A version by its class table and card."""
         try:
-            request = classes_request(name, pinned).SerializeToString()
+            request = classes_request(name, version).SerializeToString()
             message = self._at_start(self._predict, request, seen=True)
         except grpc.RpcError as error:
             raise ContractBroken(
-                f"model {name!r} version {pinned} has no class table: its `classes` signature answers {_said(error)}"
+                f"model {name!r} version {version} has no class table at {self.connection.address}: "
+                f"its `classes` signature answers {_said(error)}"
             ) from error
-        return read_classes(message, name, pinned)
+        return read_classes(message, name, version)
 
     def available_version(self, name: str, version: int | None = None, label: str | None = None) -> int:
         """The version of a model to pin: the one named by number or label, or the newest available.
@@ -335,6 +350,24 @@ class Client:
         seconds = longest_s * random.uniform(0.5, 1.0)  # or all workers of a night would come back at once
         self._stop.wait(seconds)
         return seconds
+
+
+def _the_same(described: dict[str, ServedModel]) -> ServedModel:
+    """What all servers say of a version; requests go round them, and a night would be judged by several models."""
+    (first, model), *others = described.items()
+    for address, other in others:
+        if model != other:
+            raise ContractBroken(
+                f"{first} and {address} serve different {_difference(model, other)} "
+                f"as version {model.version} of model {model.name!r}"
+            )
+    return model
+
+
+def _difference(one: ServedModel, other: ServedModel) -> str:
+    if one.card.weights_digest != other.card.weights_digest:
+        return "weights"
+    return "classes" if one.table != other.table else "cards"
 
 
 def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import grpc
 
@@ -55,6 +55,24 @@ class Connection:
     tls: Tls | None = None
     in_flight: int = 4  # measured over loopback: 1,275 pictures/s with one, 3,200 to 5,000 with four
 
+    def servers(self) -> "tuple[Connection, ...]":
+        """A connection to each single server that the address stands for; this one itself where there is only one.
+
+        A name with several addresses is taken for one server where it is encrypted: the certificate is for the name.
+        """
+        if "," in self.address:
+            family = next((family for family in ("ipv4:", "ipv6:") if self.address.startswith(family)), "")
+            parts = dict.fromkeys(part.strip() for part in self.address.removeprefix(family).split(","))
+            return tuple(one for part in parts for one in replace(self, address=family + part).servers())
+        if self.tls:
+            return (self,)
+        host, _, port = self.address.removeprefix("dns:").removeprefix("///").rpartition(":")
+        try:
+            numbers = _numbers(host, port)
+        except (OSError, ValueError):  # no name, as that of a socket's file, or one that only gRPC can find
+            return (self,)
+        return tuple(replace(self, address=f"ipv4:{number}") for number in numbers) if len(numbers) > 1 else (self,)
+
     def open_channel(self) -> grpc.Channel:
         """A channel of its own to the server.
 
@@ -75,13 +93,17 @@ def _target(addresses: str) -> str:
     """
     if "," not in addresses or addresses.startswith(("ipv4:", "ipv6:")):
         return addresses
-    found = []
+    found: list[str] = []
     for part in addresses.split(","):
         host, _, port = part.strip().rpartition(":")
         try:
-            # IPv4 only: gRPC's lists are of one family.
-            numbers = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+            found += _numbers(host, port)
         except (OSError, ValueError) as error:
             raise UsageError(f"server address {part.strip()!r} is no host:port that can be found: {error}") from error
-        found += [f"{address[0]}:{port}" for *_, address in numbers]
     return "ipv4:" + ",".join(dict.fromkeys(found))  # two names of one server are not two shares of the requests
+
+
+def _numbers(host: str, port: str) -> list[str]:
+    # IPv4 only: gRPC's lists are of one family.
+    found = socket.getaddrinfo(host, int(port), socket.AF_INET, socket.SOCK_STREAM)
+    return list(dict.fromkeys(f"{address[0]}:{port}" for *_, address in found))
