@@ -14,7 +14,7 @@ from grpc import StatusCode
 
 from hs.card import Thresholds
 from hs.class_table import ClassTable
-from hs.errors import ContractBroken
+from hs.errors import ContractBroken, ServerUnreachable
 from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.contract import ServedModel
@@ -334,6 +334,34 @@ def test_a_name_with_one_address_is_one_server(address):
     connection = Connection(address)
 
     assert connection.servers() == (connection,)
+
+
+def test_a_server_that_has_no_memory_for_even_one_picture_is_given_up():
+    sizes = []
+
+    def spoil(request: Any, response: Any) -> tuple[StatusCode, str]:
+        sizes.append(request.inputs["images"].tensor_shape.dim[0].size)
+        return StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating tensor"
+
+    with client_of(spoil, outage_budget_s=0.5) as client:
+        spoiled = [client.classify(MODEL, IMAGES) for _ in range(3)]
+
+    assert all(np.isnan(answer.probabilities).all() for answer in spoiled)
+    assert isinstance(client.trouble, ServerUnreachable)
+    assert "no memory for even one picture" in str(client.trouble)
+    assert "OOM when allocating tensor" in str(client.trouble)
+    assert sizes[:4] == [8, 4, 2, 1]
+    assert len(sizes) < 30
+
+
+def test_memory_that_comes_back_within_the_outage_budget_costs_no_picture():
+    faults = [(StatusCode.RESOURCE_EXHAUSTED, "OOM when allocating tensor")] * 10
+
+    with client_of(lambda request, response: faults.pop() if faults else None, outage_budget_s=60) as client:
+        answer = client.classify(MODEL, IMAGES)
+
+    assert answer.fault is None
+    assert np.isfinite(answer.probabilities).all()
 
 
 HOSTILE = "\x1b[31mboom\u202e" + "x" * 5000

@@ -222,17 +222,17 @@ class Client:
                 self._flow.refused()
             said = _said(failure)
             match action_for(failure.code(), failure.details() or ""):
-                case Action.WAIT:
+                case Action.HALVE if rows > 1:
+                    self._fit.refused(rows)
+                    return None
+                case Action.WAIT | Action.HALVE as action:
                     self._flow.refused()
-                    self._wait_out(model, said)
+                    self._wait_out(model, said if action is Action.WAIT else f"no memory for even one picture: {said}")
                 case Action.POLL:
                     missing_since = missing_since or time.monotonic()
                     if time.monotonic() - missing_since > _VERSION_WAIT_S:
                         self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
                     self._pause(1.0)
-                case Action.HALVE if rows > 1:
-                    self._fit.refused(rows)
-                    return None
                 case Action.PROBE if rows > 1 or request.images.any():  # else this is the plain picture itself
                     return self._probe_with_plain_picture(model, rows, said)
                 case Action.GIVE_UP:
