@@ -123,6 +123,34 @@ class EncodedRequest:
 def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     """The request for the probabilities of uint8 [N, H, W, 3], serialized with a single copy of the pixels.
 
+    For a model that takes float32 they are converted.
+
+    Raises:
+        TypeError: if the pictures are of another type: pixels from 0 to 1 would be answered, wrongly.
+        ValueError: if they are of another size than the model's.
+    """
+    _check_pictures(images, model.card)
+    return _encoded(model, images)
+
+
+def encode_part(model: ServedModel, request: EncodedRequest, start: int, stop: int) -> EncodedRequest:
+    """The request for some of the pictures of another, from `start` on and before `stop`."""
+    return request if stop - start == request.shape[0] else _encoded(model, request.images[start:stop])
+
+
+def _check_pictures(images: np.ndarray, card: Card) -> None:
+    expected = f"pictures must be uint8 [N, {card.height}, {card.width}, 3]"
+    if not isinstance(images, np.ndarray):
+        raise TypeError(f"{expected}, got {type(images).__name__}")
+    if images.dtype != np.uint8:
+        raise TypeError(f"{expected}, got {images.dtype} {list(images.shape)}")
+    if images.ndim != 4 or images.shape[1:] != (card.height, card.width, 3):
+        raise ValueError(f"{expected}, got {images.dtype} {list(images.shape)}")
+
+
+def _encoded(model: ServedModel, images: np.ndarray) -> EncodedRequest:
+    """The request, joined from its parts.
+
     A protobuf message of them would hold one copy, its serialization another, for as long as the request is in flight.
     The bytes are those of the official messages: a length-delimited field may stand last, its content after its length.
     """

@@ -17,7 +17,7 @@ from hs.class_table import ClassTable
 from hs.errors import ContractBroken, ServerUnreachable
 from serving.client.client import Client
 from serving.client.connection import Connection
-from serving.contract import ServedModel
+from serving.contract import ServedModel, Signature
 from serving.fake import FakeServer, Spoil, plain_model
 from serving.messages import (
     DT_FLOAT,
@@ -28,7 +28,7 @@ from serving.messages import (
     PredictResponse,
     TensorProto,
 )
-from serving.tensors import to_tensor
+from serving.tensors import from_tensor, to_tensor
 
 MODEL = plain_model("870829", "392690", height=4, width=5)
 NOVEL = replace(MODEL, card=replace(MODEL.card, thresholds=Thresholds(0.05, 0.5, 1.0, novel_above=0.3)))
@@ -362,6 +362,52 @@ def test_memory_that_comes_back_within_the_outage_budget_costs_no_picture():
 
     assert answer.fault is None
     assert np.isfinite(answer.probabilities).all()
+
+
+@pytest.mark.parametrize(
+    ("pictures", "error", "sentence"),
+    [
+        (IMAGES.astype(np.float32) / 255, TypeError, r"uint8 \[N, 4, 5, 3\], got float32 \[8, 4, 5, 3\]"),
+        (IMAGES.astype(np.int64), TypeError, "got int64"),
+        (IMAGES.tolist(), TypeError, "got list"),
+        (np.zeros((8, 9, 5, 3), np.uint8), ValueError, r"got uint8 \[8, 9, 5, 3\]"),
+        (np.zeros((8, 5, 4, 3), np.uint8), ValueError, r"got uint8 \[8, 5, 4, 3\]"),
+        (np.zeros((8, 4, 5), np.uint8), ValueError, r"got uint8 \[8, 4, 5\]"),
+        (np.zeros((8, 4, 5, 4), np.uint8), ValueError, r"got uint8 \[8, 4, 5, 4\]"),
+        (np.zeros((4, 5, 3), np.uint8), ValueError, r"got uint8 \[4, 5, 3\]"),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_what_is_no_picture_of_the_models_size_is_an_error_of_the_caller(pictures, error, sentence, dtype):
+    model = replace(MODEL, signature=Signature(dtype=dtype))
+    with client_of() as client, pytest.raises(error, match=sentence):
+        client.classify(model, pictures)
+
+    assert client.counters.requests == 0
+
+
+def test_pictures_for_a_model_of_float32_are_converted_also_where_they_are_sent_in_parts():
+    model = replace(MODEL, signature=Signature(dtype="float32"))
+    sent = []
+
+    def spoil(request: Any, response: Any) -> tuple[StatusCode, str] | None:
+        images = from_tensor(request.inputs["images"])
+        sent.append((len(images), images.dtype, images.max()))
+        return (StatusCode.RESOURCE_EXHAUSTED, "OOM") if len(images) > 4 else None
+
+    with client_of(spoil) as client:
+        answer = client.classify(model, IMAGES)
+
+    assert answer.fault is None
+    assert sent == [(8, np.float32, 200), (4, np.float32, 200), (4, np.float32, 200)]
+
+
+def test_no_pictures_are_an_empty_answer_without_a_request():
+    with client_of() as client:
+        answer = client.classify(MODEL, IMAGES[:0])
+
+    assert (answer.probabilities.shape, answer.novelty.shape, answer.fault) == ((0, 2), (0,), None)
+    assert client.counters.requests == 0
 
 
 HOSTILE = "\x1b[31mboom\u202e" + "x" * 5000

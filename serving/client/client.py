@@ -32,6 +32,7 @@ from serving.contract import (
     EncodedRequest,
     ServedModel,
     classes_request,
+    encode_part,
     encode_request,
     read_answer,
     read_classes,
@@ -189,7 +190,12 @@ class Client:
             return (), f"; it answers {_said(error)}"
 
     def classify(self, model: ServedModel, images: np.ndarray) -> Answer:
-        """Sends uint8 [N, H, W, 3] and waits for the answer, by the rules of `status_rules`."""
+        """Sends uint8 [N, H, W, 3] and waits for the answer, by the rules of `status_rules`.
+
+        Raises:
+            TypeError: if the pictures are of another type.
+            ValueError: if they are of another size than the model's.
+        """
         return self.send(model, encode_request(model, images))
 
     def send(self, model: ServedModel, request: EncodedRequest) -> Answer:
@@ -198,11 +204,10 @@ class Client:
         Where the server's memory, or an answer that can be received, holds fewer rows, they are sent in parts.
         """
         rows, done = request.shape[0], 0
-        parts: list[Answer] = []
-        while not parts or done < rows:
+        parts = [] if rows else [_not_scored(model, 0)]
+        while done < rows:
             size = self._fit.take(min(rows - done, model.rows_at_once))
-            part = request if size == rows else encode_request(model, request.images[done : done + size])
-            if answer := self._ask(model, part):
+            if answer := self._ask(model, encode_part(model, request, done, done + size)):
                 parts.append(answer)
                 done += size
         return parts[0] if len(parts) == 1 else _joined(parts)
@@ -370,7 +375,7 @@ def _difference(one: ServedModel, other: ServedModel) -> str:
     return "classes" if one.table != other.table else "cards"
 
 
-def _not_scored(model: ServedModel, rows: int, fault: str) -> Answer:
+def _not_scored(model: ServedModel, rows: int, fault: str | None = None) -> Answer:
     return Answer(np.full((rows, len(model.table)), np.nan, np.float32), np.full(rows, np.nan, np.float32), fault)
 
 
