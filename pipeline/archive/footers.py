@@ -60,6 +60,9 @@ class ArchiveFile:
 def inspect(path: Path, names: ColumnNames, keep: Sequence[str] = ()) -> ArchiveFile | DeadLetter:
     """Reads a file's footer and checks its columns; never raises for what a file may be."""
     full = str(path.resolve())
+    shown = full.encode(errors="backslashreplace").decode()
+    if shown != full:  # neither Arrow nor the findings can hold such a name
+        return DeadLetter(shown, None, None, None, "file_name", "the name of the file is not UTF-8")
     try:
         footer, problem = _read_footer(path)  # before Arrow, for which CSV and truncated files are the same
         if problem:
