@@ -129,5 +129,10 @@ def test_compose_mounts_what_the_configuration_names():
 
     assert mounted == {base_path, "/config"}
     assert f'base_path: "{base_path}"' in (DEPLOY / "models.config").read_text()
-    assert {port.split(":")[0] for port in service["ports"]} == {"8500", "8501"}
     assert shlex.split(service["healthcheck"]["test"][-1])[0] == "exec"
+
+
+def test_compose_opens_its_ports_to_its_own_machine_unless_it_is_told_an_address():
+    ports = COMPOSE["services"]["tf-serving"]["ports"]
+
+    assert ports == [f"${{LISTEN:-127.0.0.1}}:{port}:{port}" for port in (8500, 8501)]
