@@ -17,6 +17,7 @@ from typing import Any
 _LINES = (files("hs") / "catalogues" / "operations.txt").read_text(encoding="utf-8").splitlines()
 ALLOWED = frozenset(name for line in _LINES if not line.startswith("#") for name in line.split())
 _SAVING = frozenset({"SaveV2", "MergeV2Checkpoints", "ShardedFilename", "RestoreV2"})
+_WRITING = frozenset({"SaveV2", "MergeV2Checkpoints"})
 _OPAQUE = (20, 21)  # DT_RESOURCE, DT_VARIANT
 _SAVING_FUNCTION = re.compile(r"__inference__traced_(?:save|restore)_[0-9]+")  # as TensorFlow 2 names them
 _SAVING_NODE = re.compile(r"save(?:_[0-9]+)?/.+")  # as a Saver of TensorFlow 1 does
@@ -110,6 +111,9 @@ def _of_reachable(graph: Any, functions: Mapping[str, Any]) -> Iterator[str]:
         for node in _reachable(tensors, graph, functions):
             if node.op in _SAVING:
                 yield f"{start} reaches operation {node.name} ({node.op}), which touches files"
+    for node in _reachable([graph.saver_def.restore_op_name], graph, functions):  # a session runs it to load the model
+        if node.op in _WRITING:
+            yield f"restoring reaches operation {node.name} ({node.op}), which writes files"
 
 
 def _reachable(tensors: Iterable[str], graph: Any, functions: Mapping[str, Any]) -> Iterator[Any]:

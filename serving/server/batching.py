@@ -126,6 +126,8 @@ class Batcher:
                 whatever the batch was refused with.
         """
         request = _Request(inputs, self._rows(inputs))
+        if not request.rows:  # it has no row to fill a batch up with, which would fail for all who share it
+            return self._compute(signature, inputs)
         # Requests of one signature whose rows differ in shape cannot be merged; TF Serving lets the whole batch fail.
         likeness = (signature, *((name, array.shape[1:]) for name, array in sorted(inputs.items())))
         with self._changed:

@@ -1,30 +1,18 @@
-"""One loaded version of a SavedModel, answering Predict as TF Serving does. The only part that runs TensorFlow."""
+"""One loaded version of a SavedModel, answering Predict as TF Serving does."""
 
-import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from serving.messages import (
-    ModelSpec,
-    PredictionLog,
-    PredictRequest,
-    PredictResponse,
-    SignatureDef,
-    SignatureDefMap,
-    TensorProto,
-)
-from serving.server.batching import Batcher, Batching
-from serving.server.refusal import Refusal, invalid, refusal_by_number
-
-# Read as TensorFlow loads; it leaves oneDNN off on processors without AVX-512, where it halves the time of a network.
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 import tensorflow as tf
 from grpc import StatusCode
 
-Arrays = dict[str, np.ndarray]
+from serving.messages import ModelSpec, PredictionLog, PredictRequest, PredictResponse, SignatureDef, TensorProto
+from serving.server.batching import Arrays, Batcher, Batching
+from serving.server.refusal import Refusal, invalid
+from serving.server.requests import check_inputs, lone_row_as_batch, names
+from serving.server.saved_model import load, loading
 
 
 class Servable:
@@ -36,28 +24,29 @@ class Servable:
         batching: how requests are merged; None answers each on its own.
         warm_up: whether to answer the requests of `assets.extra/tf_serving_warmup_requests` first.
         as_content: whether tensors are answered as one block of bytes instead of typed values.
+        trusted: whether it may hold more than arithmetic.
 
     Raises:
-        Refusal: if TensorFlow cannot load it, or a warm-up request fails.
+        Refusal: if it may not be loaded or cannot be, or a warm-up request fails.
     """
 
     def __init__(
-        self, name: str, path: Path, batching: Batching | None = None, warm_up: bool = True, as_content: bool = False
+        self,
+        name: str,
+        path: Path,
+        batching: Batching | None = None,
+        warm_up: bool = True,
+        as_content: bool = False,
+        trusted: bool = False,
     ) -> None:
         self.name, self.version, self._as_content = name, int(path.name), as_content
-        try:
-            self.signatures = _signatures(path)
-            self._loaded = tf.saved_model.load(str(path))
+        with loading(path):
+            self._loaded = load(path, trusted)
+            self.signatures = self._loaded.signatures
             # Before the warm-up, which goes through it and so meets the sizes that batches are filled up to.
             self._batcher = Batcher(batching, self._run) if batching else None
             for request in _warm_up_requests(path) if warm_up else ():
                 self.predict(request)
-        except tf.errors.OpError as error:
-            raise refusal_by_number(error.error_code, error.message) from error
-        except Refusal:  # of a warm-up request: it has its code already
-            raise
-        except Exception as error:  # a damaged file makes TensorFlow raise almost anything
-            raise Refusal(StatusCode.UNKNOWN, f"{path} cannot be loaded as a SavedModel: {error}") from error
 
     def close(self) -> None:
         """Lets go of the threads."""
@@ -77,11 +66,13 @@ class Servable:
             Refusal: as TF Serving refuses.
         """
         key = request.model_spec.signature_name or "serving_default"
-        # In both: TensorFlow writes `__saved_model_init_op` down as a signature, but nobody can call it.
-        if key not in self.signatures.signature_def or key not in self._loaded.signatures:
+        if key not in self._loaded.compute:
             raise Refusal(StatusCode.FAILED_PRECONDITION, f'Serving signature key "{key}" not found.')
         signature = self.signatures.signature_def[key]
-        inputs = _read_inputs(signature, request)
+        if self._loaded.by_session:
+            lone_row_as_batch(signature, request)
+        check_inputs(signature, request)
+        inputs = {name: _read_tensor(name, tensor) for name, tensor in request.inputs.items()}
         wanted = _wanted_outputs(signature, request)
         outputs = self._batcher.run(key, inputs) if self._batcher else self._run(key, inputs)
         response = PredictResponse(model_spec=self.spec(key))
@@ -90,21 +81,7 @@ class Servable:
         return response
 
     def _run(self, key: str, inputs: Arrays) -> Arrays:
-        try:
-            tensors = {name: tf.constant(array) for name, array in inputs.items()}
-            return {name: output.numpy() for name, output in self._loaded.signatures[key](**tensors).items()}
-        except tf.errors.OpError as error:
-            raise refusal_by_number(error.error_code, error.message) from error
-        except (TypeError, ValueError) as error:
-            raise invalid(str(error)) from error
-
-
-def _signatures(path: Path) -> SignatureDefMap:
-    from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
-
-    # From the file: what TensorFlow loads has lost the tensors' names, which GetModelMetadata answers.
-    saved = SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    return SignatureDefMap(signature_def=saved.meta_graphs[0].signature_def)
+        return self._loaded.compute[key](inputs)
 
 
 def _warm_up_requests(path: Path) -> Sequence[PredictRequest]:
@@ -115,28 +92,6 @@ def _warm_up_requests(path: Path) -> Sequence[PredictRequest]:
     return [log.predict_log.request for log in logs if log.HasField("predict_log")]
 
 
-def _read_inputs(signature: SignatureDef, request: PredictRequest) -> Arrays:
-    expected, sent = signature.inputs, request.inputs
-    if len(sent) != len(expected):
-        raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(expected)} len({_names(sent)}) != "
-            f"len({_names(expected)}). Sent extra: {_names(set(sent) - set(expected))}. "
-            f"Missing but required: {_names(set(expected) - set(sent))}."
-        )
-    arrays = {}
-    for place, (name, tensor) in enumerate(sorted(sent.items())):  # a map has no order: arg[0] is the same each time
-        if name not in expected:
-            raise invalid(
-                f"input tensor alias not found in signature: {name}. "
-                f"Inputs expected to be in the set {_names(expected)}."
-            )
-        if tensor.dtype != expected[name].dtype:
-            needed, given = (tf.as_dtype(dtype).name for dtype in (expected[name].dtype, tensor.dtype or 1))
-            raise invalid(f"Expects arg[{place}] to be {needed} but {given} is provided")
-        arrays[name] = _read_tensor(name, tensor)
-    return arrays
-
-
 def _read_tensor(name: str, tensor: TensorProto) -> np.ndarray:
     try:
         # TensorFlow's own make_ndarray copies the block.
@@ -144,7 +99,7 @@ def _read_tensor(name: str, tensor: TensorProto) -> np.ndarray:
             shape = [dim.size for dim in tensor.tensor_shape.dim]
             return np.frombuffer(tensor.tensor_content, dtype.as_numpy_dtype).reshape(shape)
         return tf.make_ndarray(tensor)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise invalid(f"tensor parsing error: {name}") from error
 
 
@@ -154,16 +109,12 @@ def _wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[st
         if name not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {name} "
-                f"Outputs expected to be in the set {_names(signature.outputs)}."
+                f"Outputs expected to be in the set {names(signature.outputs)}."
             )
         if name in wanted:
             raise invalid(f"duplicate output tensor alias: {name}")
         wanted.append(name)
     return wanted or sorted(signature.outputs)
-
-
-def _names(names: Iterable[str]) -> str:
-    return "{" + ",".join(sorted(names)) + "}"
 
 
 def _write_tensor(array: np.ndarray, as_content: bool, into: TensorProto) -> None:
