@@ -66,7 +66,8 @@ def read_text_file(path: Path, kind: type[_AnyMessage]) -> _AnyMessage:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no {kind.DESCRIPTOR.name} in protobuf's text format: {error}") from error
+        name = f"tensorflow.serving.{kind.DESCRIPTOR.name}"
+        raise UsageError(f"Error parsing text-format {name}: {path}: {error}") from error  # as TF Serving words it
 
 
 def single_model_config(name: str, folder: Path, version: int | None = None) -> ModelServerConfig:

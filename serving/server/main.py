@@ -7,9 +7,11 @@ import argparse
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from serving.server.config_files import SSLConfig, read_text_file, single_model_
 from serving.server.refusal import Refusal
 from serving.server.served_versions import ServedVersions
 from serving.server.services import start
+
+_GRACE_S = 1.0  # for requests under way when the server is told to stop
 
 _WITHOUT_EFFECT = (
     "rest_api_port", "rest_api_num_threads", "rest_api_timeout_in_ms", "rest_api_enable_cors_support",
@@ -47,9 +51,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     models.add_argument("--file_system_poll_wait_seconds", type=float, default=1, metavar="S",
                         help="look for new versions every S seconds; 0: never (default: %(default)s)")  # fmt: skip
     _flag(models, "--allow_version_labels_for_unavailable_models", False, "let labels name versions not yet loaded")
+    _flag(models, "--trust_models", False, "load models that hold more than arithmetic, too; HS_AUDIT_TRUST_MODELS=1")
     _flag(models, "--enable_model_warmup", True, "answer a version's warm-up requests before it is served")
     where = parser.add_argument_group("where")
     where.add_argument("--port", type=int, default=8500, help="gRPC port; 0 for none (default: %(default)s)")
+    where.add_argument("--listen", default="localhost", metavar="ADDRESS",
+                       help="where the port is open: 0.0.0.0 for all machines (default: to this one)")  # fmt: skip
+    _flag(where, "--allow_reload_config", False, "let clients say what is served from folders given here")
     where.add_argument("--grpc_socket_path", type=Path, help="also listen at this Unix socket")
     where.add_argument("--ssl_config_file", type=Path, help="an SSLConfig: the port is encrypted")
     where.add_argument("--grpc_max_threads", type=int, default=4 * (os.cpu_count() or 1), metavar="N",
@@ -87,38 +95,59 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None:
             print(f"--{name} does nothing here", file=sys.stderr)
     read_config = _config_reader(args)
-    addresses = [f"0.0.0.0:{args.port}"] if args.port else []  # all of the machine's, as TF Serving
+    addresses = _addresses(args.listen, args.port) if args.port else []
     addresses += [f"unix:{args.grpc_socket_path}"] if args.grpc_socket_path else []
     if not addresses:
         raise UsageError("nowhere to listen: give --port or --grpc_socket_path")
     batching = read_batching(args.batching_parameters_file) if args.enable_batching else None
     credentials = _credentials(args.ssl_config_file)
     options = _channel_options(args.grpc_channel_arguments)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    trusted = args.trust_models or os.environ.get("HS_AUDIT_TRUST_MODELS") == "1"
 
+    # Read as TensorFlow loads; without AVX-512 it leaves oneDNN off, which halves the time of a network there, too.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     from serving.server.servable import Servable  # TensorFlow; whatever is wrong with the flags is said before it
 
     def load(name: str, path: Path) -> Servable:
         content = args.enable_serialization_as_tensor_content
-        return Servable(name, path, batching, warm_up=args.enable_model_warmup, as_content=content)
+        return Servable(name, path, batching, args.enable_model_warmup, content, trusted)
 
     served = ServedVersions(load, labels_may_wait=args.allow_version_labels_for_unavailable_models)
+    config = read_config()
     try:
-        served.reload(read_config())
+        served.reload(config)
     except Refusal as refusal:
         raise ContractBroken(f"nothing is served: {refusal}") from refusal
+    stop = threading.Event()
+    # Not before: a handler of Python's waits for TensorFlow, which may never be done with loading.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    below = tuple(Path(model.base_path).absolute() for model in config.model_config_list.config)
     # After the first load, as TF Serving does: who can connect gets answers.
-    server = start(served, addresses, args.grpc_max_threads, credentials, options)
+    server = start(
+        served, addresses, args.grpc_max_threads, credentials, options,
+        reload_below=below if args.allow_reload_config else None,
+    )  # fmt: skip
     print(f"serving at {', '.join(addresses)}", file=sys.stderr, flush=True)
     _repeat(args.file_system_poll_wait_seconds, stop, served.poll)
     if args.model_config_file:
         _repeat(args.model_config_file_poll_wait_seconds, stop, lambda: served.reload(read_config()))
     stop.wait()
-    server.stop(grace=1.0).wait()
-    served.close()
-    return 0
+    server.stop(grace=_GRACE_S).wait(timeout=_GRACE_S)
+    sys.stderr.flush()
+    os._exit(0)  # a Predict may never return, and Python would wait for its thread
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Where gRPC listens; at each of the two on its own, as gRPC is content with one of them."""
+    if not host:
+        raise UsageError("--listen needs an address")
+    if host != "localhost":
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}"]
+    with suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return [f"127.0.0.1:{port}", f"[::1]:{port}"]
+    return [f"127.0.0.1:{port}"]  # a machine without IPv6
 
 
 def _config_reader(args: argparse.Namespace) -> Callable[[], ModelServerConfig]:

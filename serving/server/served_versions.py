@@ -153,6 +153,8 @@ class ServedVersions:
                 raise invalid(f"Illegal to list model {model.name} multiple times in config list")
             if model.model_platform not in ("tensorflow", ""):
                 raise invalid(f"model {model.name} is of platform {model.model_platform!r}, served is 'tensorflow'")
+            if Path(model.base_path).resolve().is_relative_to("/proc"):  # its folders have numbers, but are processes
+                raise invalid(f"base path {model.base_path} for servable {model.name} is no folder of models")
             if not Path(model.base_path).is_dir():
                 raise invalid(f"Could not find base path {model.base_path} for servable {model.name}")
             for version in model.version_labels.values():
@@ -225,6 +227,6 @@ def _file_marks(path: Path) -> Iterator[tuple[str, int, int]]:
     for file in path.rglob("*"):
         try:
             about = file.stat()
-        except FileNotFoundError:  # gone since it was listed, as the temporary files of a copy go
+        except OSError:  # gone since it was listed, as the temporary files of a copy go, or not ours to see
             continue
         yield str(file), about.st_size, about.st_mtime_ns

@@ -1,10 +1,13 @@
 """The gRPC services of the bundled server: Predict, GetModelMetadata, GetModelStatus and HandleReloadConfigRequest."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
+from grpc import StatusCode
 
 from hs.errors import UsageError
 from serving.messages import (
@@ -24,6 +27,8 @@ from serving.messages import (
 from serving.server.refusal import Refusal, invalid
 from serving.server.served_versions import ServedVersions
 
+_MOST_MESSAGE_BYTES = 2400  # it may repeat what was sent; gRPC writes three for one, and drops headers beyond 8 kB
+
 
 def start(
     served: ServedVersions,
@@ -32,6 +37,7 @@ def start(
     credentials: grpc.ServerCredentials | None = None,
     options: list[tuple[str, Any]] | None = None,
     interceptors: list[grpc.ServerInterceptor] | None = None,
+    reload_below: tuple[Path, ...] | None = None,
 ) -> grpc.Server:
     """Starts answering.
 
@@ -42,6 +48,7 @@ def start(
         credentials: of the ports, None for connections in the clear; sockets are always in the clear.
         options: of gRPC's server, after ours.
         interceptors: see requests before they are answered.
+        reload_below: where a client that sends another configuration may find models; None if nobody may send one.
 
     Raises:
         UsageError: if an address cannot be had.
@@ -53,7 +60,7 @@ def start(
     ]
     server = grpc.server(ThreadPoolExecutor(threads), options=[*unlimited, *(options or [])], interceptors=interceptors)
     add_PredictionServiceServicer_to_server(_Prediction(served), server)
-    add_ModelServiceServicer_to_server(_ModelStatus(served), server)
+    add_ModelServiceServicer_to_server(_ModelStatus(served, reload_below), server)
     for address in addresses:
         try:
             if credentials and not address.startswith("unix:"):
@@ -73,9 +80,20 @@ def _answered(answer: Callable[[Any, Any], Any]) -> Callable[[Any, Any, grpc.Ser
         try:
             return answer(self, request)
         except Refusal as refusal:
-            context.abort(refusal.code, refusal.message)
+            message = refusal.message.encode()[:_MOST_MESSAGE_BYTES].decode(errors="ignore")
+            context.abort(refusal.code, message)
 
     return method
+
+
+def _lies_below(base_path: str, folders: tuple[Path, ...]) -> bool:
+    try:  # as it is written, so that nothing outside is looked at, then where its links lead
+        return all(
+            any(Path(place(base_path)).is_relative_to(place(folder)) for folder in folders)
+            for place in (os.path.abspath, os.path.realpath)
+        )
+    except ValueError:  # a zero byte
+        return False
 
 
 def _need_spec(request: Any) -> None:
@@ -106,8 +124,8 @@ class _Prediction(PredictionServiceServicer):
 
 
 class _ModelStatus(ModelServiceServicer):
-    def __init__(self, served: ServedVersions) -> None:
-        self._served = served
+    def __init__(self, served: ServedVersions, reload_below: tuple[Path, ...] | None) -> None:
+        self._served, self._reload_below = served, reload_below
 
     @_answered
     def GetModelStatus(self, request: GetModelStatusRequest) -> GetModelStatusResponse:
@@ -116,6 +134,11 @@ class _ModelStatus(ModelServiceServicer):
 
     @_answered
     def HandleReloadConfigRequest(self, request: ReloadConfigRequest) -> ReloadConfigResponse:
+        if self._reload_below is None:
+            raise Refusal(StatusCode.PERMISSION_DENIED, "no configuration is taken: --allow_reload_config is off")
+        for model in request.config.model_config_list.config:
+            if not _lies_below(model.base_path, self._reload_below):  # whether it exists or not is not told
+                raise invalid(f"base path {model.base_path} is not below a folder that was configured at the start")
         self._served.reload(request.config)
         response = ReloadConfigResponse()
         response.status.error_code = 0
