@@ -54,6 +54,7 @@ class Night:
         options: Beam's.
         selection: what the worklist has.
         look_alikes: pairs of codes that a picture cannot tell apart.
+        trust_model: whether `saved_model` may hold more than arithmetic.
     """
 
     config: Config
@@ -63,6 +64,7 @@ class Night:
     options: PipelineOptions
     selection: Selection
     look_alikes: tuple[tuple[str, str], ...] = ()
+    trust_model: bool = False
 
     @property
     def place(self) -> Place:
@@ -113,7 +115,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
         server_log = place.log(night.attempt_id, ".server.log")
-        with model_server(config, night.saved_model, server_log, STOP) as connection:
+        with model_server(config, night.saved_model, server_log, STOP, night.trust_model) as connection:
             with step("resolving the model"):
                 model = resolve(config, night.saved_model, connection, STOP)
                 table = _findings_table(night, inputs, model)

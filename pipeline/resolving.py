@@ -15,13 +15,18 @@ from serving.server.bundled import MODEL_NAME, bundled_server
 
 
 @contextmanager
-def model_server(config: Config, saved_model: Path | None, log: Path, stop: threading.Event) -> Iterator[Connection]:
-    """The configured server, or the bundled one for as long as the context lasts where there is a `saved_model`."""
+def model_server(
+    config: Config, saved_model: Path | None, log: Path, stop: threading.Event, trusted: bool = False
+) -> Iterator[Connection]:
+    """The configured server, or the bundled one for as long as the context lasts where there is a `saved_model`.
+
+    `trusted` lets that hold more than arithmetic.
+    """
     if saved_model is None:
         assert config.server.address is not None
         yield config.server.connection(config.server.address)
         return
-    with bundled_server(saved_model, config.server.version, log, stop) as address:
+    with bundled_server(saved_model, config.server.version, log, stop, trusted) as address:
         yield config.server.connection(address)
 
 

@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model.add_argument(
         "--saved-model", type=Path, metavar="MODEL", help="serve this model for the run, on this machine"
     )
+    parser.add_argument("--trust-model", action="store_true", help="serve it even if it holds more than arithmetic")
     parser.add_argument("--version", type=int, help="version of the model (default: the newest, pinned for the run)")
 
 
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
         beam_options(config.beam, args.beam_flags),
         config.worklist.selection(),
         config.verdict.pairs(),
+        args.trust_model,
     )
     night.place.prepare()
     place, attempt = night.place, night.attempt_id

@@ -25,7 +25,11 @@ MODEL_NAME = "hs"
 
 @contextmanager
 def bundled_server(
-    model: Path, version: int | None = None, log: Path | None = None, stop: threading.Event | None = None
+    model: Path,
+    version: int | None = None,
+    log: Path | None = None,
+    stop: threading.Event | None = None,
+    trusted: bool = False,
 ) -> Iterator[str]:
     """Serves one version of a model at a Unix socket for as long as the context lasts.
 
@@ -34,12 +38,13 @@ def bundled_server(
         version: which one; the newest if None.
         log: where the server's own output goes; dropped if None.
         stop: when set, the wait for the server ends.
+        trusted: whether the model may hold more than arithmetic; else the environment says so.
 
     Yields:
         The address to connect to; the model's name there is `MODEL_NAME`.
 
     Raises:
-        ContractBroken: if the folder has no such version, or TensorFlow cannot load it.
+        ContractBroken: if the folder has no such version, or it may not be loaded or cannot be.
         Interrupted: if `stop` was set before the server was up.
     """
     served = version_folder(model, version)
@@ -49,7 +54,9 @@ def bundled_server(
     config.write_text(text_format.MessageToString(single_model_config(MODEL_NAME, model.absolute(), int(served.name))))
     # The version is named: there is nothing to look for in the folder later.
     flags = [f"--model_config_file={config}", "--file_system_poll_wait_seconds=0", "--port=0"]
-    with open(log or os.devnull, "ab") as output:
+    flags += ["--trust_models"] if trusted else []
+    log = log or folder / "server.log"
+    with open(log, "ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "serving.server.bundled", *flags, f"--grpc_socket_path={socket}"],
             stdin=subprocess.PIPE,
@@ -72,7 +79,7 @@ def bundled_server(
 
 
 def _wait_until_up(
-    process: subprocess.Popen[bytes], socket: Path, model: Path, log: Path | None, stop: threading.Event
+    process: subprocess.Popen[bytes], socket: Path, model: Path, log: Path, stop: threading.Event
 ) -> None:
     while not socket.exists():  # it is there when the version is loaded, not before
         if stop.is_set():
@@ -81,12 +88,12 @@ def _wait_until_up(
             process.wait(timeout=0.05)
         except subprocess.TimeoutExpired:
             continue
-        where = f"; see {log}" if log else ""
-        raise ContractBroken(f"the bundled server cannot serve {model}: it ended with {process.returncode}{where}")
+        last = log.read_text(errors="replace").splitlines()[-1:]  # its sentence, or what it died of
+        raise ContractBroken(f"the bundled server cannot serve {model}: {' '.join(last) or process.returncode}")
 
 
 def _leave_with_parent() -> None:
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not sys.stdin, whose lock Python wants to have as it ends
         pass
     os._exit(0)  # at once: nobody is left to answer to, and TensorFlow's threads need not be waited for
 
@@ -101,5 +108,5 @@ if __name__ == "__main__":
     try:
         sys.exit(main.run(parser.parse_args()))
     except AuditError as error:
-        print(error, file=sys.stderr)
+        print(" ".join(str(error).split()), file=sys.stderr)  # in one line, which the parent repeats
         sys.exit(error.exit_code)
