@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -27,12 +28,14 @@ from serving.messages import (
     PredictionServiceStub,
     PredictRequest,
     ReloadConfigRequest,
+    SignatureDef,
     TensorProto,
 )
 from serving.server.batching import Batching
 from serving.server.bundled import bundled_server
 from serving.server.config_files import single_model_config
 from serving.server.refusal import Refusal
+from serving.server.requests import check_inputs
 from serving.tensors import to_tensor
 from tests.servers import models, served, write_half_plus_two, write_scaler
 
@@ -232,6 +235,15 @@ def test_a_tensor_that_is_not_the_signatures_is_refused_in_a_sentence(scaler, se
 
     assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert sentence in refused.value.details()
+
+
+def test_a_signature_without_a_shape_takes_any():
+    anything = SignatureDef()
+    anything.inputs["x"].dtype = 1
+    request = PredictRequest()
+    request.inputs["x"].CopyFrom(tensor((1, 2, 3), float_val=[1.0]))
+
+    check_inputs(anything, request)
 
 
 def test_a_shape_without_a_rank_is_refused(scaler):
@@ -468,3 +480,21 @@ def test_a_signal_ends_the_server_whatever_is_being_computed(tmp_path, batching)
         code = serving.process.wait(timeout=10)
 
     assert code == 0
+
+
+def test_a_signal_ends_the_server_while_a_model_loads_for_ever(monkeypatch):
+    from serving.server import main
+
+    class Left(Exception):
+        """In place of the end of this process."""
+
+    def leave(code):
+        raise Left(code)
+
+    stop, loaded = threading.Event(), threading.Event()
+    monkeypatch.setattr(os, "_exit", leave)
+    endless = SimpleNamespace(reload=lambda config: (stop.set(), loaded.wait()))
+
+    with pytest.raises(Left, match="0"):
+        main._load(endless, ModelServerConfig(), stop)
+    loaded.set()

@@ -11,9 +11,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 
@@ -113,15 +114,10 @@ def run(args: argparse.Namespace) -> int:
         return Servable(name, path, batching, args.enable_model_warmup, content, trusted)
 
     served = ServedVersions(load, labels_may_wait=args.allow_version_labels_for_unavailable_models)
-    config = read_config()
-    try:
-        served.reload(config)
-    except Refusal as refusal:
-        raise ContractBroken(f"nothing is served: {refusal}") from refusal
-    stop = threading.Event()
-    # Not before: a handler of Python's waits for TensorFlow, which may never be done with loading.
+    config, stop = read_config(), threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    _load(served, config, stop)
     below = tuple(Path(model.base_path).absolute() for model in config.model_config_list.config)
     # After the first load, as TF Serving does: who can connect gets answers.
     server = start(
@@ -134,6 +130,21 @@ def run(args: argparse.Namespace) -> int:
         _repeat(args.model_config_file_poll_wait_seconds, stop, lambda: served.reload(read_config()))
     stop.wait()
     server.stop(grace=_GRACE_S).wait(timeout=_GRACE_S)
+    _leave()
+
+
+def _load(served: ServedVersions, config: ModelServerConfig, stop: threading.Event) -> None:
+    loading = ThreadPoolExecutor(1).submit(served.reload, config)  # in this thread a signal would wait for TensorFlow
+    while wait([loading], timeout=0.1).not_done:
+        if stop.is_set():
+            _leave()
+    try:
+        loading.result()
+    except Refusal as refusal:
+        raise ContractBroken(f"nothing is served: {refusal}") from refusal
+
+
+def _leave() -> NoReturn:
     sys.stderr.flush()
     os._exit(0)  # a Predict may never return, and Python would wait for its thread
 

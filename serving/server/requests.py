@@ -37,7 +37,7 @@ def check_inputs(signature: SignatureDef, request: PredictRequest) -> None:
             f"len({names(expected)}). Sent extra: {names(set(sent) - set(expected))}. "
             f"Missing but required: {names(set(expected) - set(sent))}."
         )
-    total_bytes = 0
+    claimed_bytes = 0
     for place, (name, tensor) in enumerate(sorted(sent.items())):  # a map has no order: arg[0] is the same each time
         if name not in expected:
             raise invalid(
@@ -47,14 +47,15 @@ def check_inputs(signature: SignatureDef, request: PredictRequest) -> None:
         if tensor.dtype != expected[name].dtype or tensor.dtype not in _TYPES:
             needed, given = (_type_name(dtype) for dtype in (expected[name].dtype, tensor.dtype))
             raise invalid(f"Expects arg[{place}] to be {needed} but {given} is provided")
-        for problem in _shape_problems(tensor, expected[name].tensor_shape):
+        content_bytes = len(tensor.tensor_content)  # once: each look at it is a copy
+        for problem in _shape_problems(tensor, content_bytes, expected[name]):
             raise invalid(f"tensor parsing error: {name}: {problem}")
-        total_bytes += _expanded_bytes(tensor)
-    # Measuring a message takes a copy of it: only where it matters.
-    if total_bytes > _ALWAYS_ALLOWED_BYTES and total_bytes > _TIMES_THE_MESSAGE * request.ByteSize():
+        claimed_bytes += 0 if content_bytes else _expanded_bytes(tensor)
+    # Measuring a message takes a copy of it, too: only where it matters.
+    if claimed_bytes > _ALWAYS_ALLOWED_BYTES and claimed_bytes > _TIMES_THE_MESSAGE * request.ByteSize():
         raise invalid(
-            f"the shapes claim {total_bytes:,} bytes, more than {_TIMES_THE_MESSAGE} times the {request.ByteSize():,} "
-            "of the request"
+            f"the shapes claim {claimed_bytes:,} bytes, more than {_TIMES_THE_MESSAGE} times the "
+            f"{request.ByteSize():,} of the request"
         )
 
 
@@ -84,18 +85,19 @@ def _type_name(dtype: int) -> str:
     return _TYPES[dtype][0] if dtype in _TYPES else f"type {dtype}"
 
 
-def _shape_problems(tensor: TensorProto, needed: Any) -> Iterator[str]:
-    sizes, wanted = _sizes(tensor.tensor_shape), _sizes(needed)
+def _shape_problems(tensor: TensorProto, content_bytes: int, needed: Any) -> Iterator[str]:
+    sizes, wanted = _sizes(tensor.tensor_shape), _sizes(needed.tensor_shape)
+    any_shape = needed.tensor_shape.unknown_rank or not needed.HasField("tensor_shape")
     if tensor.tensor_shape.unknown_rank or len(sizes) > _MOST_DIMENSIONS:
         yield f"it has no shape, or more than {_MOST_DIMENSIONS} dimensions"
     elif min(sizes, default=0) < 0:
         yield f"shape {sizes} has a negative size"
-    elif not needed.unknown_rank and not (
+    elif not any_shape and not (
         len(sizes) == len(wanted) and all(want in (-1, size) for size, want in zip(sizes, wanted, strict=True))
     ):
         yield f"its shape is {sizes}, the signature needs {wanted}"
-    elif tensor.tensor_content and len(tensor.tensor_content) != math.prod(sizes) * _TYPES[tensor.dtype][1]:
-        yield f"{len(tensor.tensor_content):,} bytes do not fill shape {sizes}"
+    elif content_bytes and content_bytes != math.prod(sizes) * _TYPES[tensor.dtype][1]:
+        yield f"{content_bytes:,} bytes do not fill shape {sizes}"
 
 
 def _sizes(shape: Any) -> list[int]:

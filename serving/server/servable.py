@@ -95,9 +95,9 @@ def _warm_up_requests(path: Path) -> Sequence[PredictRequest]:
 def _read_tensor(name: str, tensor: TensorProto) -> np.ndarray:
     try:
         # TensorFlow's own make_ndarray copies the block.
-        if tensor.tensor_content and (dtype := tf.as_dtype(tensor.dtype)).is_numpy_compatible:
+        if content := tensor.tensor_content:
             shape = [dim.size for dim in tensor.tensor_shape.dim]
-            return np.frombuffer(tensor.tensor_content, dtype.as_numpy_dtype).reshape(shape)
+            return np.frombuffer(content, tf.as_dtype(tensor.dtype).as_numpy_dtype).reshape(shape)
         return tf.make_ndarray(tensor)
     except (TypeError, ValueError, OverflowError) as error:
         raise invalid(f"tensor parsing error: {name}") from error
