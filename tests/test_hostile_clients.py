@@ -37,6 +37,7 @@ from serving.server.config_files import single_model_config
 from serving.server.refusal import Refusal
 from serving.server.requests import check_inputs
 from serving.tensors import to_tensor
+from tests.archives import RED, picture, row, write_archive
 from tests.servers import models, served, write_half_plus_two, write_scaler
 
 CONSENT = "HS_AUDIT_TRUST_MODELS"
@@ -135,6 +136,24 @@ def test_who_trusts_a_model_gets_it(harmful, monkeypatch, consent):
         answer = predict(channel, "hs", x=tensor((1, 1), float_val=[3.0]))
 
     assert list(answer.outputs["y"].float_val) == [3.0]
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"), [([], "holds more than arithmetic"), (["--trust-model"], "has no class table")]
+)
+def test_a_night_with_such_a_model_ends_in_a_sentence_about_it(harmful, tmp_path, capfd, flags, sentence):
+    from hs_audit.cli import main
+
+    write_archive(tmp_path / "night.parquet", [row("D-1", RED, picture(RED))])
+    (tmp_path / "config.yaml").write_text("server: {model: hs}\n")
+    where = [f"--config={tmp_path / 'config.yaml'}", f"--input={tmp_path / 'night.parquet'}", f"--output={tmp_path}"]
+
+    code = main(["run", *where, "--run-date=2026-11-21", f"--saved-model={harmful}", *flags])
+
+    said = capfd.readouterr().err
+    assert code == 6
+    assert sentence in said
+    assert ("HS_AUDIT_TRUST_MODELS=1" in said) == (not flags)
 
 
 # --- models of TensorFlow 1

@@ -88,8 +88,10 @@ def _wait_until_up(
             process.wait(timeout=0.05)
         except subprocess.TimeoutExpired:
             continue
-        last = log.read_text(errors="replace").splitlines()[-1:]  # its sentence, or what it died of
-        raise ContractBroken(f"the bundled server cannot serve {model}: {' '.join(last) or process.returncode}")
+        last = " ".join(log.read_text(errors="replace").splitlines()[-1:])
+        code = process.returncode
+        why = last if code == ContractBroken.exit_code else f"it ended with {code}; its last line is {last!r}"
+        raise ContractBroken(f"the bundled server cannot serve {model}: {why}")
 
 
 def _leave_with_parent() -> None:

@@ -33,16 +33,16 @@ def check_inputs(signature: SignatureDef, request: PredictRequest) -> None:
     expected, sent = signature.inputs, request.inputs
     if len(sent) != len(expected):
         raise invalid(
-            f"input size does not match signature: {len(sent)}!={len(expected)} len({names(sent)}) != "
-            f"len({names(expected)}). Sent extra: {names(set(sent) - set(expected))}. "
-            f"Missing but required: {names(set(expected) - set(sent))}."
+            f"input size does not match signature: {len(sent)}!={len(expected)} len({braced(sent)}) != "
+            f"len({braced(expected)}). Sent extra: {braced(set(sent) - set(expected))}. "
+            f"Missing but required: {braced(set(expected) - set(sent))}."
         )
     claimed_bytes = 0
     for place, (name, tensor) in enumerate(sorted(sent.items())):  # a map has no order: arg[0] is the same each time
         if name not in expected:
             raise invalid(
                 f"input tensor alias not found in signature: {name}. "
-                f"Inputs expected to be in the set {names(expected)}."
+                f"Inputs expected to be in the set {braced(expected)}."
             )
         if tensor.dtype != expected[name].dtype or tensor.dtype not in _TYPES:
             needed, given = (_type_name(dtype) for dtype in (expected[name].dtype, tensor.dtype))
@@ -72,10 +72,10 @@ def lone_row_as_batch(signature: SignatureDef, request: PredictRequest) -> None:
             dims.insert(0, type(dims[0])(size=1))
 
 
-def names(names: Iterable[str]) -> str:
+def braced(names: Iterable[str]) -> str:
     """As TF Serving writes a set of names.
 
-    >>> names(["y", "x"])
+    >>> braced(["y", "x"])
     '{x,y}'
     """
     return "{" + ",".join(sorted(names)) + "}"

@@ -11,7 +11,7 @@ from grpc import StatusCode
 from serving.messages import ModelSpec, PredictionLog, PredictRequest, PredictResponse, SignatureDef, TensorProto
 from serving.server.batching import Arrays, Batcher, Batching
 from serving.server.refusal import Refusal, invalid
-from serving.server.requests import check_inputs, lone_row_as_batch, names
+from serving.server.requests import braced, check_inputs, lone_row_as_batch
 from serving.server.saved_model import load, loading
 
 
@@ -109,7 +109,7 @@ def _wanted_outputs(signature: SignatureDef, request: PredictRequest) -> list[st
         if name not in signature.outputs:
             raise invalid(
                 f"output tensor alias not found in signature: {name} "
-                f"Outputs expected to be in the set {names(signature.outputs)}."
+                f"Outputs expected to be in the set {braced(signature.outputs)}."
             )
         if name in wanted:
             raise invalid(f"duplicate output tensor alias: {name}")
