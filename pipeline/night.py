@@ -126,11 +126,11 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 reports = run_job(inputs.pointers(), inputs.layout, classify, table, folder, night.options)
                 _refuse_if_in_trouble(reports)
         with step("verifying the ledger"):
-            parts = number_parts(folder / "findings", reports.parts, table.schema)
+            parts = number_parts(folder / "findings", reports.parts, table.schema, night.attempt_id)
             dead_letters = (*inputs.dead_letters, *reports.dead_letters)
             ledger = draw_up(inputs, dead_letters, parts)
             _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
-            write_dead_letters(dead_letters, folder / "dead_letters")
+            write_dead_letters(dead_letters, folder / "dead_letters", night.attempt_id)
         with step("writing the worklist"):
             worklist = select(parts, night.selection)
             write_worklist(worklist, folder)

@@ -174,14 +174,25 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
     assert manifest["thresholds"]["from"] == "model"
     digests = {path["path"]: path["sha256"] for path in manifest["outputs"]}
     assert sorted(digests) == [
-        "dead_letters/part-00000.parquet",
-        "findings/part-00000.parquet",
+        f"dead_letters/part-00000-{manifest['attempt_id']}.parquet",
+        f"findings/part-00000-{manifest['attempt_id']}.parquet",
         "report.html",
         "worklist.csv",
         "worklist.parquet",
         "worklist.xlsx",
     ]
     assert digests["worklist.csv"] == hashlib.sha256((published / "worklist.csv").read_bytes()).hexdigest()
+
+
+def test_who_listed_the_files_of_a_run_that_is_done_again_reads_none_of_the_new_one(run, tmp_path, published):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    run()
+    listed = [*(published / "findings").iterdir(), *(published / "dead_letters").iterdir()]
+
+    run()
+
+    assert len(listed) == 2
+    assert not [path for path in listed if path.exists()]
 
 
 @pytest.mark.parametrize(

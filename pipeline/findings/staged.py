@@ -11,13 +11,17 @@ from pipeline.findings.schema import DEAD_LETTERS
 from pipeline.values import DeadLetter
 
 
-def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema) -> list[Path]:
+def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_id: str) -> list[Path]:
     """Numbers the files that have a receipt and removes the others; a night without rows gets one empty file.
+
+    The attempt stands in each name: who listed the files of a run that is replaced meanwhile finds none of them, and
+    never reads some of one run and some of the other.
 
     Args:
         folder: of the findings.
         names: of the files that have a receipt; a worker whose bundle was tried again left others behind.
         schema: of the findings.
+        attempt_id: of this attempt.
 
     Returns:
         The files that are left.
@@ -25,7 +29,7 @@ def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema) -> list[
     for path in folder.iterdir():
         if path.name not in names:
             path.unlink()
-    kept = [folder / f"part-{number:05}.parquet" for number in range(max(len(names), 1))]
+    kept = [folder / f"part-{number:05}-{attempt_id}.parquet" for number in range(max(len(names), 1))]
     for name, path in zip(names, kept, strict=False):  # the empty file has no name yet
         (folder / name).rename(path)
     if not names:
@@ -33,9 +37,9 @@ def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema) -> list[
     return kept
 
 
-def write_dead_letters(dead_letters: Sequence[DeadLetter], folder: Path) -> None:
+def write_dead_letters(dead_letters: Sequence[DeadLetter], folder: Path, attempt_id: str) -> None:
     """Writes what could not be read, in the order of the archive."""
     folder.mkdir()
     ordered = sorted(dead_letters, key=lambda letter: (letter.file, letter.row_group or 0, letter.first_row or 0))
     rows = [asdict(letter) for letter in ordered]
-    pq.write_table(pa.Table.from_pylist(rows, DEAD_LETTERS), folder / "part-00000.parquet")
+    pq.write_table(pa.Table.from_pylist(rows, DEAD_LETTERS), folder / f"part-00000-{attempt_id}.parquet")
