@@ -7,13 +7,15 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from hs_audit.terminal import PlainConsole
+
 
 class Steps:
     """Shows steps as they are done; use it as a context."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=True, soft_wrap=True)
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+        self._console = console or PlainConsole(stderr=True, soft_wrap=True)
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
         self._bars = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=self._console)
         self._terminal = self._console.is_terminal
 
@@ -43,8 +45,8 @@ class Steps:
         started = time.monotonic()
         yield lambda count: self._bars.advance(task, count)
         if not self._terminal:
-            self._console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
+            self._console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim")
 
     def say(self, sentence: str) -> None:
         """Prints a sentence above the bars."""
-        self._console.print(sentence, highlight=False)
+        self._console.print(sentence)

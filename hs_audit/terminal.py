@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from hs.text import printable
 
@@ -56,9 +58,20 @@ def of_bytes(count: float) -> str:
     return f"{count / unit:.1f}".removesuffix(".0") + f" {name}"
 
 
+class PlainConsole(Console):
+    """A console for text of strangers: no markup, no emoji codes, and control characters stand as escapes."""
+
+    def __init__(self, stderr: bool = False, width: int | None = None, soft_wrap: bool = False) -> None:
+        super().__init__(stderr=stderr, width=width, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **how: Any) -> Text:
+        """What every text goes through, cells and titles of tables included."""
+        return super().render_str("\n".join(map(printable, text.split("\n"))), **how)
+
+
 def patience(what: str) -> AbstractContextManager[object]:
     """A moving line on a terminal, nothing elsewhere."""
-    return Console(stderr=True).status(what)
+    return PlainConsole(stderr=True).status(what)
 
 
 def print_section(section: Section, console: Console) -> None:
@@ -76,5 +89,5 @@ def print_section(section: Section, console: Console) -> None:
 def _grid(*lines: tuple[str, ...]) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
     for line in lines:
-        grid.add_row(*map(printable, line))
+        grid.add_row(*line)
     return grid

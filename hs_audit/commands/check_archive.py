@@ -7,12 +7,11 @@ from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
-from rich.console import Console
 
 from hs.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST
 from hs.nomenclature import HS_EDITION
 from hs.pictures.columns import is_list, layout_of
-from hs_audit.terminal import PIPE_WIDTH, Section, cut, many, of_bytes, patience, print_section
+from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, many, of_bytes, patience, print_section
 from pipeline.archive.columns import REQUIRED
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs, find_inputs
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError: if a required column is missing or of a wrong type in every file, or the configuration is wrong.
     """
     config = load_config(args.config) if args.config else Config()
-    console = Console(markup=False, emoji=False, highlight=False)
+    console = PlainConsole()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES)

@@ -3,11 +3,9 @@
 import argparse
 from pathlib import Path
 
-from rich.console import Console
-
 from hs.errors import ContractBroken
 from hs.files import version_folder
-from hs_audit.terminal import Section, print_section
+from hs_audit.terminal import PlainConsole, Section, print_section
 
 EPILOG = """\
 looks at the whole graph before it is loaded: every operation of every function must be known to be
@@ -36,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
 
     version = version_folder(args.model, args.version)
     lines, problems = inspect_version(version)
-    print_section(Section(f"{version}", lines, problems), Console())
+    print_section(Section(f"{version}", lines, problems), PlainConsole())
     if problems:
         raise ContractBroken(f"{version}: {len(problems)} of the contract's points do not hold")
     return 0

@@ -6,10 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from hs.errors import UsageError
-from hs_audit.terminal import PIPE_WIDTH, Section, many, patience, print_section
+from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, many, patience, print_section
 from pipeline.config import Config, Server, load_config
 from serving.client.client import Client
 from serving.client.load_generator import Throughput, generate_load
@@ -50,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     address = args.address or server.address
     if not address:
         raise UsageError("which server? give HOST:PORT, or a configuration with server.address")
-    console = Console(width=None if Console().is_terminal else PIPE_WIDTH, highlight=False)
+    console = PlainConsole(width=None if PlainConsole().is_terminal else PIPE_WIDTH)
     # A night waits a quarter of an hour for a server, a check does not.
     connection = replace(server.connection(address), in_flight=max(IN_FLIGHT), outage_budget_s=args.seconds)
     client = Client(connection)

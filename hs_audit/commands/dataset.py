@@ -17,6 +17,7 @@ from rich.table import Table
 from hs.errors import UsageError
 from hs.files import sha256_of, write_whole
 from hs_audit.steps import Steps
+from hs_audit.terminal import PlainConsole
 from model.cases.data_sets import PRESETS, Choice, Looked, plan_for
 from model.cases.drawing import DataSet, Planned, draw, planned_as
 from model.cases.reading import Cases, open_cases
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     card = _card(args, cases, excluded, drawn)
     write_whole(args.output / "data_card.json", json.dumps(card, indent=2) + "\n")
     write_whole(args.output / "data_card.md", _markdown(card))
-    _print(card, Console())
+    _print(card, PlainConsole())
     print(f"written: {args.output}/train.parquet, test.parquet, data_card.json, data_card.md")
     return 0
 
@@ -140,4 +141,4 @@ def _print(card: dict[str, Any], console: Console) -> None:
     console.print(table)
     if unreadable := card["left_out"]["unreadable_pictures"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in unreadable.items())
-        console.print(f"left out, unreadable pictures: {reasons}", highlight=False)
+        console.print(f"left out, unreadable pictures: {reasons}")

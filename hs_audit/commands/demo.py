@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hs.errors import UsageError
+from hs_audit.terminal import PlainConsole
 
 RUN_DATE = date(2026, 1, 15)
 _OURS = frozenset({"archive", "audits", "cases.parquet", "config.yaml", "model", "truth.csv"})
@@ -31,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the steps; the exit code is that of the first one that fails."""
-    folder, console, started = args.folder, Console(), time.monotonic()
+    folder, console, started = args.folder, PlainConsole(), time.monotonic()
     _check(args)
     console.print(f"drawing {args.declarations} declarations and {args.cases} rulings for each of six kinds of goods")
     from hs_audit.demo.night import write_demo
@@ -70,5 +71,5 @@ def _check(args: argparse.Namespace) -> None:
 
 
 def _step(arguments: Sequence[str], console: Console) -> int:
-    console.print(f"\n$ {shlex.join(['hs-audit', *arguments])}", style="bold", markup=False, soft_wrap=True)
+    console.print(f"\n$ {shlex.join(['hs-audit', *arguments])}", style="bold", soft_wrap=True)
     return subprocess.run([sys.executable, "-m", "hs_audit.cli", *arguments]).returncode

@@ -12,6 +12,7 @@ from rich.table import Table
 from hs.files import version_folder, write_whole
 from hs_audit.commands.train import add_case_arguments
 from hs_audit.steps import Steps
+from hs_audit.terminal import PlainConsole
 from model.quiet import quiet_import
 
 if TYPE_CHECKING:
@@ -61,10 +62,10 @@ def run(args: argparse.Namespace) -> int:
     name = f"{version.parent.name}, version {version.name}"
     page = evaluation_page(name, cases, said, evaluations, unknown, args.wrong_share)
     write_whole(args.output / "evaluation.html", page)
-    console = Console()
+    console = PlainConsole()
     _print(evaluations, console)
     if unknown:
-        console.print(words_of(unknown), highlight=False)
+        console.print(words_of(unknown))
     print(f"written: {args.output / 'evaluation.html'}, {args.output / 'evaluation.json'}")
     return 0
 
@@ -78,4 +79,4 @@ def _print(evaluations: "Sequence[Evaluation]", console: Console) -> None:
         for level, rates in one.levels.items():
             table.add_row(str(level), *(str(rates[k]) for k in ks))
         console.print(table)
-        console.print(f"calibration error {one.calibration_error:.3f}, mean F1 {one.macro_f1:.3f}", highlight=False)
+        console.print(f"calibration error {one.calibration_error:.3f}, mean F1 {one.macro_f1:.3f}")

@@ -17,6 +17,7 @@ from rich.table import Table
 from hs.files import write_whole
 from hs.proportions import Rate
 from hs_audit.steps import Steps
+from hs_audit.terminal import PlainConsole
 from model.quiet import quiet_import
 
 _KS = (1, 3)
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
                 results.append(json.loads(path.read_text(encoding="utf-8")) | cell.model_dump())
     write_whole(grid.output / "results.csv", results_table(results))
     write_whole(grid.output / "index.html", experiments_page(results, args.config.name))
-    _print(results, Console())
+    _print(results, PlainConsole())
     print(f"written: {grid.output / 'index.html'}, {grid.output / 'results.csv'}")
     return 0
 

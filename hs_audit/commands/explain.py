@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from hs.codes import HSCode
 from hs.errors import UsageError
 from hs.nomenclature import description
-from hs.text import printable
 from hs.words import LANGUAGES, explain, level_name, picture_words, repair_words, verdict_words
+from hs_audit.terminal import PlainConsole
 from pipeline.findings.finding import Finding
 from pipeline.runs.published import read_findings, read_manifest
 
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     findings = find(args.published, args.declaration)
     if not findings:
         raise UsageError(f"{args.published} has no finding of declaration {args.declaration}")
-    console = Console(width=None if Console().is_terminal else 110)
+    console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
     for finding in findings:
         _print(finding, manifest, args.language, console)
     return 0
@@ -55,12 +55,12 @@ def find(run_folder: Path, declaration: str) -> list[Finding]:
 def _print(finding: Finding, manifest: dict[str, Any], language: str, console: Console) -> None:
     why = explain(finding.reason, finding.declared, finding.differs_at, finding.recommended, language)
     item = "" if finding.item_no is None else f", item {finding.item_no}"
-    console.rule(escape(printable(f"{finding.declaration_id}{item}")), align="left")
+    console.rule(f"{finding.declaration_id}{item}", align="left")
     verdict = verdict_words(finding.verdict, language)
-    console.print(f"[bold]{verdict}[/bold] ({finding.reason}): {why}", highlight=False)
+    console.print(Text(verdict, "bold") + Text(f" ({finding.reason}): {why}"))
     facts = Table.grid(padding=(0, 2))
     for label, text in (*_as_declared(finding, language), *_as_judged(finding, manifest), *_where_from(finding)):
-        facts.add_row(label, escape(printable(text)))
+        facts.add_row(label, text)
     console.print(facts)
     if finding.declared and finding.declared_probabilities:
         console.print(_levels(finding.declared, finding, manifest["thresholds"], language))
@@ -120,5 +120,5 @@ def _pictures(finding: Finding, language: str) -> Table:
     for number, picture in enumerate(finding.pictures, start=1):
         words = picture_words(picture.status, picture.detail, language)
         weight = "" if picture.weight is None else f"{picture.weight:.0%}"
-        table.add_row(str(number), escape(printable(words)), weight, picture.sha256[:16] + "…")
+        table.add_row(str(number), words, weight, picture.sha256[:16] + "…")
     return table

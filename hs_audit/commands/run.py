@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hs.errors import UsageError
+from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     record = AttemptRecord(place.log(attempt, ".json"), attempt, night.run_date, _so_far)
     # Outermost: a log handler keeps the stderr that it finds, and must find the terminal's.
     with native_output(place.log(attempt, ".stderr.log")):
-        console = Console(stderr=True)
+        console = PlainConsole(stderr=True)
         log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console)
         with log, recorded(record), stoppable(record), progress(console):
             _log.info("auditing %s as attempt %s", night.run_date, attempt)
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
             record.end(exit_code, sentence, run_id=published.run_id)
         _print_summary(published, console)
         if exit_code:
-            console.print(sentence, soft_wrap=True, markup=False, highlight=False)
+            console.print(sentence, soft_wrap=True)
     return exit_code
 
 
@@ -125,6 +126,5 @@ def _print_summary(published: "Published", console: Console) -> None:
         f"model {published.model.name} version {published.model.version}; {seconds:.1f} s, {rate:.0f} pictures/s\n"
         f"worklist  {published.folder / 'worklist.csv'}\nreport    {published.folder / 'report.html'}\n"
         f"findings  {published.folder / 'findings'}",
-        highlight=False,
         soft_wrap=True,
     )

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from hs.proportions import Estimate, Rate
 from hs.tables import read_rates
+from hs_audit.terminal import PlainConsole
 from pipeline.runs.published import read_findings, read_manifest, read_worklist
 from pipeline.runs.score import Group, Score, drawn_in, score
 from pipeline.runs.truth import read_truth
@@ -49,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(_as_json(measured), indent=2))
     else:
-        _print(measured, Console())
+        _print(measured, PlainConsole())
     return 0
 
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from hs.errors import UsageError
 from hs.ranking import By, Selection
 from hs.tables import read_rates
+from hs_audit.terminal import PlainConsole
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.worklist import require_columns, select
 from pipeline.runs.published import findings_of, outside, read_manifest
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
         write_worklist(worklist, folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    _say(worklist, rates, folder, Console())
+    _say(worklist, rates, folder, PlainConsole())
     return 0
 
 
@@ -76,7 +77,7 @@ def _say(worklist: pa.Table, rates: Mapping[str, float], folder: Path, console: 
         f"{count} by {name}" if name != "random" else f"{count} at random" for name, count in chosen.items()
     )
     cases = len(set(worklist["case"].to_pylist()))
-    console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}", highlight=False)
+    console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}")
     if rates and (unknown := worklist["revenue"].null_count):
-        console.print(f"{unknown} of them without a stake: risk, value or a rate is missing", highlight=False)
-    console.print(str(folder / "worklist.csv"), highlight=False, soft_wrap=True)
+        console.print(f"{unknown} of them without a stake: risk, value or a rate is missing")
+    console.print(str(folder / "worklist.csv"), soft_wrap=True)
