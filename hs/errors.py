@@ -2,7 +2,7 @@
 
 AuditError
 ├── UsageError          2    a flag, the configuration, a column
-├── NotPublished        4    more dead letters or unscored findings than the limit
+├── NotPublished        4    more dead letters or unscored findings than the limit, or the disk is full
 ├── ServerUnreachable   5    the model server is away, or its outage budget is spent
 ├── ContractBroken      6    the model is not what the audit needs, or is not there
 ├── NothingToRead       7    no input matched, or no file can be read
@@ -27,7 +27,7 @@ class UsageError(AuditError):
 
 
 class NotPublished(AuditError):
-    """The run was stopped before publication because too much of it is missing."""
+    """The run was stopped before publication because too much of it is missing or it cannot be written."""
 
     exit_code = 4
 

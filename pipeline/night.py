@@ -37,7 +37,7 @@ from serving.client.connection import Connection
 from serving.contract import ServedModel
 
 _log = logging.getLogger("hs_audit.run")
-_ERROR_OF_EXIT_CODE = {error.exit_code: error for error in (ServerUnreachable, ContractBroken)}
+_ERROR_OF_EXIT_CODE = {error.exit_code: error for error in (NotPublished, ServerUnreachable, ContractBroken)}
 
 MakeClassify = Callable[[Config, ServedModel, Connection], beam.PTransform]
 
@@ -196,7 +196,7 @@ def _refuse_if_too_few(inputs: Inputs, least: int) -> None:
 
 
 def _refuse_if_in_trouble(reports: WorkerReports) -> None:
-    for exit_code, sentence in reports.troubles[:1]:  # each worker has its own of the same server: one is enough
+    for exit_code, sentence in reports.troubles[:1]:  # workers share server and disk: one is enough
         raise _ERROR_OF_EXIT_CODE.get(exit_code, AuditError)(f"{sentence}; nothing was published")
 
 

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import duckdb
@@ -298,6 +300,42 @@ def test_a_run_that_fails_leaves_the_earlier_one_untouched(run, tmp_path, publis
     assert run() == 4
 
     assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
+
+
+WITH_SMALL_FILES = """
+import resource, sys
+from hs_audit.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_findings_that_the_disk_does_not_take_are_one_sentence(config, tmp_path, published, colour_server):
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS * 100, row_group_size=50)
+    flags = [f"--config={config}", f"--run-date={RUN_DATE}", f"--server={colour_server}",
+             f"--input={tmp_path / 'archive' / '*.parquet'}", f"--output={tmp_path / 'audits'}"]  # fmt: skip
+
+    ended = subprocess.run([sys.executable, "-c", WITH_SMALL_FILES, "run", *flags], capture_output=True, text=True)
+
+    assert ended.returncode == 4, ended.stderr
+    assert "the findings cannot be written to" in ended.stderr.splitlines()[-1]
+    assert "File too large; nothing was published" in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
+    assert not published.exists()
+    assert len(list(tmp_path.glob("audits/_staging/*/findings/*"))) == 1  # the worker wrote no more
+
+
+def test_reports_of_workers_that_the_disk_does_not_take_are_one_sentence(run, tmp_path, published, monkeypatch, capsys):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    write_archive(tmp_path / "archive" / "a.parquet", ROWS)
+    monkeypatch.setattr("pipeline.job.wiring.write_whole", full)
+
+    assert run() == 4
+
+    assert "the reports of the workers cannot be written to" in capsys.readouterr().err.splitlines()[-1]
+    assert not published.exists()
 
 
 def test_columns_of_other_names_and_kept_ones_pass_through(config, run, tmp_path, published):

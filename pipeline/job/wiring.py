@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,12 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from hs.errors import NotPublished
 from hs.files import write_whole
 from pipeline.job.classify import CLASSIFIED, TROUBLE
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
-from pipeline.job.write import WriteFindings
+from pipeline.job.write import PARTS, WriteFindings
 from pipeline.values import DeadLetter, Layout, RowGroup
 
 _REPORTS = "reports.json"
@@ -27,7 +29,7 @@ class WorkerReports:
         parts: names of the files that hold the findings.
         dead_letters: rows that could not be read.
         nulled_values: column → how many of its values are null as they did not fit its type.
-        troubles: (exit code, sentence) of each server that was given up.
+        troubles: (exit code, sentence) of each server that was given up, and of each worker that could not write.
     """
 
     parts: list[str]
@@ -53,18 +55,22 @@ def run_job(
         table: how to judge.
         staging: the attempt's folder, which every worker can write to; findings go to `findings/` in it.
         options: Beam's.
+
+    Raises:
+        NotPublished: if the workers' reports could not be written.
     """
     with beam.Pipeline(options=options) as pipeline:
         # Not shuffled as they are made: ReadArchive does it.
         read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout)
         classified = read[DECLARATIONS] | "Classify" >> classify
         findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
-        parts = findings | "Write" >> WriteFindings(table.schema, staging / "findings")
+        written = findings | "Write" >> WriteFindings(table.schema, staging / "findings")
+        troubles = (classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
         reports = (
-            parts | "Parts" >> beam.Map(lambda name: {"part": name}),
+            written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
             read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
             read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
-            classified[TROUBLE] | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
+            troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
         )
         _ = (
             reports
@@ -76,10 +82,13 @@ def run_job(
 
 
 def _write_reports(reports: list[dict[str, Any]], path: Path) -> None:
-    write_whole(path, json.dumps(reports))
+    with suppress(OSError):  # Beam would wrap it; that there is no file says enough
+        write_whole(path, json.dumps(reports))
 
 
 def _read_reports(path: Path) -> WorkerReports:
+    if not path.exists():
+        raise NotPublished(f"the reports of the workers cannot be written to {path.parent}; nothing was published")
     reports = json.loads(path.read_text(encoding="utf-8"))
     path.unlink()  # what is left in the folder is published
     return WorkerReports(

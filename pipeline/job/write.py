@@ -1,11 +1,12 @@
-"""Findings → Parquet files of a staging folder, and a receipt for each file.
+"""Findings → Parquet files of a staging folder, a receipt for each file, and what ended the writing, if anything.
 
 Only files with a receipt are published: what a worker left behind when its bundle was tried again has none.
 """
 
 import dataclasses
+import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,27 +15,32 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindows
 
+from hs.errors import NotPublished
+from pipeline.job.classify import TROUBLE
 from pipeline.job.counters import DECLARATIONS
 from pipeline.job.in_process import PROGRESS
+
+PARTS = "parts"
 
 _ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 2048, 32 << 20
 
 
 @dataclasses.dataclass
 class WriteFindings(beam.PTransform):
-    """Batches of findings → the names of the files that hold them."""
+    """Batches of findings → `parts`, the names of the files that hold them, and `trouble`: (exit code, sentence)."""
 
     schema: pa.Schema
     folder: Path
 
-    def expand(self, findings: beam.PCollection) -> beam.PCollection:
+    def expand(self, findings: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Writes one file per bundle."""
-        return findings | beam.ParDo(_Write(self.schema, self.folder))
+        return findings | beam.ParDo(_Write(self.schema, self.folder)).with_outputs(TROUBLE, main=PARTS)
 
 
 class _Write(beam.DoFn):
     def __init__(self, schema: pa.Schema, folder: Path) -> None:
         self._schema, self._folder = schema, folder
+        self._trouble = ""  # longer than a bundle: nothing will be published
 
     def start_bundle(self) -> None:
         self._name = f"part-{uuid.uuid4().hex}.parquet"
@@ -43,23 +49,44 @@ class _Write(beam.DoFn):
         self._pending_rows = self._pending_bytes = 0
 
     def process(self, findings: pa.RecordBatch) -> None:
+        if self._trouble:
+            return
         self._pending.append(findings)
         self._pending_rows += findings.num_rows
         self._pending_bytes += findings.nbytes
         PROGRESS.declarations += findings.num_rows
         DECLARATIONS.inc(findings.num_rows)
         if self._pending_rows >= _ROW_GROUP_ROWS or self._pending_bytes >= _ROW_GROUP_BYTES:
-            self._flush()
+            self._try(self._flush)
 
     def finish_bundle(self) -> Iterator[Any]:
-        if self._pending:
-            self._flush()
-        if self._writer:
-            self._writer.close()
-            yield GlobalWindows.windowed_value(self._name)  # at the end of a bundle Beam knows no window
+        self._try(self._finish)
+        # At the end of a bundle Beam knows no window.
+        if self._trouble:
+            trouble = (NotPublished.exit_code, self._trouble)
+            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+        elif self._writer:
+            yield GlobalWindows.windowed_value(self._name)
+
+    def _try(self, write: Callable[[], None]) -> None:
+        """Writes, unless that failed before; a full disk is data, as Beam wraps exceptions."""
+        if self._trouble:
+            return
+        try:
+            write()
+        except (pa.ArrowException, OSError) as error:
+            why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+            self._trouble = f"the findings cannot be written to {self._folder}: {why}"
+            self._pending = []
 
     def _flush(self) -> None:
         if self._writer is None:
             self._writer = pq.ParquetWriter(self._folder / self._name, self._schema, compression="zstd")
         self._writer.write_table(pa.Table.from_batches(self._pending))
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def _finish(self) -> None:
+        if self._pending:
+            self._flush()
+        if self._writer:
+            self._writer.close()
