@@ -1,5 +1,7 @@
 """Attempts in staging: those that are over are swept, those that run are not."""
 
+import errno
+import fcntl
 import os
 import signal
 import subprocess
@@ -11,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from hs.errors import UsageError
+from pipeline.runs.publishing import restore
 from pipeline.runs.staging import Place
 
 OF_ANOTHER_PROCESS = """
@@ -105,3 +108,17 @@ def test_a_second_attempt_at_one_night_is_refused_and_leaves_nothing(place):
             pass
 
         assert left_in(place) == ["a1", "a1.lock"]
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_an_output_folder_without_locks_is_refused_in_one_sentence(place, monkeypatch, code):
+    def no_locks(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    (place.replaced / "findings").mkdir(parents=True)
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+
+    with pytest.raises(UsageError, match=f"the file system of {place.output} has no locks"), place.locked("a1"):
+        pass
+    with pytest.raises(UsageError, match=f"the file system of {place.output} has no locks"):
+        restore(place.staging)

@@ -6,13 +6,12 @@ set aside first; a start that finds one set aside without a successor puts it ba
 
 import ctypes
 import errno
-import fcntl
 import os
 import shutil
 import uuid
 from pathlib import Path
 
-from pipeline.runs.staging import Place
+from pipeline.runs.staging import Place, held
 
 _AT_FDCWD = -100  # fcntl.h of Linux
 _RENAME_EXCHANGE = 2  # linux/fs.h
@@ -60,10 +59,8 @@ def restore(staging: Path) -> list[str]:
     restored = []
     for replaced in sorted(staging.glob("*.replaced")):
         published = staging.parent / replaced.stem
-        with open(staging / f"{replaced.stem}.lock", "a+") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:  # its own run is between the two renames
+        with held(staging / f"{replaced.stem}.lock") as ours:
+            if not ours:  # its own run is between the two renames
                 continue
             if published.exists():  # its successor came, and only the removal was interrupted
                 _remove(replaced, staging)

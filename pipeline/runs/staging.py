@@ -8,6 +8,7 @@ audits/_staging/run_date=2026-11-21.lock       held by the run of that night
 audits/_logs/run_date=2026-11-21.ATTEMPT.log   and .json, what became of it
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -23,6 +24,7 @@ from hs.errors import UsageError
 
 _BYTES_PER_ROW = 4096
 _BYTES_TO_SPARE = 64 << 20
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some network file systems, and how they are mounted
 
 
 def new_attempt_id() -> str:
@@ -86,13 +88,13 @@ class Place:
         """Holds the night and the attempt, whose folder it makes; the locks go with the process, however it ends.
 
         Raises:
-            UsageError: if another run holds the night.
+            UsageError: if another run holds the night, or the file system has no locks.
         """
         folder, lock = self.attempt(attempt_id), self._lock_of(attempt_id)
-        with _held(self.staging / f"{self.published.name}.lock") as ours:
+        with held(self.staging / f"{self.published.name}.lock") as ours:
             if not ours:
                 raise UsageError(f"another run of {self.run_date} is writing to {self.output}; it was left alone")
-            with _held(lock):
+            with held(lock):
                 folder.mkdir()  # after its lock is held, or another night might sweep it
                 try:
                     yield
@@ -109,7 +111,7 @@ class Place:
 
     def _swept(self, folder: Path, before: float) -> bool:
         lock, old = self._lock_of(folder.name), False
-        with _held(lock) as over:
+        with held(lock) as over:
             if not over:
                 return False
             with suppress(FileNotFoundError):  # it may have been published just now
@@ -136,13 +138,23 @@ class Place:
 
 
 @contextmanager
-def _held(lock: Path) -> Iterator[bool]:
-    """Holds a lock for as long as the context lasts; False where somebody else does."""
+def held(lock: Path) -> Iterator[bool]:
+    """Holds a lock in staging for as long as the context lasts; False where somebody else does.
+
+    Raises:
+        UsageError: if the file system has no locks.
+    """
     with open(lock, "a+") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             ours = False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+            raise UsageError(
+                f"the file system of {lock.parent.parent} has no locks, which keep two runs apart: {error.strerror}"
+            ) from error
         else:
             ours = True
         yield ours
