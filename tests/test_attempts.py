@@ -114,3 +114,13 @@ def test_libraries_that_write_much_fill_no_disk_and_those_that_write_nothing_lea
 
     assert (tmp_path / "much.log").stat().st_size == 1_000_000
     assert not (tmp_path / "nothing.log").exists()
+
+
+def test_a_record_that_cannot_be_written_changes_nothing_of_the_night(run, tmp_path, monkeypatch, capsys):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pipeline.runs.attempts.write_whole", full)
+
+    assert run() == 0
+    assert (tmp_path / "audits" / f"run_date={RUN_DATE}" / "_SUCCESS").exists()

@@ -27,6 +27,7 @@ def of_one_declaration(digests: list[str], statuses: list[str]) -> Classified:
         pa.RecordBatch.from_pydict(columns),
         np.array([count]),
         pa.array([], pa.binary()),
+        {},
     )
     probabilities = np.random.default_rng(0).dirichlet((1, 1), count).astype(np.float32)
     return Classified(

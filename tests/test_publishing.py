@@ -90,6 +90,19 @@ def test_a_second_rename_that_fails_puts_the_earlier_run_back(place, monkeypatch
     assert left_in(place) == ["a2"]
 
 
+def test_a_run_that_is_published_stays_so_where_the_earlier_one_cannot_be_removed(place, kernel, monkeypatch, caplog):
+    def denied(folder: Path, staging: Path) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    run(place.published, "old")
+    monkeypatch.setattr(publishing, "_remove", denied)
+
+    publish(place, run(place.attempt("a2"), "new"), 0o640)
+
+    assert content(place.published) == "new"
+    assert "cannot be removed yet: Permission denied" in caplog.text
+
+
 def test_any_start_restores_the_runs_of_all_nights(place):
     other = Place(place.output, date(2026, 11, 20))
     run(place.replaced, "one")

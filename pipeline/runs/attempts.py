@@ -66,7 +66,10 @@ class AttemptRecord:
             "versions": versions(),
         }
         _log.info(sentence)
-        write_whole(self.path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        try:
+            write_whole(self.path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
+        except OSError as error:  # what became of the night does not depend on its record
+            _log.warning("%s cannot be written: %s", self.path, error.strerror)
 
 
 @contextmanager

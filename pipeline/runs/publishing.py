@@ -6,6 +6,7 @@ set aside first; a start that finds one set aside without a successor puts it ba
 
 import ctypes
 import errno
+import logging
 import os
 import shutil
 import uuid
@@ -18,6 +19,8 @@ _RENAME_EXCHANGE = 2  # linux/fs.h
 _CANNOT = (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP)  # an old kernel, or a file system such as NFS
 
 _C = ctypes.CDLL(None, use_errno=True)
+
+_log = logging.getLogger("hs_audit.run")
 
 
 def publish(place: Place, attempt: Path, mode: int) -> None:
@@ -46,8 +49,11 @@ def publish(place: Place, attempt: Path, mode: int) -> None:
         except OSError:
             replaced.rename(place.published)
             raise
-    _sync_folder(place.output)
-    _remove(replaced, place.staging)
+    try:
+        _sync_folder(place.output)
+        _remove(replaced, place.staging)
+    except OSError as error:  # the night is published; what is left of the earlier run goes at the next start
+        _log.warning("the run that was replaced cannot be removed yet: %s", error.strerror)
 
 
 def restore(staging: Path) -> list[str]:

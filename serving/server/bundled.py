@@ -11,16 +11,17 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from google.protobuf import text_format
 
-from hs.errors import AuditError, ContractBroken, Interrupted
+from hs.errors import AuditError, ContractBroken, Interrupted, UsageError
 from hs.files import version_folder
 from serving.server.config_files import single_model_config
 
 MODEL_NAME = "hs"
+_MOST_PARENT_BYTES = 107 - len("/hs-audit-12345678/grpc.sock")  # Linux' limit for the path of a socket
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def bundled_server(
         Interrupted: if `stop` was set before the server was up.
     """
     served = version_folder(model, version)
-    folder = Path(tempfile.mkdtemp(prefix="hs-audit-"))  # the path of a Unix socket has 107 bytes at most
+    folder = _short_folder()
     socket = folder / "grpc.sock"
     config = folder / "models.config"
     config.write_text(text_format.MessageToString(single_model_config(MODEL_NAME, model.absolute(), int(served.name))))
@@ -76,6 +77,21 @@ def bundled_server(
             process.kill()
             process.wait()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _short_folder() -> Path:
+    """A folder of ours whose path leaves room for a socket.
+
+    Raises:
+        UsageError: if neither the folder of temporary files nor /tmp is one.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        if len(os.fsencode(parent)) <= _MOST_PARENT_BYTES:
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="hs-audit-", dir=parent))
+    raise UsageError(
+        f"the bundled server needs a folder with a short path, and {tempfile.gettempdir()} is none: set TMPDIR"
+    )
 
 
 def _wait_until_up(
