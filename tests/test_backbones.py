@@ -1,6 +1,7 @@
 """The table of networks: their own preprocessing, their weights, and where they can be cut."""
 
 import hashlib
+import zipfile
 from pathlib import Path
 
 import keras
@@ -107,12 +108,19 @@ def _garbage(path: Path) -> Path:
     return path
 
 
+def _spaces(path: Path) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", b" " * 40_000_000)
+    return path
+
+
 @pytest.mark.parametrize(
     ("write", "sentence"),
     [
+        (_spaces, "has 40000000 bytes in config.json, more than 16777216"),
         (_custom, "cannot be loaded without running custom code"),
         (_feature_map, r"must map \[N, H, W, 3\] to \[N, F\]"),
-        (_garbage, "cannot be loaded"),
+        (_garbage, "is no .keras file"),
     ],
 )
 def test_a_file_that_is_no_feature_extractor_is_one_sentence(tmp_path, write, sentence):

@@ -161,7 +161,19 @@ def test_what_would_cost_too_much_is_refused_at_once_with_what_was_found(what):
     assert time.process_time() - started < 1
 
 
+def tiff_of_floats() -> bytes:
+    """Four by four pixels of three 32-bit floats."""
+    data = 8 + 2 + 12 * 9 + 4
+    three = struct.pack("<3H", 32, 32, 32) + struct.pack("<3H", 3, 3, 3)
+    return tiff(
+        (256, 4, 1, 4), (257, 4, 1, 4), (258, 3, 3, data), (262, 3, 1, 2), (273, 4, 1, data + 12), (277, 3, 1, 3),
+        (278, 4, 1, 4), (279, 4, 1, 192), (339, 3, 3, data + 6),
+        data=three + struct.pack("<48f", *[0.5] * 48),
+    )  # fmt: skip
+
+
 UNSUPPORTED = {
+    "TIFF: a kind of pixels that is not read": tiff_of_floats(),
     "JPEG: 12 bits a sample": saved(quartered(), "JPEG").replace(b"\xff\xc0\0\x11\x08", b"\xff\xc0\0\x11\x0c"),
     "JPEG: arithmetic coding": saved(quartered(), "JPEG").replace(b"\xff\xc0", b"\xff\xc9", 1),
     "JPEG: lossless JPEG": saved(quartered(), "JPEG").replace(b"\xff\xc0", b"\xff\xc3", 1),

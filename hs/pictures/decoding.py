@@ -164,6 +164,8 @@ def decode(data: bytes | memoryview, size: PictureSize, limits: PictureLimits) -
 
 
 def _failed(encoded: bytes, kind: str, error: Exception, size: PictureSize, limits: PictureLimits) -> Picture:
+    if "unknown pixel mode" in str(error):  # Pillow's words for bits, samples and kinds that it has no reader for
+        return Picture(PictureStatus.UNSUPPORTED, detail=f"{kind}: a kind of pixels that is not read")
     if not _is_cut_short(encoded, kind, error):
         return Picture(PictureStatus.DECODER_ERROR, detail=_why(error))
     if kind == "JPEG" and (pixels := _without_end(encoded, size, limits)) is not None:

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile, ZipFile
 
 import keras
 
 from hs.errors import UsageError
 from hs.files import sha256_of
 
+_MOST_TEXT_BYTES = 16 << 20  # Inception-V3 is told in 200 kB
+_MOST_WEIGHT_BYTES = 4 << 30  # VGG19 whole has 0.6 GB
 Architecture = Callable[[int, str | None], keras.Model]
 
 
@@ -169,6 +172,7 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     if weights or side:
         raise UsageError(f"the backbone {path} comes with its own weights and size; leave out --weights and --size")
     _check_file(path, "backbone", sha256)
+    _check_sizes(path)
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras names what it refuses in a dozen kinds of exception
@@ -177,6 +181,19 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     if len(inputs) != 4 or None in inputs[1:] or inputs[3] != 3 or len(outputs) != 2:
         raise UsageError(f"the backbone {path} must map [N, H, W, 3] to [N, F], but maps {inputs} to {outputs}")
     return Backbone(path.stem, network, pretrained=True)
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuses what unpacks to more than a network has, before Keras reads it whole: 2 MB can hold 2 GB of spaces."""
+    try:
+        with ZipFile(path) as archive:
+            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
+    except BadZipFile as error:
+        raise UsageError(f"the backbone {path} is no .keras file: {error}") from error
+    for name, size in sizes.items():
+        most = _MOST_WEIGHT_BYTES if name.endswith(".h5") else _MOST_TEXT_BYTES
+        if size > most:
+            raise UsageError(f"the backbone {path} has {size} bytes in {name}, more than {most}")
 
 
 def _check_file(path: Path, what: str, sha256: str | None) -> None:
