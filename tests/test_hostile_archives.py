@@ -80,6 +80,9 @@ def read(path: Path) -> Iterator[Declarations | DeadLetter]:
 
 HOSTILE = {
     "pictures of 100 MB": lambda rows: {"images": once(b"\0" * 100_000_000, rows, pa.large_binary())},
+    "pages of zeros": lambda rows: {
+        "images": pa.array([b"\0" * 20_000_000] * 14 + [PICTURE] * (rows - 14), pa.binary())
+    },
     "ids of 50 MB": lambda rows: {"declaration_id": once("x" * 50_000_000, rows, pa.large_string())},
     "ids of 400 MB": lambda rows: {"declaration_id": once("x" * 400_000_000, rows, pa.large_string())},
     "a passed-through text of 20 MB": lambda rows: {"office": once("x" * 20_000_000, rows, pa.string())},

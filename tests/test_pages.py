@@ -105,7 +105,7 @@ def test_the_largest_page_is_looked_for_in_all_row_groups_and_only_under_its_col
         table = table.append_column(name, pa.array([bytes(90_000)] * 6))
     path = written(tmp_path / "a.parquet", table, row_group_size=2)
 
-    assert largest_data_page(path, "images") == PageSize(5018, 5018, 2, False)
+    assert largest_data_page(path, "images") == PageSize(5018, 5018, 2, False, is_dictionary=True)
     assert largest_data_page(path, "absent") is None
 
 

@@ -17,7 +17,9 @@ import pyarrow.parquet as pq
 
 from pipeline.archive.footers import leaves_of
 
-_UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _CHECKSUM = 2, 3, 4
+_TYPE, _UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _CHECKSUM = 1, 2, 3, 4
+_DICTIONARY_PAGE = 2
+_HONEST_GROWTH = 4  # pictures hardly shrink when they are packed again; pages of ids and codes are small
 _MAX_HEADER_BYTES = 16 << 20  # pyarrow refuses longer ones too
 _MAX_DEPTH = 8
 _READ_BYTES = 4096
@@ -57,12 +59,14 @@ class PageSize:
         uncompressed_bytes, compressed_bytes: without the header.
         row_group: where it is.
         has_checksum: whether the writer stored a CRC, without which overwritten bytes pass in silence.
+        is_dictionary: whether it holds the values that others point to.
     """
 
     uncompressed_bytes: int
     compressed_bytes: int
     row_group: int
     has_checksum: bool
+    is_dictionary: bool = False
 
 
 def largest_data_page(path: str, images: str) -> PageSize | None:
@@ -84,18 +88,25 @@ def largest_data_page(path: str, images: str) -> PageSize | None:
     return max(page_sizes(path, images), key=lambda page: page.uncompressed_bytes, default=None)
 
 
-def largest_page(path: str, file: pq.ParquetFile, row_group: int, columns: Iterable[str]) -> int:
-    """The uncompressed bytes of the largest page of some columns, as far as the headers can be read.
+def most_unpacked(path: str, file: pq.ParquetFile, row_group: int, columns: Iterable[str]) -> tuple[int, int]:
+    """How far some columns of a row group unpack, in bytes, as far as the page headers can be read.
 
-    It is what Arrow allocates before it looks at a page, whatever the footer says and however small the file is.
+    Arrow allocates what a header says before it looks at the page, however small the file is.
+
+    Returns:
+        The largest page that unpacks to more than four times what is stored, and the largest of these and of the
+        dictionary pages, which each row may repeat.
     """
-    largest, group = 0, file.metadata.row_group(row_group)
+    grown, repeated = 0, 0
     leaves = [leaf for column in columns for leaf in leaves_of(file, column)]
     with open(path, "rb", buffering=_READ_BYTES) as stream, suppress(PageHeaderError):
-        for start, end in _chunks(group, leaves):
+        for start, end in _chunks(file.metadata.row_group(row_group), leaves):
             for page in _walk(stream, start, end, row_group):
-                largest = max(largest, page.uncompressed_bytes)
-    return largest
+                if page.uncompressed_bytes > _HONEST_GROWTH * page.compressed_bytes:
+                    grown = max(grown, page.uncompressed_bytes)
+                if page.is_dictionary:
+                    repeated = max(repeated, page.uncompressed_bytes)
+    return grown, max(grown, repeated)
 
 
 def page_sizes(path: str, images: str) -> Iterator[PageSize]:
@@ -132,7 +143,7 @@ def _walk(stream: BinaryIO, start: int, end: int, row_group: int) -> Iterator[Pa
         body = stream.tell()
         if min(uncompressed, compressed) < 0 or body + compressed > end:
             raise PageHeaderError(f"no page header at byte {start}: sizes {uncompressed} and {compressed}")
-        yield PageSize(uncompressed, compressed, row_group, _CHECKSUM in header)
+        yield PageSize(uncompressed, compressed, row_group, _CHECKSUM in header, header.get(_TYPE) == _DICTIONARY_PAGE)
         start = body + compressed
 
 

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 from hs.pictures.columns import bytes_per_row, decoded_bytes, flat_pictures
 from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_columns, text
 from pipeline.archive.footers import RAISED_BY_BYTES, leaves_of, open_parquet, reason_of
-from pipeline.archive.page_sizes import largest_page
+from pipeline.archive.page_sizes import most_unpacked
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
-_MOST_PAGE_BYTES = 256 << 20  # in memory two or three times while it is decoded; pyarrow's own pages have 1 to 40 MB
+_MOST_PAGE_BYTES = 256 << 20  # of one that is stored in less than a quarter; in memory three times as it is decoded
 _MOST_VALUE_BYTES = 1 << 20  # of all columns of a row beside its pictures; they travel through every step of a run
 _STEP_BYTES = 256 << 20  # a row may repeat a whole dictionary page, or fill a page by itself
 _BATCH_BYTES = 4 << 20  # all of it stays in memory until the last picture of the batch is decoded
@@ -39,11 +39,11 @@ def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | 
                 yield _unread(source, 0, "changed", problem[1])
                 return
             columns = columns_to_read(layout, set(present.names))
-            page = largest_page(source.file, file, source.index, columns)
-            if page > _MOST_PAGE_BYTES:
-                yield _unread(source, 0, "too_large", f"a page of {page} bytes, more than {_MOST_PAGE_BYTES}")
+            grown, repeated = most_unpacked(source.file, file, source.index, columns)
+            if grown > _MOST_PAGE_BYTES:
+                yield _unread(source, 0, "too_large", f"a page unpacks to {grown} bytes, more than {_MOST_PAGE_BYTES}")
                 return
-            most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(page, 1)))
+            most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))
             for batch in _batches(file, source.index, columns, layout.names.images, most_rows):
                 yield from _of_bounded_rows(_declarations(source, first_row, batch, layout))
                 first_row += batch.num_rows
