@@ -95,7 +95,7 @@ def test_the_pages_of_nested_pictures_add_up_to_the_sizes_in_the_footer(tmp_path
 def test_a_dictionary_page_counts(tmp_path):
     path = written(tmp_path / "a.parquet", flat(pictures(8) * 10), use_dictionary=True)
 
-    assert largest_data_page(path, "images") == PageSize(8 * STORED_BYTES, 8 * STORED_BYTES, 0, False)
+    assert largest_data_page(path, "images") == PageSize(8 * STORED_BYTES, 8 * STORED_BYTES, 0, False, is_dictionary=True)
 
 
 def test_the_largest_page_is_looked_for_in_all_row_groups_and_only_under_its_column(tmp_path):
@@ -105,7 +105,7 @@ def test_the_largest_page_is_looked_for_in_all_row_groups_and_only_under_its_col
         table = table.append_column(name, pa.array([bytes(90_000)] * 6))
     path = written(tmp_path / "a.parquet", table, row_group_size=2)
 
-    assert largest_data_page(path, "images") == PageSize(5018, 5018, 2, False, is_dictionary=True)
+    assert largest_data_page(path, "images") == PageSize(5018, 5018, 2, False)
     assert largest_data_page(path, "absent") is None
 
 
