@@ -95,7 +95,8 @@ def test_the_pages_of_nested_pictures_add_up_to_the_sizes_in_the_footer(tmp_path
 def test_a_dictionary_page_counts(tmp_path):
     path = written(tmp_path / "a.parquet", flat(pictures(8) * 10), use_dictionary=True)
 
-    assert largest_data_page(path, "images") == PageSize(8 * STORED_BYTES, 8 * STORED_BYTES, 0, False, is_dictionary=True)
+    size = 8 * STORED_BYTES
+    assert largest_data_page(path, "images") == PageSize(size, size, 0, False, is_dictionary=True)
 
 
 def test_the_largest_page_is_looked_for_in_all_row_groups_and_only_under_its_column(tmp_path):
