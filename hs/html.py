@@ -5,6 +5,8 @@ import re
 import jinja2
 from markupsafe import Markup
 
+from hs.text import counted
+
 _MOST_CHARACTERS = 120
 
 # Controls, and what is invisible or turns the direction of writing: U+202E shows 0180 as 0810.
@@ -50,15 +52,6 @@ def chance(probability: float) -> str:
     ('<0.1%', '>99.9%')
     """
     return percent(min(max(probability, 1e-9), 1 - 1e-9))
-
-
-def counted(count: int, noun: str) -> str:
-    """A number and its noun.
-
-    >>> counted(1, "declaration"), counted(1200, "row")
-    ('1 declaration', '1,200 rows')
-    """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def template(package: str, name: str) -> jinja2.Template:

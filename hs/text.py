@@ -28,6 +28,15 @@ def excerpt(text: str, most: int = 300) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
+def counted(count: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(1, "declaration"), counted(1200, "row")
+    ('1 declaration', '1,200 rows')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def did_you_mean(written: str, known: Sequence[str]) -> str:
     """What to add to a sentence about a word that is not known.
 

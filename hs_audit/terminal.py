@@ -39,15 +39,6 @@ def cut(sentences: Sequence[str], more: str) -> list[str]:
     return [*sentences[:_NAMED], *([f"and {rest:,} {more}"] if rest > 0 else [])]
 
 
-def many(count: int, thing: str) -> str:
-    """A number and what is counted.
-
-    >>> many(1, "row"), many(2000, "row")
-    ('1 row', '2,000 rows')
-    """
-    return f"{count:,} {thing}{'' if count == 1 else 's'}"
-
-
 def of_bytes(count: float) -> str:
     """A size in decimal units.
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 from hs.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST
 from hs.nomenclature import HS_EDITION
 from hs.pictures.columns import is_list, layout_of
-from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, many, of_bytes, patience, print_section
+from hs.text import counted
+from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, of_bytes, patience, print_section
 from pipeline.archive.columns import REQUIRED
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs, find_inputs
@@ -76,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     unread = _show_sections(inputs, config, show)
     verdict = f"see the lines marked with ! under {', '.join(to_mend)}" if to_mend else "nothing to mend"
     console.print(verdict, style="yellow" if to_mend else "green")
-    exit_code, sentence = _of_a_run(inputs, unread, config.limits)
+    exit_code, why = _of_a_run(inputs, unread, config.limits)
     if exit_code:
-        console.print(sentence, style="yellow")
+        console.print(f"a run would end with {exit_code}: {why}", style="yellow")
     return exit_code
 
 
@@ -103,11 +104,11 @@ def _of_a_run(inputs: Inputs, unread: int, limits: Limits) -> tuple[int, str]:
     dead, readable = _dead_rows(inputs), sum(file.rows for file in inputs.files)
     share = (dead + unread) / max(dead + readable, 1)
     if inputs.rows < limits.min_rows:
-        return 4, f"a run would end with 4: {many(inputs.rows, 'row')}, fewer than limits.min_rows ({limits.min_rows})"
+        return 4, f"{counted(inputs.rows, 'row')}, fewer than limits.min_rows ({limits.min_rows})"
     if share > limits.max_unscored_share:
-        return 4, f"a run would end with 4: {share:.1%} of the rows cannot be read, more than limits.max_unscored_share"
+        return 4, f"{share:.1%} of the rows cannot be read, more than limits.max_unscored_share"
     if share > limits.warn_unscored_share or any(letter.rows is None for letter in inputs.dead_letters):
-        return 3, f"a run would end with 3: {share:.1%} of the rows cannot be read"
+        return 3, f"{share:.1%} of the rows cannot be read"
     return 0, ""
 
 
@@ -121,7 +122,7 @@ def _files(inputs: Inputs) -> Section:
     files, letters = inputs.files, inputs.dead_letters
     groups, size = sum(len(file.row_groups) for file in files), sum(file.size_bytes for file in files)
     rows = sum(file.rows for file in files)
-    line = f"{many(len(files), 'file')}, {many(rows, 'row')}, {many(groups, 'row group')}, {of_bytes(size)}"
+    line = f"{counted(len(files), 'file')}, {counted(rows, 'row')}, {counted(groups, 'row group')}, {of_bytes(size)}"
     warnings = cut([f"{letter.file}: {letter.reason}: {letter.detail}" for letter in letters], "more unreadable files")
     if letters:
         about = "about " if any(letter.rows is None for letter in letters) else ""
@@ -190,7 +191,7 @@ def _pages(files: Sequence[ArchiveFile], images: str) -> Section:
     warnings = cut(warnings, "more files with damaged pages") + _large_pages(largest)
     unsummed = [path for path, page in largest.items() if not page.has_checksum]
     note = (
-        f"no page checksums in {len(unsummed)} of {many(len(largest), 'file')}: overwritten bytes in a page pass in "
+        f"no page checksums in {len(unsummed)} of {counted(len(largest), 'file')}: overwritten bytes in a page pass in "
         "silence unless the writer stored checksums (write_page_checksum=True)"
     )
     return Section("pages", _largest_page(largest), warnings, [note] if unsummed else [])
@@ -232,7 +233,7 @@ def _codes(rows: Rows, column: str) -> Section:
     warnings = []
     lost = sum(count for (_, repair), count in codes.counts.items() if _LOST & set((repair or "").split(",")))
     if lost:
-        warnings.append(f"{many(lost, 'code')} lost digits, as in a spreadsheet: export the codes as text")
+        warnings.append(f"{counted(lost, 'code')} lost digits, as in a spreadsheet: export the codes as text")
     unjudged = sum(count for (outcome, _), count in codes.counts.items() if outcome in _NOT_JUDGED)
     if unjudged > _MANY * total:
         share = f"{unjudged / total:.1%} of the declarations"
@@ -254,11 +255,11 @@ def _count_and_share(count: int, total: int) -> tuple[str, str]:
 def _ids(rows: Rows) -> Section:
     ids, warnings = rows.ids, []
     if missing := ids.counts[NO_ID]:
-        warnings.append(f"{many(missing, 'row')} without an id, the first in {ids.examples[NO_ID][0]}")
+        warnings.append(f"{counted(missing, 'row')} without an id, the first in {ids.examples[NO_ID][0]}")
     if repeated := ids.counts[REPEATED]:
-        warnings.append(f"{many(repeated, 'row')} with the id and item of an earlier row: {ids.such_as(REPEATED)}")
+        warnings.append(f"{counted(repeated, 'row')} with the id and item of an earlier row: {ids.such_as(REPEATED)}")
     if rows.nulled_items:
-        warnings.append(f"{many(rows.nulled_items, 'item number')} are too large for int64 and become null")
+        warnings.append(f"{counted(rows.nulled_items, 'item number')} are too large for int64 and become null")
     return Section("ids", [] if warnings else [("all there, none repeated",)], warnings)
 
 
@@ -267,7 +268,7 @@ def _pictures(rows: Rows) -> Section:
     lines = [(kind, *_count_and_share(counts[kind], total)) for kind in PICTURES if counts[kind]]
     note, warnings = "counted, not read: whether they decode shows in the findings", []
     if rows.sampled_files:
-        where = f"the first {SAMPLED_ROWS} rows of {many(rows.sampled_files, 'file')}"
+        where = f"the first {SAMPLED_ROWS} rows of {counted(rows.sampled_files, 'file')}"
         note = f"a sample, {where}: this layout cannot be counted without reading the pictures"
     if counts[PICTURES[0]] > _MANY * total:
         warnings.append(f"{counts[PICTURES[0]] / total:.1%} of the declarations have no picture to be judged by")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from hs.errors import UsageError
-from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, many, patience, print_section
+from hs.text import counted
+from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, patience, print_section
 from pipeline.config import Config, Server, load_config
 from serving.client.client import Client
 from serving.client.load_generator import Throughput, generate_load
@@ -94,7 +95,7 @@ def _measured(alone: Throughput, loads: Sequence[Throughput]) -> Section:
         if not load.pictures:
             continue
         median, slow = (f"{1000 * np.quantile(load.latencies_s, share):.0f} ms" for share in (0.5, 0.95))
-        name = f"{load.in_flight} x {many(load.batch_size, 'picture')}"
+        name = f"{load.in_flight} x {counted(load.batch_size, 'picture')}"
         lines.append((name, f"{load.pictures_per_s:.0f}", median, slow, str(load.retries)))
     faults = {load.fault for load in [alone, *loads] if load.fault}
     return Section("throughput", lines, [f"not every request was answered: {fault}" for fault in sorted(faults)])

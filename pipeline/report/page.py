@@ -16,10 +16,11 @@ import pyarrow as pa
 
 from hs.codes import LEVELS, HSCode
 from hs.files import write_whole
-from hs.html import counted, template
+from hs.html import template
 from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
 from hs.ranking import By
+from hs.text import counted
 from hs.verdicts import VERDICT_OF, Reason, Verdict
 from hs.words import explain, file_words, level_name, picture_words, repair_words, verdict_words
 from pipeline.findings.finding import Finding, Recommendation
