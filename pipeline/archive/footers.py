@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hs.text import printable
+from hs.text import excerpt
 from pipeline.archive.columns import problem_of_columns
 from pipeline.values import ColumnNames, DeadLetter, RowGroup
 
@@ -133,7 +133,7 @@ def leaves_of(file: pq.ParquetFile, column: str) -> list[int]:
 
 def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     """Why a file or a range of it could not be read, as reason and detail."""
-    detail = printable(" ".join(str(error).split())[:300]) or type(error).__name__
+    detail = excerpt(" ".join(str(error).split())) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         return "file_missing", "the file is gone"
     if isinstance(error, PermissionError):

@@ -1,7 +1,6 @@
 """Classified declarations → findings, one for each, by the rules of `hs.verdicts`."""
 
 import dataclasses
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -138,8 +137,6 @@ def _picture_fields(classified: Classified, mine: slice, weights: dict[int, floa
 
 
 def _as_written(code: str | int | float | None) -> str | None:
-    if isinstance(code, float):
-        return repr(code) if math.isfinite(code) else str(code)
     if isinstance(code, str) and len(code) > _MOST_SHOWN:
         return f"{code[:_MOST_SHOWN]}… ({len(code):,} characters)"  # a megabyte a row would fill memory and disk
     return None if code is None else str(code)
