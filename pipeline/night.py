@@ -21,7 +21,7 @@ from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger, draw_up
 from pipeline.findings.sheet import write_worklist
-from pipeline.findings.staged import number_parts, write_dead_letters
+from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, require_columns, select
 from pipeline.job.classify import Classify
 from pipeline.job.in_process import PROGRESS, STOP
@@ -123,10 +123,11 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             (folder / "findings").mkdir(parents=True)
             with step("auditing"), _stopped_in_words():
                 classify = make_classify(config, model, connection)
-                reports = run_job(inputs.pointers(), inputs.layout, classify, table, folder, night.options)
+                job = (inputs.pointers(), inputs.layout, classify, table, folder, night.attempt_id, night.options)
+                reports = run_job(*job)
                 _refuse_if_in_trouble(reports)
         with step("verifying the ledger"):
-            parts = number_parts(folder / "findings", reports.parts, table.schema, night.attempt_id)
+            parts = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id)
             dead_letters = (*inputs.dead_letters, *reports.dead_letters)
             ledger = draw_up(inputs, dead_letters, parts)
             _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)

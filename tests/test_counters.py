@@ -32,7 +32,7 @@ def test_declarations_pictures_requests_waits_and_dead_letters_are_counted(tmp_p
         pipeline = beam.Pipeline(options=beam_options({}, []))
         read = pipeline | beam.Create(pointers) | ReadArchive(inputs.layout)
         classified = read[DECLARATIONS] | Classify(model, Connection(address), PictureLimits(), batch_size=2)
-        _ = classified[CLASSIFIED] | JudgeDeclarations(table) | WriteFindings(table.schema, tmp_path / "findings")
+        _ = classified[CLASSIFIED] | JudgeDeclarations(table) | WriteFindings(table.schema, tmp_path / "findings", "a1")
         _ = read[DEAD_LETTERS] | beam.combiners.ToList()
         said = pipeline.run().metrics().query(beam.metrics.MetricsFilter().with_namespace("hs_audit"))
 

@@ -175,9 +175,11 @@ def test_a_published_run_has_everything_and_its_manifest_adds_up(run, tmp_path, 
     assert manifest["model"]["version"] == 1
     assert manifest["thresholds"]["from"] == "model"
     digests = {path["path"]: path["sha256"] for path in manifest["outputs"]}
+    (part,) = (published / "findings").iterdir()
+    assert part.name.endswith(f"-{manifest['attempt_id']}.parquet")
     assert sorted(digests) == [
         f"dead_letters/part-00000-{manifest['attempt_id']}.parquet",
-        f"findings/part-00000-{manifest['attempt_id']}.parquet",
+        f"findings/{part.name}",
         "report.html",
         "worklist.csv",
         "worklist.parquet",

@@ -11,8 +11,8 @@ from pipeline.findings.schema import DEAD_LETTERS
 from pipeline.values import DeadLetter
 
 
-def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_id: str) -> list[Path]:
-    """Numbers the files that have a receipt and removes the others; a night without rows gets one empty file.
+def keep_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_id: str) -> list[Path]:
+    """Removes the files that have no receipt; a night without rows gets one empty file.
 
     The attempt stands in each name: who listed the files of a run that is replaced meanwhile finds none of them, and
     never reads some of one run and some of the other.
@@ -29,12 +29,10 @@ def number_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_
     for path in folder.iterdir():
         if path.name not in names:
             path.unlink()
-    kept = [folder / f"part-{number:05}-{attempt_id}.parquet" for number in range(max(len(names), 1))]
-    for name, path in zip(names, kept, strict=False):  # the empty file has no name yet
-        (folder / name).rename(path)
     if not names:
-        pq.write_table(schema.empty_table(), kept[0])
-    return kept
+        names = [f"part-00000-{attempt_id}.parquet"]
+        pq.write_table(schema.empty_table(), folder / names[0])
+    return [folder / name for name in names]
 
 
 def write_dead_letters(dead_letters: Sequence[DeadLetter], folder: Path, attempt_id: str) -> None:

@@ -44,6 +44,7 @@ def run_job(
     classify: beam.PTransform,
     table: FindingsTable,
     staging: Path,
+    attempt_id: str,
     options: PipelineOptions,
 ) -> WorkerReports:
     """Runs the pipeline and returns what the workers report.
@@ -54,6 +55,7 @@ def run_job(
         classify: declarations → `classified` and `trouble`, see `Classify`.
         table: how to judge.
         staging: the attempt's folder, which every worker can write to; findings go to `findings/` in it.
+        attempt_id: stands in the names of the files.
         options: Beam's.
 
     Raises:
@@ -64,7 +66,7 @@ def run_job(
         read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout)
         classified = read[DECLARATIONS] | "Classify" >> classify
         findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
-        written = findings | "Write" >> WriteFindings(table.schema, staging / "findings")
+        written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id)
         troubles = (classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
         reports = (
             written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),

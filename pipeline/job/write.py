@@ -31,19 +31,22 @@ class WriteFindings(beam.PTransform):
 
     schema: pa.Schema
     folder: Path
+    attempt_id: str
 
     def expand(self, findings: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Writes one file per bundle."""
-        return findings | beam.ParDo(_Write(self.schema, self.folder)).with_outputs(TROUBLE, main=PARTS)
+        write = _Write(self.schema, self.folder, self.attempt_id)
+        return findings | beam.ParDo(write).with_outputs(TROUBLE, main=PARTS)
 
 
 class _Write(beam.DoFn):
-    def __init__(self, schema: pa.Schema, folder: Path) -> None:
-        self._schema, self._folder = schema, folder
+    def __init__(self, schema: pa.Schema, folder: Path, attempt_id: str) -> None:
+        self._schema, self._folder, self._attempt_id = schema, folder, attempt_id
         self._trouble = ""  # longer than a bundle: nothing will be published
 
     def start_bundle(self) -> None:
-        self._name = f"part-{uuid.uuid4().hex}.parquet"
+        # The attempt, so that a reader never mixes two runs; and no number, as no two workers count together.
+        self._name = f"part-{uuid.uuid4().hex}-{self._attempt_id}.parquet"
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
