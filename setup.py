@@ -41,6 +41,7 @@ setup(
             "duckdb>=1.3",
             "hypothesis>=6",
             "kubernetes-validate>=1.30",
+            "moto[server]>=5.2",  # S3 for the tests
             "mypy>=1.17",
             "pandas>=2",
             "polars>=1",

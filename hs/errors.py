@@ -6,6 +6,7 @@ AuditError
 ├── ServerUnreachable   5    the model server is away, or its outage budget is spent
 ├── ContractBroken      6    the model is not what the audit needs, or is not there
 ├── NothingToRead       7    no input matched, or no file can be read
+├── StorageLost         8    the storage is unreachable, or stayed away
 └── Interrupted         130  Ctrl-C or SIGTERM
 
 Anything else that leaves the program is a bug and ends with 1.
@@ -48,6 +49,12 @@ class NothingToRead(AuditError):
     """No input matched, or none of the files that matched can be read."""
 
     exit_code = 7
+
+
+class StorageLost(AuditError):
+    """A storage does not answer, or stayed away for longer than its outage budget."""
+
+    exit_code = 8
 
 
 class Interrupted(AuditError):

@@ -10,6 +10,7 @@ import pytest
 from hs.card import Card, Mistake, Thresholds
 from serving.server.bundled import bundled_server
 from tests.archives import COLOURS
+from tests.object_storage import ObjectStorage, object_storage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -48,3 +49,18 @@ def colour_server(colour_model: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The address of a bundled server in a process of its own; the model there is called `hs`."""
     with bundled_server(colour_model, log=tmp_path_factory.mktemp("server") / "server.log") as address:
         yield address
+
+
+@pytest.fixture(scope="session")
+def shared_storage() -> Iterator[ObjectStorage]:
+    """A server of S3 in a process of its own, with a proxy before it."""
+    with object_storage() as storage:
+        yield storage
+
+
+@pytest.fixture
+def s3(shared_storage: ObjectStorage) -> Iterator[ObjectStorage]:
+    """The same, with nothing asked of it yet and without faults."""
+    shared_storage.requests.clear()
+    yield shared_storage
+    shared_storage.fault = lambda method, path: None

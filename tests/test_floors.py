@@ -18,6 +18,7 @@ MAY_IMPORT = {
     "hs.settings": "pydantic pydantic_core yaml",
     "hs.pictures": "numpy PIL",
     "hs.pictures.columns": "numpy pyarrow",
+    "hs.storage": "pyarrow",
     "serving": "hs numpy grpc google",
     "serving.messages": "tensorflow tensorflow_serving",
     "serving.server.saved_model": "hs numpy grpc tensorflow",
