@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -15,31 +14,7 @@ from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.archive.inputs import find_inputs
 from pipeline.archive.row_groups import read_row_group
 from pipeline.values import ColumnNames, DeadLetter, Declarations
-from tests.archives import RED, picture
-
-ROWS = 12_345
-PICTURE = picture(RED)
-
-
-def archive(path: Path, rows: int, row_group_size: int | None = None, **columns: pa.Array) -> Path:
-    """A file of plain columns; those given stand in place of good ones."""
-    good = {
-        "declaration_id": pa.array([f"D{row}" for row in range(rows)]),
-        "declared_hs_code": pa.array(["870829"] * rows),
-        "images": pa.array([PICTURE] * rows, pa.binary()),
-    }
-    pq.write_table(pa.table(good | columns), path, row_group_size=row_group_size, compression="zstd")
-    return path
-
-
-def with_row_counts(path: Path, written: bytes, times: int = -1) -> Path:
-    """Puts another number in place of 12,345 wherever the footer counts rows or values."""
-    data = path.read_bytes()
-    start = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
-    footer = data[start:].replace(b"\x16\xf2\xc0\x01", b"\x16" + written, times)  # an i64, the field after the last one
-    assert footer != data[start:]
-    path.write_bytes(data[:start] + footer)
-    return path
+from tests.hostile import PICTURE, ROWS, UNPACKS, archive, with_row_counts
 
 
 @pytest.mark.parametrize(
@@ -67,33 +42,16 @@ def test_an_empty_file_and_an_empty_row_group_are_no_lies(tmp_path):
     assert isinstance(inspect(empty, ColumnNames()), ArchiveFile)
 
 
-def once(value: bytes | str, rows: int, kind: pa.DataType) -> pa.Array:
-    """One value for all rows, of which a file has one copy."""
-    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, np.int32)), pa.array([value], kind))
-
-
 def read(path: Path) -> Iterator[Declarations | DeadLetter]:
     inputs = find_inputs(str(path), date(2026, 11, 21), ColumnNames(office="office"))
     for pointer in inputs.pointers():
         yield from read_row_group(pointer, inputs.layout)
 
 
-HOSTILE = {
-    "pictures of 100 MB": lambda rows: {"images": once(b"\0" * 100_000_000, rows, pa.large_binary())},
-    "pages of zeros": lambda rows: {
-        "images": pa.array([b"\0" * 20_000_000] * 14 + [PICTURE] * (rows - 14), pa.binary())
-    },
-    "ids of 50 MB": lambda rows: {"declaration_id": once("x" * 50_000_000, rows, pa.large_string())},
-    "ids of 400 MB": lambda rows: {"declaration_id": once("x" * 400_000_000, rows, pa.large_string())},
-    "a passed-through text of 20 MB": lambda rows: {"office": once("x" * 20_000_000, rows, pa.string())},
-    "codes of 1 MB": lambda rows: {"declared_hs_code": once("0\u0301" * 500_000, rows, pa.string())},
-}
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", HOSTILE)
+@pytest.mark.parametrize("kind", UNPACKS)
 def test_a_file_that_unpacks_to_gigabytes_takes_less_than_one(tmp_path, kind):
-    path = archive(tmp_path / "a.parquet", 300, **HOSTILE[kind](300))
+    path = archive(tmp_path / "a.parquet", 300, **UNPACKS[kind](300))
     assert path.stat().st_size < 200_000
     program = f"""
 import sys; from pathlib import Path

@@ -11,8 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
-from tests.test_hostile_archives import HOSTILE, ROWS, archive, with_row_counts
-from tests.test_hostile_pictures import COSTLY, UNSUPPORTED
+from tests.hostile import COSTLY, ROWS, UNPACKS, UNSUPPORTED, archive, with_row_counts
 
 TEXTS = ["=cmd|' /C calc'!A1", "[/red]", "\x1b]0;owned\x07", "\u202eevil", "</script><script>alert(1)</script>", "\0"]
 PROBE = """
@@ -33,8 +32,8 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     hostile = [row(what, "870829", data, picture(RED), office="Busan") for what, data in files.items()]
     hostile += [row(text, text, text.encode(), office=text) for text in TEXTS]
     write_archive(folder / "pictures.parquet", hostile, row_group_size=1, office=pa.string())
-    for number, kind in enumerate(HOSTILE):
-        archive(folder / f"unpacks {number}.parquet", 20, **HOSTILE[kind](20))
+    for number, kind in enumerate(UNPACKS):
+        archive(folder / f"unpacks {number}.parquet", 20, **UNPACKS[kind](20))
     for number, count in enumerate((b"\x80\x80\x00", b"\x81\x80\x00")):
         with_row_counts(archive(folder / f"lies {number}.parquet", ROWS), count)
     whole = (folder / "good.parquet").read_bytes()
