@@ -63,6 +63,7 @@ class Pictures(Settings):
     max_bytes: Count = 20_000_000
     max_pixels: Count = 50_000_000
     max_decoding_bytes: Count = 600_000_000
+    max_decoding_s: Seconds = 10
 
     @model_validator(mode="after")
     def _known_formats(self) -> "Pictures":
@@ -71,7 +72,7 @@ class Pictures(Settings):
 
     def limits(self) -> PictureLimits:
         """The same, as the decoder takes it."""
-        return PictureLimits(tuple(self.formats), self.max_bytes, self.max_pixels, self.max_decoding_bytes)
+        return PictureLimits(**self.model_dump() | {"formats": tuple(self.formats)})
 
 
 class VerdictThresholds(Settings):

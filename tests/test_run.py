@@ -21,6 +21,7 @@ from pipeline.runs.manifest import describe_configuration
 from serving.client.client import Client
 from serving.client.connection import Connection
 from tests.archives import BLUE, GREEN, RED, findings_of, grey_picture, picture, row, write_archive
+from tests.hostile import jpeg_of_scans
 
 RUN_DATE = "2026-11-21"
 
@@ -465,6 +466,34 @@ def test_a_picture_that_needs_more_memory_than_there_is_gets_its_status(config, 
     (finding,) = findings_of(published)
     assert [picture["status"] for picture in finding["pictures"]] == ["too_costly", "ok"]
     assert finding["pictures"][0]["detail"] == "0 MB of memory to decode"
+
+
+def test_a_picture_that_takes_too_long_is_given_up_once_and_the_night_goes_on(config, run, tmp_path, published, capsys):
+    config.write_text("pictures: {max_decoding_s: 0.05}\n")
+    slow = jpeg_of_scans(90, 4000, 3000)
+    rows = [row(f"A{number}", RED, slow, picture(RED, shade=number)) for number in range(40)]
+    write_archive(tmp_path / "archive" / "a.parquet", rows)
+
+    assert run() == 0
+
+    pictures = [[picture["status"] for picture in finding["pictures"]] for finding in findings_of(published)]
+    assert pictures == [["too_costly", "ok"]] * 40
+    assert findings_of(published)[39]["pictures"][0]["detail"] == "more than 0.05 s of processor time"
+    assert findings_of(published)[39]["pictures"][0]["sha256"] == hashlib.sha256(slow).hexdigest()
+
+
+def test_pictures_that_take_too_long_and_cannot_be_ended_end_the_night(config, run, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("pipeline.job.decoding_threads._MOST_GIVEN_UP", 1)
+    config.write_text("pictures: {max_decoding_s: 0.05}\n")
+    slow = [jpeg_of_scans(90 + number, 4000, 3000) for number in range(3)]
+    rows = [row("A1", RED, picture(RED)), row("A2", RED, *slow)]
+    path = write_archive(tmp_path / "archive" / "a.parquet", rows)
+
+    assert run() == 4
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert "2 pictures took more than 0.05 s each to decode (pictures.max_decoding_s) and cannot be ended" in said
+    assert f"the latest: a picture in {path}, row group 0, rows 0 to 1; nothing was published" in said
 
 
 def test_thresholds_of_the_configuration_win_over_the_models(config, run, tmp_path, published):

@@ -57,15 +57,18 @@ class PictureLimits:
         max_bytes: Most bytes of one file.
         max_pixels: Most pixels of one picture, by its header: JPEG's draft does not lower them.
         max_decoding_bytes: Most memory, estimated, for all pictures that a process decodes at once.
+        max_decoding_s: Most processor time of one picture. `decode` cannot end itself: who calls it in threads, as the
+            audit does, gives up those that take longer.
 
     Raises:
-        ValueError: A format that is not decoded here, or a limit below 1.
+        ValueError: A format that is not decoded here, or a limit below 1 (of time: 0 or less).
     """
 
     formats: tuple[str, ...] = DEFAULT_FORMATS
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
     max_decoding_bytes: int = 600_000_000
+    max_decoding_s: float = 10
 
     def __post_init__(self) -> None:
         if not self.formats or not set(self.formats) <= DECODED.keys():
@@ -73,6 +76,8 @@ class PictureLimits:
         _check_whole("max_bytes", self.max_bytes, at_least=1)
         _check_whole("max_pixels", self.max_pixels, at_least=1)
         _check_whole("max_decoding_bytes", self.max_decoding_bytes, at_least=1)
+        if not self.max_decoding_s > 0:
+            raise ValueError(f"max_decoding_s must be more than 0, got {self.max_decoding_s!r}")
 
 
 @dataclass(frozen=True)

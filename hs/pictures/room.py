@@ -11,7 +11,8 @@ class Room:
     """Bytes that may be in use at once, by all threads of a process."""
 
     def __init__(self) -> None:
-        self._in_use = 0
+        self._held: dict[threading.Thread, int] = {}
+        self._given_up: set[threading.Thread] = set()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -27,15 +28,30 @@ class Room:
         """
         if needed > most:
             raise TooCostly(f"{needed // 1_000_000} MB of memory to decode")
+        me = threading.current_thread()
         with self._changed:
-            self._changed.wait_for(lambda: self._in_use + needed <= most)
-            self._in_use += needed
+            self._changed.wait_for(lambda: self._in_use() + needed <= most or self._lost() + needed > most)
+            if self._in_use() + needed > most or me in self._given_up:
+                raise TooCostly(f"{needed // 1_000_000} MB of memory to decode, beside pictures that were given up")
+            self._held[me] = needed
         try:
             yield
         finally:
             with self._changed:
-                self._in_use -= needed
+                del self._held[me]
                 self._changed.notify_all()
+
+    def give_up(self, thread: threading.Thread) -> None:
+        """Waits no longer for what a thread holds, which is in use until it ends; nor does it get any more."""
+        with self._changed:
+            self._given_up = {one for one in self._given_up if one.is_alive()} | {thread}
+            self._changed.notify_all()
+
+    def _in_use(self) -> int:
+        return sum(self._held.values())
+
+    def _lost(self) -> int:
+        return sum(self._held.get(thread, 0) for thread in self._given_up)
 
 
 ROOM = Room()

@@ -3,15 +3,17 @@
 import dataclasses
 import os
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows
 
+from hs.errors import NotPublished
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
+from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.in_process import STOP, wait_unless_stopped
 from pipeline.job.memory import give_back_freed_memory
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
@@ -29,7 +31,7 @@ _PICTURES_AHEAD = 4  # per core; up to 64 made no difference (docs/performance.m
 
 @dataclasses.dataclass
 class Classify(beam.PTransform):
-    """Declarations → `classified`, and `trouble`: (exit code, sentence) of a server that was given up.
+    """Declarations → `classified`, and `trouble`: (exit code, sentence) of a server or of pictures that were given up.
 
     Attributes:
         model: the pinned version.
@@ -60,7 +62,7 @@ class _Classify(beam.DoFn):
         self._client = Client(connection, STOP)
         self._classifier = Classifier(self._client, model)
         cores = len(os.sched_getaffinity(0))  # of those that we may use: os.cpu_count() has all of the machine's
-        decoders = ThreadPoolExecutor(cores, thread_name_prefix="decode")
+        decoders = DecodingThreads(cores, settings.limits.max_decoding_s)
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
         classes, in_flight = len(model.table), connection.in_flight
@@ -71,16 +73,21 @@ class _Classify(beam.DoFn):
         self._stream = PictureStream(self._decoding, self._sending, self._remembered)
 
     def process(self, declarations: Declarations) -> Iterator[Classified]:
-        if not self._client.trouble:  # else nothing will be published: what is left need not be decoded
+        if not self._trouble():  # else nothing will be published: what is left need not be decoded
             PICTURES.inc(len(declarations.pictures))
             yield from self._stream.put(declarations)
 
     def finish_bundle(self) -> Iterator[Any]:
         for classified in self._stream.drain():
             yield GlobalWindows.windowed_value(classified)  # at the end of a bundle Beam knows no window
-        if self._client.trouble:
-            trouble = (self._client.trouble.exit_code, str(self._client.trouble))
+        if trouble := self._trouble():
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+
+    def _trouble(self) -> tuple[int, str] | None:
+        if self._client.trouble:
+            return self._client.trouble.exit_code, str(self._client.trouble)
+        too_costly = self._decoding.threads.trouble
+        return (NotPublished.exit_code, too_costly) if too_costly else None
 
     def _submit(self, pixels: np.ndarray) -> Future[Answer]:
         REQUESTS.inc()
@@ -89,4 +96,4 @@ class _Classify(beam.DoFn):
     def teardown(self) -> None:
         self._classifier.close()
         self._client.close()
-        self._decoding.threads.shutdown(wait=False, cancel_futures=True)  # after Ctrl-C nobody wants them
+        self._decoding.threads.close()

@@ -7,14 +7,16 @@ fill up across declarations and files, and several are in flight while the next 
 import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
 from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.values import NOT_SCORED, Classified, Declarations
 from serving.client.client import Answer
 
@@ -41,7 +43,7 @@ class Decoding:
         wait: how to wait for a picture.
     """
 
-    threads: Executor
+    threads: DecodingThreads
     size: PictureSize
     limits: PictureLimits
     ahead: int
@@ -100,6 +102,11 @@ class _Request(NamedTuple):
     answer: Future[Answer]
 
 
+def _bytes_of(picture: pa.Scalar) -> memoryview:
+    buffer = picture.as_buffer()
+    return memoryview(buffer) if buffer is not None else memoryview(b"")  # null among pictures is an empty one
+
+
 class Remembered:
     """What the model said of the latest pictures: importers attach one file to many declarations.
 
@@ -110,11 +117,12 @@ class Remembered:
     def __init__(self, most: int) -> None:
         self._most = most
         self._answers: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
+        self._given_up: dict[bytes, Picture] = {}  # all of them: each took its time
 
-    def of(self, digest: bytes) -> np.ndarray | None:
-        """float32 [C + 1] of a file by its SHA-256, or None."""
+    def of(self, digest: bytes) -> np.ndarray | Picture | None:
+        """float32 [C + 1] of a file by its SHA-256, or that its decoding was given up, or None."""
         known = self._answers.get(digest)
-        return None if known is None else np.frombuffer(known, np.float32)
+        return self._given_up.get(digest) if known is None else np.frombuffer(known, np.float32)
 
     def add(self, digest: bytes, answer: np.ndarray) -> None:
         """Remembers float32 [C + 1]."""
@@ -122,6 +130,10 @@ class Remembered:
             self._answers[digest] = answer.tobytes()
             if len(self._answers) > self._most:
                 self._answers.popitem(last=False)
+
+    def give_up(self, digest: bytes, picture: Picture) -> None:
+        """Remembers that a file took too long."""
+        self._given_up[digest] = picture
 
 
 class PictureStream:
@@ -154,10 +166,12 @@ class PictureStream:
             pictures,
         )
         self._batches.append(batch)
+        source, last_row = declarations.source, declarations.first_row + declarations.rows - 1
+        about = f"a picture in {source.file}, row group {source.index}, rows {declarations.first_row} to {last_row}"
         for position, picture in enumerate(declarations.pictures):
-            self._being_decoded.append(
-                (_Picture(batch, position), self._decoding.threads.submit(self._decode, picture))
-            )
+            work, otherwise = partial(self._decode, picture), partial(self._give_up, picture)
+            decoded = self._decoding.threads.submit(work, otherwise, about)
+            self._being_decoded.append((_Picture(batch, position), decoded))
             while len(self._being_decoded) > self._decoding.ahead:
                 self._collect_picture()
         yield from self._complete()
@@ -172,12 +186,18 @@ class PictureStream:
         yield from self._complete()
 
     def _decode(self, picture: pa.Scalar) -> _Decoded:
-        buffer = picture.as_buffer()
-        data = memoryview(buffer) if buffer is not None else memoryview(b"")  # null among pictures is an empty one
+        data = _bytes_of(picture)
         digest = hashlib.sha256(data)  # in the thread: hashlib lets go of the interpreter as well
         known = self._remembered.of(digest.digest())
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
+
+    def _give_up(self, picture: pa.Scalar) -> _Decoded:
+        digest = hashlib.sha256(_bytes_of(picture))
+        found = f"more than {self._decoding.limits.max_decoding_s:g} s of processor time"
+        too_costly = Picture(PictureStatus.TOO_COSTLY, detail=found)
+        self._remembered.give_up(digest.digest(), too_costly)
+        return _Decoded(digest.hexdigest(), too_costly)
 
     def _collect_picture(self) -> None:
         mine, decoded = self._being_decoded.popleft()
