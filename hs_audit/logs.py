@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,9 @@ _MOST_NATIVE_BYTES = 1_000_000  # a picture can make libtiff write as much
 
 
 @contextmanager
-def attempt_log(path: Path, log_format: str, attempt_id: str, console: Console) -> Iterator[None]:
+def attempt_log(
+    path: Path, log_format: str, attempt_id: str, console: Console, run_id: Callable[[], str | None] = lambda: None
+) -> Iterator[None]:
     """Everything to the attempt's log file; our own lines also to stderr where it is no terminal.
 
     Args:
@@ -25,10 +27,11 @@ def attempt_log(path: Path, log_format: str, attempt_id: str, console: Console) 
         log_format: `text`, or `json` for one object a line.
         attempt_id: stands on every line of JSON.
         console: stderr.
+        run_id: gives what stands on every line of JSON as well, once it is known.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = logging.Formatter("%(asctime)s %(levelname)s %(name)s %(message)s")
-    formatter = _JsonLines(attempt_id) if log_format == "json" else lines
+    formatter = _JsonLines(attempt_id, run_id) if log_format == "json" else lines
     to_file = logging.FileHandler(path, encoding="utf-8")
     to_stderr = logging.StreamHandler()
     for handler in (to_file, to_stderr):
@@ -51,9 +54,9 @@ def attempt_log(path: Path, log_format: str, attempt_id: str, console: Console) 
 
 
 class _JsonLines(logging.Formatter):
-    def __init__(self, attempt_id: str) -> None:
+    def __init__(self, attempt_id: str, run_id: Callable[[], str | None]) -> None:
         super().__init__()
-        self._attempt_id = attempt_id
+        self._attempt_id, self._run_id = attempt_id, run_id
 
     def format(self, record: logging.LogRecord) -> str:
         """One JSON object a line."""
@@ -61,6 +64,7 @@ class _JsonLines(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).astimezone().isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "logger": record.name,
+            "run_id": self._run_id(),
             "attempt_id": self._attempt_id,
             "message": record.getMessage(),
         }

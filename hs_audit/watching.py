@@ -5,12 +5,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from hs.text import counted, printable
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.runs.attempts import AttemptRecord
 
@@ -56,33 +58,33 @@ def stoppable(record: AttemptRecord) -> Iterator[None]:
 
 @contextmanager
 def progress(console: Console) -> Iterator[None]:
-    """A moving line on a terminal, log lines elsewhere."""
-    PROGRESS.declarations = 0
+    """A moving line on a terminal, and a line of the log every half a minute."""
     over = threading.Event()
-    show = _show_bar if console.is_terminal else _log_lines
-    thread = threading.Thread(target=show, args=(console, over), daemon=True)
-    thread.start()
-    try:
+    with ExitStack() as threads:
+        for show in (_log_lines, *([_show_bar] if console.is_terminal else [])):
+            thread = threading.Thread(target=show, args=(console, over), daemon=True)
+            thread.start()
+            threads.callback(thread.join)
+        threads.callback(over.set)  # the callbacks run from the last to the first
         yield
-    finally:
-        over.set()
-        thread.join()
+
+
+def progress_line() -> str:
+    """How far the run is, what it waits for, and when it gives up."""
+    step, total, wait = PROGRESS.step, PROGRESS.total, PROGRESS.waits.longest
+    how_far = f"{step}: {PROGRESS.declarations:,} of {counted(total, 'declaration')}" if total else step
+    return f"{how_far}; {printable(wait.in_words(time.monotonic()))}" if wait else how_far
 
 
 def _show_bar(console: Console, over: threading.Event) -> None:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
+    text = TextColumn("{task.description}", markup=False)
+    columns = (SpinnerColumn(), text, BarColumn(bar_width=20), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("declarations", total=None)
+        task = bar.add_task("", total=None)
         while not over.wait(0.2):
-            bar.update(task, completed=PROGRESS.declarations, total=PROGRESS.total or None, description=PROGRESS.step)
+            bar.update(task, completed=PROGRESS.declarations, total=PROGRESS.total or None, description=progress_line())
 
 
 def _log_lines(console: Console, over: threading.Event) -> None:
     while not over.wait(_SECONDS_BETWEEN_LINES):
-        _log.info("%s: %d of %d declarations", PROGRESS.step, PROGRESS.declarations, PROGRESS.total)
+        _log.info("%s", progress_line())

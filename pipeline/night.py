@@ -115,10 +115,11 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
         server_log = place.log(night.attempt_id, ".server.log")
-        with model_server(config, night.saved_model, server_log, STOP, night.trust_model) as connection:
+        with model_server(config, night.saved_model, server_log, STOP, night.trust_model, PROGRESS.waits) as connection:
             with step("resolving the model"):
-                model = resolve(config, night.saved_model, connection, STOP)
+                model = resolve(config, night.saved_model, connection, STOP, PROGRESS.waits)
                 table = _findings_table(night, inputs, model)
+                PROGRESS.run_id = table.run_id
             folder = place.attempt(night.attempt_id)
             (folder / "findings").mkdir(parents=True)
             with step("auditing"), _stopped_in_words():

@@ -10,28 +10,40 @@ from hs.errors import ContractBroken
 from pipeline.config import Config
 from serving.client.client import Client
 from serving.client.connection import Connection
+from serving.client.waits import Waits
 from serving.contract import ServedModel
 from serving.server.bundled import MODEL_NAME, bundled_server
 
 
 @contextmanager
 def model_server(
-    config: Config, saved_model: Path | None, log: Path, stop: threading.Event, trusted: bool = False
+    config: Config,
+    saved_model: Path | None,
+    log: Path,
+    stop: threading.Event,
+    trusted: bool = False,
+    waits: Waits | None = None,
 ) -> Iterator[Connection]:
     """The configured server, or the bundled one for as long as the context lasts where there is a `saved_model`.
 
-    `trusted` lets that hold more than arithmetic.
+    `trusted` lets that hold more than arithmetic; `waits` is told while it loads.
     """
     if saved_model is None:
         assert config.server.address is not None
         yield config.server.connection(config.server.address)
         return
-    with bundled_server(saved_model, config.server.version, log, stop, trusted) as address:
+    with bundled_server(saved_model, config.server.version, log, stop, trusted, waits) as address:
         yield config.server.connection(address)
 
 
-def resolve(config: Config, saved_model: Path | None, connection: Connection, stop: threading.Event) -> ServedModel:
-    """Pins a version for the run, so that a swap at the server cannot mix two.
+def resolve(
+    config: Config,
+    saved_model: Path | None,
+    connection: Connection,
+    stop: threading.Event,
+    waits: Waits | None = None,
+) -> ServedModel:
+    """Pins a version for the run, so that a swap at the server cannot mix two; `waits` is told what it waits for.
 
     Raises:
         AuditError: where the server cannot be reached or has no such model.
@@ -39,7 +51,7 @@ def resolve(config: Config, saved_model: Path | None, connection: Connection, st
     server, foreign = config.server, config.foreign_model
     # The bundled server has one model, and no labels.
     name, label = (MODEL_NAME, None) if saved_model else (server.model, server.label)
-    client = Client(connection, stop)
+    client = Client(connection, stop, waits)
     try:
         if foreign is None:
             return client.resolve(name, server.version, label)

@@ -92,8 +92,28 @@ def test_every_line_of_a_json_log_is_json_and_the_last_one_is_the_sentence(run, 
 
     lines = [json.loads(line) for line in left(tmp_path, ".log").read_text().splitlines()]
     assert {line["attempt_id"] for line in lines} == {record(tmp_path)["attempt_id"]}
+    assert {line["run_id"] for line in lines} == {None}  # a run without inputs and a model has none
     assert all(datetime.fromisoformat(line["time"]).utcoffset() is not None for line in lines)
     assert lines[-1]["message"] == record(tmp_path)["sentence"]
+
+
+def test_a_failed_attempt_and_the_lines_of_its_log_have_the_runs_id_once_it_is_known(run, tmp_path, monkeypatch):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    assert run() == 0
+    published = record(tmp_path)["run_id"]
+    left(tmp_path, ".json").unlink()
+    left(tmp_path, ".log").unlink()
+    monkeypatch.setattr("pipeline.night.write_worklist", full)
+
+    assert run() == 4
+
+    said = record(tmp_path)
+    lines = [json.loads(line) for line in left(tmp_path, ".log").read_text().splitlines()]
+    assert said["run_id"] == published
+    assert [line["run_id"] for line in lines if "verifying" in line["message"]] == [published]
+    assert (lines[0]["run_id"], lines[-1]["run_id"]) == (None, published)
 
 
 def test_what_libraries_write_from_c_reaches_no_terminal(tmp_path, capfd):

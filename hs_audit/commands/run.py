@@ -72,17 +72,18 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
         args.trust_model,
     )
     night.place.prepare()
+    PROGRESS.begin()
     place, attempt = night.place, night.attempt_id
     record = AttemptRecord(place.log(attempt, ".json"), attempt, night.run_date, _so_far)
     # Outermost: a log handler keeps the stderr that it finds, and must find the terminal's.
     with native_output(place.log(attempt, ".stderr.log")):
         console = PlainConsole(stderr=True)
-        log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console)
+        log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console, lambda: PROGRESS.run_id)
         with log, recorded(record), stoppable(record), progress(console):
             _log.info("auditing %s as attempt %s", night.run_date, attempt)
             published = audit(night, make_classify or with_a_server)
             exit_code, sentence = _ending(published, config.limits.warn_unscored_share)
-            record.end(exit_code, sentence, run_id=published.run_id)
+            record.end(exit_code, sentence)
         _print_summary(published, console)
         if exit_code:
             console.print(sentence, soft_wrap=True)
@@ -90,7 +91,8 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
 
 
 def _so_far() -> dict[str, Any]:
-    return {"step": PROGRESS.step, "counts": {"declarations": PROGRESS.declarations, "of": PROGRESS.total}}
+    counts = {"declarations": PROGRESS.declarations, "of": PROGRESS.total}
+    return {"run_id": PROGRESS.run_id, "step": PROGRESS.step, "counts": counts}
 
 
 def _ending(published: "Published", warn_above: float) -> tuple[int, str]:

@@ -14,7 +14,7 @@ from hs.errors import NotPublished
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
-from pipeline.job.in_process import STOP, wait_unless_stopped
+from pipeline.job.in_process import PROGRESS, STOP, wait_unless_stopped
 from pipeline.job.memory import give_back_freed_memory
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.values import Classified, Declarations
@@ -59,7 +59,7 @@ class _Classify(beam.DoFn):
     def setup(self) -> None:
         give_back_freed_memory()
         model, connection, settings = self._settings.model, self._settings.connection, self._settings
-        self._client = Client(connection, STOP)
+        self._client = Client(connection, STOP, PROGRESS.waits)
         self._classifier = Classifier(self._client, model)
         cores = len(os.sched_getaffinity(0))  # of those that we may use: os.cpu_count() has all of the machine's
         decoders = DecodingThreads(cores, settings.limits.max_decoding_s)

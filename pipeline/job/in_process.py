@@ -9,18 +9,25 @@ from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
 
 from hs.errors import Interrupted
+from serving.client.waits import Waits
 
 T = TypeVar("T")
 STOP = threading.Event()
 
 
 class Progress:
-    """How far the run is: its step, and how many declarations of how many have their finding."""
+    """How far the run is: its id, its step, how many declarations of how many have their finding, what it waits for."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """A run begins; the run before it in this process is forgotten."""
+        self.run_id: str | None = None  # until the model is resolved
         self.step = "starting"
         self.declarations = 0
         self.total = 0
+        self.waits = Waits()
 
 
 PROGRESS = Progress()

@@ -31,7 +31,7 @@ class AttemptRecord:
         path: of the JSON file.
         attempt_id: of the attempt.
         run_date: the night.
-        so_far: gives what is known while it runs: the step, and counts.
+        so_far: gives what is known while it runs: the run's id, the step, and counts.
     """
 
     path: Path
@@ -41,13 +41,12 @@ class AttemptRecord:
     started_at: datetime = field(default_factory=now)
     _ended: threading.Lock = field(default_factory=threading.Lock)
 
-    def end(self, exit_code: int, sentence: str, **more: Any) -> None:
+    def end(self, exit_code: int, sentence: str) -> None:
         """Writes the record.
 
         Args:
             exit_code: that the program ends with.
             sentence: that it says.
-            more: what is known only now, such as the run's id.
         """
         if not self._ended.acquire(blocking=False):  # the thread that ends a run which does not stop ends it, too
             return
@@ -62,7 +61,6 @@ class AttemptRecord:
             "ended_at": ended_at.isoformat(timespec="milliseconds"),
             "seconds": round((ended_at - self.started_at).total_seconds(), 3),
             **self.so_far(),
-            **more,
             "versions": versions(),
         }
         _log.info(sentence)

@@ -27,6 +27,7 @@ from serving.client.flow import Counters, Flow
 from serving.client.rows_that_fit import RowsThatFit
 from serving.client.status_rules import Action, action_for
 from serving.client.tls import closed_trouble, handshake_trouble
+from serving.client.waits import Wait, Waits
 from serving.contract import (
     BadAnswer,
     EncodedRequest,
@@ -75,10 +76,12 @@ class Client:
     Args:
         connection: where the server is.
         stop: when set, waits end and nothing more is sent.
+        waits: where it says what it waits for.
     """
 
-    def __init__(self, connection: Connection, stop: threading.Event | None = None) -> None:
+    def __init__(self, connection: Connection, stop: threading.Event | None = None, waits: Waits | None = None) -> None:
         self.connection = connection
+        self._waits = waits or Waits()
         self.trouble: AuditError | None = None
         self._stop = stop or threading.Event()
         self._closed = False
@@ -103,6 +106,7 @@ class Client:
     def close(self) -> None:
         """Closes the channel; what is in flight ends unscored."""
         self._closed = True
+        self._waits.end(self)
         self._channel.close()
 
     def resolve(self, name: str, version: int | None = None, label: str | None = None) -> ServedModel:
@@ -120,7 +124,7 @@ class Client:
         described = {}
         for server in servers:
             patience_s = min(server.connect_budget_s, _SURELY_WRONG_AFTER_S)
-            alone = Client(dataclasses.replace(server, connect_budget_s=patience_s), self._stop)
+            alone = Client(dataclasses.replace(server, connect_budget_s=patience_s), self._stop, self._waits)
             with closing(alone), suppress(ServerUnreachable):  # one that is lost costs nothing, now or later
                 described[server.address] = alone._described(name, pinned)
         return _the_same(described) if described else self._described(name, pinned)
@@ -160,10 +164,11 @@ class Client:
             budget_s = self.connection.connect_budget_s
             patience_s = budget_s if loading else min(_SURELY_WRONG_AFTER_S, budget_s)
             # A version that has ended, or could not be loaded, does not come by waiting.
+            wanted = f"version {version}" if version is not None else "version"
             if (loading or not states) and time.monotonic() - started < patience_s and not self._stop.is_set():
+                self._waits.begin(self, Wait(f"a {wanted} of model {name!r}", started, started + patience_s))
                 self._pause(0.5)
                 continue
-            wanted = f"version {version}" if version is not None else "version"
             raise ContractBroken(
                 f"model {name!r} at {self.connection.address} has no available {wanted}; "
                 f"available: {excerpt(str(available or 'none'))}{said}"
@@ -235,6 +240,8 @@ class Client:
                     self._wait_out(model, said if action is Action.WAIT else f"no memory for even one picture: {said}")
                 case Action.POLL:
                     missing_since = missing_since or time.monotonic()
+                    wanted = f"version {model.version} of model {model.name!r}"
+                    self._waits.begin(self, Wait(wanted, missing_since, missing_since + _VERSION_WAIT_S))
                     if time.monotonic() - missing_since > _VERSION_WAIT_S:
                         self.trouble = ContractBroken(f"model {model.name!r} version {model.version} is gone: {said}")
                     self._pause(1.0)
@@ -267,6 +274,7 @@ class Client:
                 return _not_scored(model, rows, "stopped")
             self._flow.answered(rows, time.monotonic() - started)  # before it is read: that time is ours
             self._fit.answered(rows)
+            self._waits.end(self)
         try:  # outside of the slot: another request is on its way while this answer is read
             response = read_answer(message, model, rows)
             return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
@@ -275,6 +283,7 @@ class Client:
             return self._left_unscored(model, rows)
 
     def _left_unscored(self, model: ServedModel, rows: int) -> Answer:
+        self._waits.end(self)
         return _not_scored(model, rows, str(self.trouble or "stopped"))
 
     def _probe_with_plain_picture(self, model: ServedModel, rows: int, said: str) -> Answer:
@@ -298,6 +307,10 @@ class Client:
     def _wait_once(self, said: str) -> None:
         wait_s = self._flow.next_wait_s()
         if wait_s is not None:
+            since = self._flow.away_since
+            if since is not None:  # else it has just answered another thread
+                until = since + self.connection.outage_budget_s
+                self._waits.begin(self, Wait("the model server", since, until, said.partition(":")[0]))
             self._flow.waited(self._pause(wait_s))
         elif not self.trouble:  # the first thread that gives up says why
             self.trouble = ServerUnreachable(
@@ -324,8 +337,15 @@ class Client:
 
         A version that was `seen` a moment ago and is not found now may be on its way back.
         """
+        try:
+            return self._called_until_it_answers(call, request, seen)
+        finally:
+            self._waits.end(self)
+
+    def _called_until_it_answers(self, call: Callable[..., Any], request: Any, seen: bool) -> Any:
         flow = Flow(1, self.connection.connect_budget_s, self._ended)  # the start has a patience of its own
-        passing_until = time.monotonic() + _SURELY_WRONG_AFTER_S
+        started = time.monotonic()
+        passing_until = started + _SURELY_WRONG_AFTER_S
         while True:
             try:
                 return call(request, timeout=self.connection.deadline_s)
@@ -349,6 +369,8 @@ class Client:
                     raise ServerUnreachable(
                         f"no model server answers at {self.connection.address}: {_said(error)}"
                     ) from error
+                until = started + self.connection.connect_budget_s
+                self._waits.begin(self, Wait("the model server", started, until, error.code().name))
                 self._pause(wait_s)
 
     def _pause(self, longest_s: float) -> float:

@@ -125,6 +125,11 @@ class Flow:
             self.counters.waited_s += seconds
 
     @property
+    def away_since(self) -> float | None:
+        """When the outage began that goes on, by the clock; None where there is none."""
+        return self._away_since
+
+    @property
     def circuit_open(self) -> bool:
         """Whether nothing was answered for so long that the server should be asked how it is before it gets more."""
         since = self._away_since  # read once: an answer to another thread may end the outage meanwhile

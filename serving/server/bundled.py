@@ -18,6 +18,7 @@ from google.protobuf import text_format
 
 from hs.errors import AuditError, ContractBroken, Interrupted, UsageError
 from hs.files import version_folder
+from serving.client.waits import Waits
 from serving.server.config_files import single_model_config
 
 MODEL_NAME = "hs"
@@ -31,6 +32,7 @@ def bundled_server(
     log: Path | None = None,
     stop: threading.Event | None = None,
     trusted: bool = False,
+    waits: Waits | None = None,
 ) -> Iterator[str]:
     """Serves one version of a model at a Unix socket for as long as the context lasts.
 
@@ -40,6 +42,7 @@ def bundled_server(
         log: where the server's own output goes; dropped if None.
         stop: when set, the wait for the server ends.
         trusted: whether the model may hold more than arithmetic; else the environment says so.
+        waits: where it says that the model loads.
 
     Yields:
         The address to connect to; the model's name there is `MODEL_NAME`.
@@ -67,7 +70,8 @@ def bundled_server(
         )
     assert process.stdin is not None
     try:
-        _wait_until_up(process, socket, served, log, stop or threading.Event())
+        with (waits or Waits()).during("the bundled server to load the model"):
+            _wait_until_up(process, socket, served, log, stop or threading.Event())
         yield f"unix:{socket}"
     finally:
         process.stdin.close()
