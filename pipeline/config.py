@@ -15,6 +15,8 @@ from hs.pictures.decoding import PictureLimits
 from hs.pictures.formats import DEFAULT_FORMATS
 from hs.ranking import By, Selection, budget_rows
 from hs.settings import Settings, load_settings
+from hs.storage.settings import StorageSettings
+from hs.storage.stores import Stores
 from hs.tables import read_look_alikes, read_rates
 from pipeline.values import ColumnNames
 from serving.client.connection import Connection
@@ -193,6 +195,7 @@ class Config(Settings):
     verdict: VerdictSettings = VerdictSettings()
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
+    storage: StorageSettings = StorageSettings()
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
     file_mode: Annotated[str, Field(pattern="^0[67][0-7]{2}$")] = "0640"  # a text: without quotes YAML reads 416
@@ -221,6 +224,10 @@ class Config(Settings):
         ours = {"address": server or self.server.address, "version": version or self.server.version}
         changes = {"input": input or self.input, "output": output or self.output}
         return self.model_copy(update=changes | {"server": self.server.model_copy(update=ours)})
+
+    def stores(self) -> Stores:
+        """How storages are reached."""
+        return Stores(self.storage)
 
     def yesterday(self) -> date:
         """The run date where none is given: the day before today in the configured time zone."""

@@ -117,3 +117,14 @@ def test_a_mistyped_engine_is_told_before_the_night(flag, said):
         beam_options({}, [flag])
 
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize("endpoint", ["http://me:hunter2@storage:9000", "storage:9000/?password=hunter2"])
+def test_an_endpoint_with_a_secret_is_refused_without_repeating_it(tmp_path, endpoint):
+    path = tmp_path / "night.yaml"
+    path.write_text(f"storage: {{endpoint: '{endpoint}'}}")
+
+    with pytest.raises(UsageError, match="storage: endpoint must be http://HOST:PORT") as refusal:
+        load_config(path)
+
+    assert "hunter2" not in str(refusal.value)
