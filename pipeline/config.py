@@ -34,6 +34,7 @@ class TlsFiles(Settings):
     ca: Path
     certificate: Path | None = None
     key: Path | None = None
+    name: str | None = None
 
 
 class Server(Settings):
@@ -53,7 +54,7 @@ class Server(Settings):
 
     def connection(self, address: str) -> Connection:
         """How to reach a server, and how long to be patient with it."""
-        tls = Tls(self.tls.ca, self.tls.certificate, self.tls.key) if self.tls else None
+        tls = Tls(self.tls.ca, self.tls.certificate, self.tls.key, self.tls.name) if self.tls else None
         budgets = (self.deadline_s, self.outage_budget_s, self.connect_budget_s)
         return Connection(address, *budgets, tls, self.in_flight)
 

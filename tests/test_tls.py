@@ -89,6 +89,29 @@ def test_an_encrypted_connection(serve, files):
     assert version_at(serve("server"), Tls(files / "ca.pem")) == 1
 
 
+def test_several_servers_show_certificates_for_the_name_that_is_given(serve, files):
+    addresses = f"{serve('elsewhere')},{serve('elsewhere')}"
+    tls = Tls(files / "ca.pem", name="elsewhere.example")
+
+    together = version_at(addresses, tls)
+    alone = [version_at(server.address, server.tls) for server in Connection(addresses, tls=tls).servers()]
+
+    assert together == 1
+    assert alone == [1, 1]
+
+
+def test_several_servers_with_another_name_are_refused(serve, files):
+    addresses = f"{serve('server')},{serve('server')}"
+
+    with pytest.raises(ContractBroken, match="its certificate is for another name"):
+        version_at(addresses, Tls(files / "ca.pem", name="elsewhere.example"))
+
+
+def test_several_encrypted_servers_need_a_name(files):
+    with pytest.raises(UsageError, match=r"give the one in their certificates as server\.tls\.name"):
+        Connection("a:1,b:1", tls=Tls(files / "ca.pem"))
+
+
 def test_both_sides_show_a_certificate(serve, files):
     tls = Tls(files / "ca.pem", files / "client.pem", files / "client.key")
 

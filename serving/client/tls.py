@@ -15,11 +15,13 @@ class Tls:
     Attributes:
         ca: the authority that signed the server's certificate.
         certificate, key: our own, where the server asks for one.
+        name: in the server's certificate, where it is not that of the address.
     """
 
     ca: Path
     certificate: Path | None = None
     key: Path | None = None
+    name: str | None = None
 
     def credentials(self) -> grpc.ChannelCredentials:
         """The same for gRPC.
