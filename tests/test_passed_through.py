@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -46,10 +47,10 @@ WITHIN = {
     "time": (of(3_600_000, pa.time32("ms")), "01:00:00"),
     "wide": (pa.array([Decimal("1" * 70)], pa.decimal256(76, 3)), "1" * 70 + ".000"),
     "half": (pa.array([1.5], pa.float16()), "1.5"),
-    "view": (pa.array([b"x"], pa.binary_view()), "b'x'"),
+    "key": (pa.array([b"x"], pa.binary(1)), "b'x'"),
     "text_view": (pa.array(["x"], pa.string_view()), "x"),
     "text_views": (pa.array([["x"]], pa.list_(pa.string_view())), "['x']"),
-    "view_inside": (pa.array([{"a": b"x"}], pa.struct([("a", pa.binary_view())])), "{'a': b'x'}"),
+    "view_inside": (pa.array([{"a": "x"}], pa.struct([("a", pa.string_view())])), "{'a': 'x'}"),
     "pair": (pa.array([[1, 2]], pa.list_(pa.int64(), 2)), "[1, 2]"),
     "words": (pa.array([["a"]], pa.list_(pa.dictionary(pa.int32(), pa.string()))), "['a']"),
     "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "[('a', 1)]"),
@@ -103,6 +104,41 @@ def test_columns_of_every_type_pass_through_a_night_as_they_are(run, capsys):
     assert "14645-06-30 15:06:40" in page
     assert main(["explain", str(published), "A1"]) == 0
     assert "declared as" in capsys.readouterr().out
+
+
+HOLD_BYTES = {
+    "binary": pa.array([b"x"]),
+    "a view": pa.array([b"x"], pa.binary_view()),
+    "a dictionary": pa.array([b"x"]).dictionary_encode(),
+    "a list": pa.array([[b"x"]]),
+    "pictures": pa.array([[{"bytes": b"x", "path": "x.png"}]]),
+    "a map": pa.array([[("x", b"x")]], pa.map_(pa.string(), pa.large_binary())),
+}
+
+
+@pytest.mark.parametrize("kind", HOLD_BYTES)
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ("keep: [theirs]", "keep: column 'theirs' of .*/a.parquet is .*: take it out of `keep`"),
+        (
+            "columns: {office: theirs}",
+            "columns.office: column 'theirs' of .*/a.parquet is .*: set columns.office to null",
+        ),
+    ],
+)
+def test_bytes_are_not_passed_through_and_a_run_and_a_check_say_so_before_the_night(
+    tmp_path, capsys, kind, settings, told
+):
+    table = pa.Table.from_pylist([row("A1", "870829", picture(BLUE))])
+    pq.write_table(table.append_column("theirs", HOLD_BYTES[kind]), tmp_path / "a.parquet")
+    (tmp_path / "config.yaml").write_text(settings)
+    archive, config = f"{tmp_path}/a.parquet", f"--config={tmp_path}/config.yaml"
+
+    for command in (["check", "archive", archive], ["run", f"--input={archive}", f"--output={tmp_path}/audits"]):
+        server = [] if command[0] == "check" else ["--server=127.0.0.1:1"]
+        assert main([*command, config, *server]) == 2
+        assert re.search(told, " ".join(capsys.readouterr().err.split()))
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,8 @@ def find_inputs(
 
     Raises:
         NothingToRead: if nothing matched or no file is readable.
-        UsageError: if a column is missing or of a wrong type in every file, or a kept column has a name of ours.
+        UsageError: if a column is missing or of a wrong type in every file, or a column that is passed
+            through has a name of ours or holds bytes.
     """
     paths = matching_files(pattern.replace("{run_date}", run_date.isoformat()))
     with ThreadPoolExecutor(8) as threads:
@@ -95,6 +96,8 @@ def _layout(names: ColumnNames, keep: Sequence[str], taken: Set[str], files: Seq
         for ours, theirs in kept.items():
             if ours not in types and theirs in file.schema.names:
                 types[ours] = _plain_type(file.schema.field(theirs).type)
+                if _holds_bytes(types[ours]):
+                    _refuse_bytes(file, theirs, types[ours], "keep" if ours in keep else f"columns.{ours}")
     present = {ours: theirs for ours, theirs in kept.items() if ours in types}
     for name in keep:
         if name not in present:
@@ -113,6 +116,23 @@ def _kept_columns(names: ColumnNames, keep: Sequence[str], taken: Set[str]) -> d
                 f"keep: {name!r} is already a column of the findings or the worklist; rename it in the archive"
             )
     return mapped | {name: name for name in keep}
+
+
+def _refuse_bytes(file: ArchiveFile, column: str, type_: pa.DataType, key: str) -> None:
+    """Findings hold no pictures, and nobody can tell pictures from other bytes."""
+    mend = "take it out of `keep`" if key == "keep" else f"set {key} to null"
+    raise UsageError(
+        f"{key}: column {column!r} of {file.path} is {type_}; bytes, as of pictures, are not passed through: {mend}"
+    )
+
+
+def _holds_bytes(type_: pa.DataType) -> bool:
+    """Whether there are bytes anywhere in a type; those of a fixed size are keys, such as UUIDs, and do not count."""
+    if pa.types.is_dictionary(type_):
+        type_ = type_.value_type
+    if pa.types.is_binary(type_) or pa.types.is_large_binary(type_) or pa.types.is_binary_view(type_):
+        return True
+    return any(_holds_bytes(type_.field(part).type) for part in range(type_.num_fields))
 
 
 def _plain_type(type_: pa.DataType) -> pa.DataType:
