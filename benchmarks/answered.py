@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from hs_audit.commands.run import add_arguments, run
 from pipeline.config import Config
-from pipeline.job.classify import CLASSIFIED, TROUBLE
+from pipeline.job.classify import CLASSIFIED
 from pipeline.job.memory import give_back_freed_memory
+from pipeline.job.post import TROUBLE
 from pipeline.values import Classified, Declarations
 from serving.client.connection import Connection
 from serving.contract import ServedModel

@@ -7,6 +7,7 @@ AuditError
 ├── ContractBroken      6    the model is not what the audit needs, or is not there
 ├── NothingToRead       7    no input matched, or no file can be read
 ├── StorageLost         8    the storage is unreachable, or stayed away
+├── EngineLost          8    the engine (Flink, Spark, …) cannot be reached, or lost the job
 └── Interrupted         130  Ctrl-C or SIGTERM
 
 Anything else that leaves the program is a bug and ends with 1.
@@ -53,6 +54,12 @@ class NothingToRead(AuditError):
 
 class StorageLost(AuditError):
     """A storage does not answer, or stayed away for longer than its outage budget."""
+
+    exit_code = 8
+
+
+class EngineLost(AuditError):
+    """The engine that runs the job cannot be reached, or the job failed there."""
 
     exit_code = 8
 

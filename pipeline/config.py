@@ -197,6 +197,7 @@ class Config(Settings):
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
     storage: StorageSettings = StorageSettings()
+    decoding_threads: Count | None = None
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
     file_mode: Annotated[str, Field(pattern="^0[67][0-7]{2}$")] = "0640"  # a text: without quotes YAML reads 416

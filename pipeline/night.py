@@ -6,7 +6,7 @@ inspect the inputs ─► resolve the model ─► audit ─► verify the ledge
 import logging
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -14,8 +14,19 @@ from pathlib import Path
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from hs.errors import AuditError, ContractBroken, Interrupted, NotPublished, ServerUnreachable
+from hs.errors import (
+    AuditError,
+    ContractBroken,
+    EngineLost,
+    Interrupted,
+    NotPublished,
+    ServerUnreachable,
+    UsageError,
+)
 from hs.ranking import Selection
+from hs.storage.location import Location
+from hs.storage.stores import Stores
+from hs.text import counted
 from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.config import Config
@@ -24,8 +35,12 @@ from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, require_columns, select
 from pipeline.job.classify import Classify
+from pipeline.job.engine import in_process, workers_of
+from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
+from pipeline.job.lease import Lease
+from pipeline.job.post import Post
 from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
 from pipeline.resolving import model_server, resolve, thresholds_of
@@ -37,7 +52,10 @@ from serving.client.connection import Connection
 from serving.contract import ServedModel
 
 _log = logging.getLogger("hs_audit.run")
-_ERROR_OF_EXIT_CODE = {error.exit_code: error for error in (NotPublished, ServerUnreachable, ContractBroken)}
+_TROUBLES = (UsageError, NotPublished, ServerUnreachable, ContractBroken, EngineLost)
+_ERROR_OF_EXIT_CODE = {error.exit_code: error for error in _TROUBLES}
+
+_FILES_LOOKED_FOR = 3  # by a worker: one that has just been taken away says nothing of the others
 
 MakeClassify = Callable[[Config, ServedModel, Connection], beam.PTransform]
 
@@ -87,7 +105,9 @@ class Published:
 
 def with_a_server(config: Config, model: ServedModel, connection: Connection) -> Classify:
     """How pictures are classified unless `audit` is told otherwise: decoded here, answered by the model server."""
-    return Classify(model, connection, config.pictures.limits(), config.server.batch_size, config.server.remembered)
+    server = config.server
+    limits, threads = config.pictures.limits(), config.decoding_threads
+    return Classify(model, connection, limits, server.batch_size, server.remembered, threads)
 
 
 def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Published:
@@ -122,9 +142,12 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 PROGRESS.run_id = table.run_id
             folder = place.attempt(night.attempt_id)
             (folder / "findings").mkdir(parents=True)
-            with step("auditing"), _stopped_in_words():
+            with step("auditing"), _stopped_in_words(), _guarded(night):
                 classify = make_classify(config, model, connection)
-                job = (inputs.pointers(), inputs.layout, classify, table, folder, night.attempt_id, night.options)
+                pointers, post = inputs.pointers(), _post(night, inputs, model, connection, folder)
+                groups, files = counted(len(pointers), "row group"), counted(len(inputs.files), "file")
+                _log.info("%s of %s for %s", groups, files, counted(workers_of(night.options), "worker"))
+                job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
                 reports = run_job(*job)
                 _refuse_if_in_trouble(reports)
         with step("verifying the ledger"):
@@ -180,6 +203,18 @@ def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> Finding
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
 
 
+def _post(night: Night, inputs: Inputs, model: ServedModel, connection: Connection, folder: Path) -> Post:
+    if in_process(night.options):
+        return Post()
+    stores, files = Stores(night.config.storage), [file.path for file in inputs.files[:_FILES_LOOKED_FOR]]
+    lease = Lease.of(Location.parse(folder), stores)
+    return Post(lease, files=files, server=(connection, model.name, model.version), stores=stores)
+
+
+def _guarded(night: Night) -> AbstractContextManager[None]:
+    return nullcontext() if in_process(night.options) else guarded(night.attempt_id)
+
+
 @contextmanager
 def _stopped_in_words() -> Iterator[None]:
     try:
@@ -198,7 +233,8 @@ def _refuse_if_too_few(inputs: Inputs, least: int) -> None:
 
 
 def _refuse_if_in_trouble(reports: WorkerReports) -> None:
-    for exit_code, sentence in reports.troubles[:1]:  # workers share server and disk: one is enough
+    # Workers share server and disk: one is enough. What one told the launcher makes the others stop.
+    for exit_code, sentence in sorted(reports.troubles, key=lambda trouble: trouble[0] == EngineLost.exit_code)[:1]:
         raise _ERROR_OF_EXIT_CODE.get(exit_code, AuditError)(f"{sentence}; nothing was published")
 
 

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "pipeline.config": "hs serving pydantic",
     "pipeline.archive": "hs numpy pyarrow",
     "pipeline.job": "hs serving numpy pyarrow apache_beam",
+    "pipeline.job.submission": "hs apache_beam grpc",  # what an engine that is lost raises is gRPC's
     "pipeline.findings": "hs numpy pyarrow",
     "pipeline.findings.sheet": "hs pyarrow openpyxl",
     "pipeline.runs": "hs serving pyarrow",

@@ -48,7 +48,8 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     from hs_audit.logs import attempt_log, native_output
     from hs_audit.watching import progress, stoppable
     from pipeline.config import load_config
-    from pipeline.job.engine import beam_options
+    from pipeline.job.counters import forget_counts
+    from pipeline.job.engine import beam_options, decoding_threads_of, on_this_machine
     from pipeline.night import Night, audit, with_a_server
     from pipeline.runs.attempts import AttemptRecord, recorded
     from pipeline.runs.staging import new_attempt_id
@@ -61,12 +62,19 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
             raise UsageError(f"{name} is neither in {args.config} nor given as --{name}")
     if args.saved_model is None and config.server.address is None:
         raise UsageError(f"no model: give --server or --saved-model, or server.address in {args.config}")
+    options = beam_options(config.beam, args.beam_flags)
+    if args.saved_model and not on_this_machine(options):
+        raise UsageError(
+            "--saved-model serves on this machine alone, where workers of an engine elsewhere do not reach it; "
+            "start `hs-audit serve` and give its address with --server"
+        )
+    forget_counts()
     night = Night(
-        config,
+        config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)}),
         args.run_date or config.yesterday(),
         new_attempt_id(),
         args.saved_model,
-        beam_options(config.beam, args.beam_flags),
+        options,
         config.worklist.selection(),
         config.verdict.pairs(),
         args.trust_model,
@@ -91,8 +99,10 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
 
 
 def _so_far() -> dict[str, Any]:
+    from pipeline.job.counters import counted_in_all
+
     counts = {"declarations": PROGRESS.declarations, "of": PROGRESS.total}
-    return {"run_id": PROGRESS.run_id, "step": PROGRESS.step, "counts": counts}
+    return {"run_id": PROGRESS.run_id, "step": PROGRESS.step, "counts": counted_in_all() | counts}
 
 
 def _ending(published: "Published", warn_above: float) -> tuple[int, str]:

@@ -4,19 +4,20 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows
 
-from hs.errors import NotPublished
+from hs.errors import Interrupted, NotPublished
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.in_process import PROGRESS, STOP, wait_unless_stopped
-from pipeline.job.memory import give_back_freed_memory
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
+from pipeline.job.post import TROUBLE, Trouble, why_stopped
 from pipeline.values import Classified, Declarations
 from serving.client.classifier import Classifier
 from serving.client.client import Answer, Client
@@ -24,7 +25,6 @@ from serving.client.connection import Connection
 from serving.contract import ServedModel
 
 CLASSIFIED = "classified"
-TROUBLE = "trouble"
 
 _PICTURES_AHEAD = 4  # per core; up to 64 made no difference (docs/performance.md)
 
@@ -39,6 +39,7 @@ class Classify(beam.PTransform):
         limits: which pictures are read.
         batch_size: pictures in a request.
         remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
+        threads: to decode in; None for one on each core that a worker may use.
     """
 
     model: ServedModel
@@ -46,6 +47,7 @@ class Classify(beam.PTransform):
     limits: PictureLimits
     batch_size: int
     remembered: int = 0
+    threads: int | None = None
 
     def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
@@ -57,11 +59,15 @@ class _Classify(beam.DoFn):
         self._settings = settings
 
     def setup(self) -> None:
-        give_back_freed_memory()
+        self._client: Client | None = None
+
+    def _open(self) -> None:
+        """With the first declarations: a worker that may not begin gets none, and could not read the PEM files."""
         model, connection, settings = self._settings.model, self._settings.connection, self._settings
         self._client = Client(connection, STOP, PROGRESS.waits)
         self._classifier = Classifier(self._client, model)
-        cores = len(os.sched_getaffinity(0))  # of those that we may use: os.cpu_count() has all of the machine's
+        # Of the cores those that we may use: os.cpu_count() has all of the machine's.
+        cores = self._settings.threads or len(os.sched_getaffinity(0))
         decoders = DecodingThreads(cores, settings.limits.max_decoding_s)
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
@@ -70,30 +76,43 @@ class _Classify(beam.DoFn):
         self._remembered = Remembered(settings.remembered)  # longer than a bundle: files come again all night
 
     def start_bundle(self) -> None:
-        self._stream = PictureStream(self._decoding, self._sending, self._remembered)
+        self._stream: PictureStream | None = None
 
     def process(self, declarations: Declarations) -> Iterator[Classified]:
+        if self._client is None:
+            self._open()
+        if self._stream is None:
+            self._stream = PictureStream(self._decoding, self._sending, self._remembered)
         if not self._trouble():  # else nothing will be published: what is left need not be decoded
             PICTURES.inc(len(declarations.pictures))
-            yield from self._stream.put(declarations)
+            with suppress(Interrupted):  # ends as data, or an engine would try again
+                yield from self._stream.put(declarations)
 
     def finish_bundle(self) -> Iterator[Any]:
-        for classified in self._stream.drain():
-            yield GlobalWindows.windowed_value(classified)  # at the end of a bundle Beam knows no window
+        if self._stream is None:
+            return
+        with suppress(Interrupted):
+            for classified in self._stream.drain():
+                yield GlobalWindows.windowed_value(classified)  # at the end of a bundle Beam knows no window
         if trouble := self._trouble():
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
 
-    def _trouble(self) -> tuple[int, str] | None:
+    def _trouble(self) -> Trouble | None:
+        assert self._client is not None
         if self._client.trouble:
             return self._client.trouble.exit_code, str(self._client.trouble)
         too_costly = self._decoding.threads.trouble
-        return (NotPublished.exit_code, too_costly) if too_costly else None
+        if too_costly:
+            return NotPublished.exit_code, too_costly
+        return why_stopped() if STOP.is_set() else None
 
     def _submit(self, pixels: np.ndarray) -> Future[Answer]:
         REQUESTS.inc()
         return self._classifier.submit(pixels)
 
     def teardown(self) -> None:
+        if self._client is None:
+            return
         self._classifier.close()
         self._client.close()
         self._decoding.threads.close()

@@ -10,11 +10,15 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from hs.errors import NotPublished
+from hs.errors import NotPublished, UsageError
 from hs.files import write_whole
-from pipeline.job.classify import CLASSIFIED, TROUBLE
+from pipeline.job.classify import CLASSIFIED
+from pipeline.job.counters import counted_elsewhere
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
+from pipeline.job.lease import kept
+from pipeline.job.post import TROUBLE, Post
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
+from pipeline.job.submission import run_to_its_end
 from pipeline.job.write import PARTS, WriteFindings
 from pipeline.values import DeadLetter, Layout, RowGroup
 
@@ -46,6 +50,7 @@ def run_job(
     staging: Path,
     attempt_id: str,
     options: PipelineOptions,
+    post: Post,
 ) -> WorkerReports:
     """Runs the pipeline and returns what the workers report.
 
@@ -57,29 +62,48 @@ def run_job(
         staging: the attempt's folder, which every worker can write to; findings go to `findings/` in it.
         attempt_id: stands in the names of the files.
         options: Beam's.
+        post: what workers are told.
 
     Raises:
+        Interrupted: if the run was stopped, here or at the engine.
+        EngineLost: if the engine cannot be reached, or lost the job.
+        UsageError: if no worker saw the launcher's staging.
         NotPublished: if the workers' reports could not be written.
     """
-    with beam.Pipeline(options=options) as pipeline:
-        # Not shuffled as they are made: ReadArchive does it.
-        read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout)
-        classified = read[DECLARATIONS] | "Classify" >> classify
-        findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
-        written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id)
-        troubles = (classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
-        reports = (
-            written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
-            read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
-            read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
-            troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
-        )
-        _ = (
-            reports
-            | "Reports" >> beam.Flatten()
-            | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
-            | "Report" >> beam.Map(_write_reports, staging / _REPORTS)  # a file: a pipeline returns nothing
-        )
+    pipeline = beam.Pipeline(options=options)
+    # Not shuffled as they are made: ReadArchive does it.
+    read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout, post)
+    classified = read[DECLARATIONS] | "Classify" >> classify
+    findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
+    written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id)
+    troubles = (read[TROUBLE], classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
+    reports = (
+        written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
+        read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
+        read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
+        troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
+    )
+    _ = (
+        reports
+        | "Reports" >> beam.Flatten()
+        | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
+        | "Report" >> beam.Map(_write_reports, staging / _REPORTS)  # a file: a pipeline returns nothing
+    )
+    if post.lease is None:
+        counted_elsewhere([run_to_its_end(pipeline, None)])
+        return _read_reports(staging / _REPORTS)
+    with kept(post.lease) as launcher:
+        counts = run_to_its_end(pipeline, launcher)
+        launcher.hear()
+        if counts and not launcher.trouble:
+            counted_elsewhere([counts])
+        if launcher.trouble:
+            return WorkerReports([], [], {}, [launcher.trouble])
+        if not (launcher.workers or (staging / _REPORTS).exists()):
+            raise UsageError(
+                f"no worker sees the output folder, {staging.parent.parent}: launcher and workers must share it"
+            )
+    post.lease.remove()
     return _read_reports(staging / _REPORTS)
 
 

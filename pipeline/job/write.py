@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindows
 
 from hs.errors import NotPublished
-from pipeline.job.classify import TROUBLE
 from pipeline.job.counters import DECLARATIONS
-from pipeline.job.in_process import PROGRESS
+from pipeline.job.in_process import PROGRESS, STOP
+from pipeline.job.post import TROUBLE, why_stopped
 
 PARTS = "parts"
 
@@ -68,6 +68,8 @@ class _Write(beam.DoFn):
         if self._trouble:
             trouble = (NotPublished.exit_code, self._trouble)
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+        elif STOP.is_set():  # something may be missing in it: no receipt
+            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(why_stopped()))
         elif self._writer:
             yield GlobalWindows.windowed_value(self._name)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from hs.errors import AuditError, NotPublished
 from hs.files import write_whole
-from pipeline.runs.manifest import versions
+from pipeline.versions import versions
 
 _log = logging.getLogger("outcome")  # not of hs_audit: its lines also go to stderr, which says this anyway
 _log.setLevel(logging.INFO)

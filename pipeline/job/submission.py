@@ -1,0 +1,121 @@
+"""A pipeline → its end on the engine, in words: done, stopped, cancelled there, or lost."""
+
+import logging
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import apache_beam as beam
+import grpc
+from apache_beam.metrics.metric import MetricsFilter
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.runners.runner import PipelineResult, PipelineState
+
+from hs.errors import EngineLost, Interrupted, UsageError
+from hs.text import excerpt
+from pipeline.job.counters import OURS
+from pipeline.job.in_process import STOP
+from pipeline.job.lease import Kept
+
+_traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the log file alone
+_CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is what stops the workers
+# What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
+_OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
+
+
+def run_to_its_end(pipeline: beam.Pipeline, kept: Kept | None) -> dict[str, int]:
+    """Runs a pipeline, and returns what the engine counted, by name; nothing where it does not say.
+
+    Args:
+        pipeline: to run.
+        kept: the lease of its workers; None where they are threads of this process.
+
+    Raises:
+        Interrupted: if the run was stopped, here or at the engine.
+        EngineLost: if the engine cannot be reached, or the job failed there.
+    """
+    if kept is None or isinstance(pipeline.runner, FnApiRunner):
+        result = pipeline.run()  # returns when all is done
+        result.wait_until_finish()
+        _refuse_if_stopped()
+        return _counted(result)
+    with _in_words("the engine did not take the job"):
+        result = pipeline.run()
+    ended = threading.Event()
+    errors: list[Exception] = []
+    threading.Thread(target=_wait, args=(result, errors, ended), name="wait for the job", daemon=True).start()
+    while not ended.wait(0.2):
+        if STOP.is_set() or kept.trouble:
+            kept.stop()
+            _cancel(result)
+            _refuse_if_stopped()
+            return {}
+    _refuse_if_stopped()
+    with _in_words("the engine was lost"):
+        state = result.state  # asked anew
+    if state == PipelineState.CANCELLED:
+        raise Interrupted("the job was cancelled at the engine; nothing was published")
+    if errors and not kept.trouble:
+        raise _lost("the job failed", errors[0])
+    return _counted(result)
+
+
+def _wait(result: PipelineResult, errors: list[Exception], ended: threading.Event) -> None:
+    try:
+        result.wait_until_finish()
+    except Exception as error:
+        errors.append(error)
+    finally:
+        ended.set()
+
+
+def _cancel(result: PipelineResult) -> None:
+    def ask() -> None:
+        with suppress(Exception):  # it is over, or the engine is gone
+            result.cancel()
+
+    asking = threading.Thread(target=ask, name="cancel", daemon=True)
+    asking.start()
+    asking.join(_CANCEL_S)
+
+
+def _refuse_if_stopped() -> None:
+    if STOP.is_set():
+        raise Interrupted("interrupted; nothing was published")
+
+
+@contextmanager
+def _in_words(what: str) -> Iterator[None]:
+    try:
+        yield
+    except NotImplementedError as error:  # so Beam says that a flag is missing
+        raise UsageError(_first_line(error)) from error
+    except _OF_THE_ENGINE as error:
+        _refuse_if_stopped()
+        raise _lost(what, error) from error
+
+
+def _lost(what: str, error: Exception) -> EngineLost:
+    _traces.error("%s", what, exc_info=error)
+    return EngineLost(f"{what}: {_first_line(error)}; nothing was published")
+
+
+def _first_line(error: Exception) -> str:
+    said: Any = error.details() if isinstance(error, grpc.Call) else error
+    lines = [line.strip() for line in str(said or "").splitlines() if line.strip()]
+    if not lines:
+        return type(error).__name__
+    # A worker's traceback has what went wrong in its last line, an engine's in its first.
+    traceback = any(line.startswith("Traceback (most recent call last)") for line in lines)
+    return excerpt(lines[-1] if traceback else lines[0])
+
+
+def _counted(result: PipelineResult) -> dict[str, int]:
+    """Our counters, by name; of a distribution its sum."""
+    with suppress(*_OF_THE_ENGINE, NotImplementedError):  # the night does not depend on it
+        said = result.metrics().query(MetricsFilter().with_namespace(OURS))
+        counters = {one.key.metric.name: one.result for one in said["counters"]}
+        return counters | {one.key.metric.name: one.result.sum for one in said["distributions"]}
+    return {}
