@@ -7,13 +7,14 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 
-.PHONY: help demo test test-slow test-endurance bench bench-quick screenshots format wheelhouse clean
+.PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick screenshots format wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
 	@echo "make test        ruff, mypy, doctests and pytest"
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
 	@echo "make test-endurance  two hundred bad nights, the largest networks, speed on an idle machine"
+	@echo "make cluster-test  nights on Flink and Spark; needs Java 17, Maven and Go, builds the rest once"
 	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
 	@echo "make screenshots take the pictures of docs/ anew; needs Chromium"
 	@echo "make format      format the code"
@@ -40,6 +41,9 @@ test-slow: $(VENV)/installed
 
 test-endurance: $(VENV)/installed
 	$(BIN)/pytest -m endurance
+
+cluster-test: $(VENV)/installed
+	$(BIN)/pytest -m cluster tests/cluster
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks --output benchmarks/results

@@ -1,0 +1,89 @@
+"""A standalone Spark on the loopback: a master and workers, each a process that may be killed.
+
+>>> with spark(build(), folder) as cluster:                                              # doctest: +SKIP
+...     main(["run", "--config=night.yaml", *cluster.flags])
+"""
+
+import json
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.error import URLError
+
+from tests.cluster.flink import JAVA, python_in_processes
+from tests.cluster.parts import Parts
+from tests.cluster.processes import Processes, free_ports, processes, wait_until
+
+_EXECUTOR = "CoarseGrainedExecutorBackend"
+
+
+@dataclass
+class Spark:
+    """A cluster that runs.
+
+    Attributes:
+        address: of the master, `spark://host:port`.
+        flags: of `hs-audit run`, so that a night runs on it.
+        processes: all of it, and what is started beside it.
+        master: the one.
+        workers: by name.
+    """
+
+    address: str
+    flags: tuple[str, ...]
+    processes: Processes
+    master: subprocess.Popen[bytes]
+    workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def executors(self) -> list[int]:
+        """Process ids of the executors that run now."""
+        return sorted(self.processes.running(_EXECUTOR, "java"))
+
+
+@contextmanager
+def spark(parts: Parts, folder: Path, workers: int = 2) -> Iterator[Spark]:
+    """A master with so many workers of one core, which are registered."""
+    (folder / "local").mkdir(parents=True, exist_ok=True)
+    settings = {
+        "SPARK_HOME": str(parts.jars("spark").parent),
+        "SPARK_SCALA_VERSION": "2.12",  # else a worker looks for it in folders of Spark's sources
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "SPARK_LOCAL_DIRS": str(folder / "local"),
+    }
+    with processes(folder, **settings) as ours:
+        port, page = free_ports(2)
+        java = (*JAVA, "-Xmx256m", "-cp", f"{parts.jars('spark')}/*")
+        where = ("--host", "127.0.0.1", "--webui-port")
+        master = "org.apache.spark.deploy.master.Master"
+        flags = (
+            "--runner=SparkRunner",
+            f"--spark_job_server_jar={parts.job_server('spark')}",
+            f"--spark_master_url=spark://127.0.0.1:{port}",
+            # Spark's settings: the job server is its driver.
+            "--job_server_jvm_properties=-Dspark.executor.memory=512m",
+            "--job_server_jvm_properties=-Dspark.driver.host=127.0.0.1",
+            "--job_server_jvm_properties=-Dspark.ui.enabled=false",
+            "--job_server_jvm_properties=-Xmx512m",
+            "--job_server_jvm_properties=-XX:TieredStopAtLevel=1",
+            *python_in_processes(parts),
+        )
+        started = ours.start("master", *java, master, *where, str(page), "--port", str(port))
+        cluster = Spark(f"spark://127.0.0.1:{port}", flags, ours, started)
+        for number in range(workers):
+            name = f"worker-{number}"
+            limits = ("--cores", "1", "--memory", "768m", "--work-dir", folder / name)
+            main = "org.apache.spark.deploy.worker.Worker"
+            cluster.workers[name] = ours.start(name, *java, main, *where, "0", *limits, cluster.address)
+        wait_until(lambda: _registered(page) >= workers, "workers of Spark", [started, *cluster.workers.values()])
+        yield cluster
+
+
+def _registered(page: int) -> int:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{page}/json/", timeout=10) as answer:
+            return json.load(answer)["aliveworkers"]
+    except (URLError, ConnectionError, TimeoutError):
+        return 0
