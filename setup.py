@@ -21,6 +21,7 @@ setup(
     install_requires=[
         "apache-beam>=2.77,<3",
         "grpcio>=1.80,<2",
+        "h5py>=3.11,<4",
         "jinja2>=3.1,<4",
         "keras>=3.12,<4",
         "matplotlib>=3.9,<4",

@@ -26,6 +26,8 @@ MAY_IMPORT = {
     "model": "hs numpy scipy",
     "model.cases": "hs numpy scipy PIL pyarrow",
     "model.training": "hs numpy scipy tensorflow keras",
+    "model.training.hdf5_looks": "hs h5py",
+    "model.training.foreign_files": "hs model keras",
     "model.exported": "hs numpy tensorflow tensorflow_serving keras google",
     "model.evaluation": "hs numpy scipy matplotlib",
     "model.experiments": "hs pydantic",

@@ -5,15 +5,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
 
 import keras
 
 from hs.errors import UsageError
 from hs.files import sha256_of
+from model.training.foreign_files import check_apart
 
-_MOST_TEXT_BYTES = 16 << 20  # Inception-V3 is told in 200 kB
-_MOST_WEIGHT_BYTES = 4 << 30  # VGG19 whole has 0.6 GB
 Architecture = Callable[[int, str | None], keras.Model]
 
 
@@ -172,7 +170,6 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     if weights or side:
         raise UsageError(f"the backbone {path} comes with its own weights and size; leave out --weights and --size")
     _check_file(path, "backbone", sha256)
-    _check_sizes(path)
     try:
         network = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras names what it refuses in a dozen kinds of exception
@@ -183,24 +180,11 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     return Backbone(path.stem, network, pretrained=True)
 
 
-def _check_sizes(path: Path) -> None:
-    """Refuses what unpacks to more than a network has, before Keras reads it whole: 2 MB can hold 2 GB of spaces."""
-    try:
-        with ZipFile(path) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-    except BadZipFile as error:
-        raise UsageError(f"the backbone {path} is no .keras file: {error}") from error
-    for name, size in sizes.items():
-        most = _MOST_WEIGHT_BYTES if name.endswith(".h5") else _MOST_TEXT_BYTES
-        if size > most:
-            raise UsageError(f"the backbone {path} has {size} bytes in {name}, more than {most}")
-
-
 def _check_file(path: Path, what: str, sha256: str | None) -> None:
     if not path.is_file():
         raise UsageError(f"the {what} {path} does not exist")
-    if sha256 is None:
-        return
-    found = sha256_of(path)
-    if found != sha256.lower().removeprefix("sha256:"):
-        raise UsageError(f"the {what} {path} has SHA-256 {found}, not {sha256}")
+    if sha256 is not None:
+        found = sha256_of(path)
+        if found != sha256.lower().removeprefix("sha256:"):
+            raise UsageError(f"the {what} {path} has SHA-256 {found}, not {sha256}")
+    check_apart(path, what)
