@@ -5,7 +5,9 @@ Flags that are not listed here are Beam's and are passed on to it.
 
 import argparse
 import logging
-from datetime import date
+from collections.abc import Callable
+from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +19,7 @@ from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
 
 if TYPE_CHECKING:
+    from pipeline.config import Config
     from pipeline.night import MakeClassify, Published
 
 _log = logging.getLogger("hs_audit.run")
@@ -25,7 +28,8 @@ _log = logging.getLogger("hs_audit.run")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("--config", type=Path, required=True, help="YAML; `hs-audit config nightly` prints one")
-    parser.add_argument("--run-date", type=_date, help="YYYY-MM-DD (default: yesterday in the configured time zone)")
+    parser.add_argument("--run-date", type=_nights, metavar="DATE", help=_RUN_DATE)
+    parser.add_argument("--again", action="store_true", help="of several nights, also those that are published already")
     parser.add_argument("--input", metavar="GLOB", help="Parquet files, instead of the configured ones")
     parser.add_argument("--output", type=Path, metavar="DIR", help="folder of the runs, instead of the configured one")
     model = parser.add_mutually_exclusive_group()
@@ -37,22 +41,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=int, help="version of the model (default: the newest, pinned for the run)")
 
 
+_RUN_DATE = (
+    "YYYY-MM-DD (default: yesterday in the configured time zone); DATE..DATE: each night by itself, those that are "
+    "published already left out, and the exit code of the worst"
+)
+
+
 def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -> int:
-    """Audits one night; 0, or 3 where more is missing than the warning threshold.
+    """Audits one night or several; 0, or 3 where more is missing than the warning threshold.
 
     Args:
         args: as parsed.
         make_classify: what classifies in place of decoder and server; for benchmarks.
     """
     logging.getLogger().addHandler(logging.NullHandler())  # Beam warns on import of what it cannot find
-    from hs_audit.logs import attempt_log, native_output
-    from hs_audit.watching import progress, stoppable
+    from hs_audit.backfill import run_nights
     from pipeline.config import load_config
-    from pipeline.job.counters import forget_counts
-    from pipeline.job.engine import beam_options, decoding_threads_of, on_this_machine
-    from pipeline.night import Night, audit, with_a_server
-    from pipeline.runs.attempts import AttemptRecord, recorded
-    from pipeline.runs.staging import new_attempt_id
+    from pipeline.job.engine import beam_options, on_this_machine
+    from pipeline.runs.staging import Place
 
     config = load_config(args.config).overridden(
         input=args.input, output=args.output, server=args.server, version=args.version
@@ -68,10 +74,39 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
             "--saved-model serves on this machine alone, where workers of an engine elsewhere do not reach it; "
             "start `hs-audit serve` and give its address with --server"
         )
+    audit_night = partial(_audit, args, config, options, make_classify)
+    console = PlainConsole(stderr=True)
+    if not isinstance(args.run_date, tuple):
+        exit_code, sentence = audit_night(args.run_date or config.yesterday(), _print_summary)
+        if exit_code:
+            console.print(sentence, soft_wrap=True)
+        return exit_code
+    output = config.output
+    assert output is not None
+    return run_nights(args.run_date, audit_night, lambda night: Place(output, night).is_published, args.again, console)
+
+
+def _audit(
+    args: argparse.Namespace,
+    config: "Config",
+    options: Any,
+    make_classify: "MakeClassify | None",
+    run_date: date,
+    show: "Callable[[Published, Console], None]" = lambda published, console: None,
+) -> tuple[int, str]:
+    """Audits one night by Beam's `options`: its exit code and its sentence."""
+    from hs_audit.logs import attempt_log, native_output
+    from hs_audit.watching import progress, stoppable
+    from pipeline.job.counters import forget_counts
+    from pipeline.job.engine import decoding_threads_of
+    from pipeline.night import Night, audit, with_a_server
+    from pipeline.runs.attempts import AttemptRecord, recorded
+    from pipeline.runs.staging import new_attempt_id
+
     forget_counts()
     night = Night(
         config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)}),
-        args.run_date or config.yesterday(),
+        run_date,
         new_attempt_id(),
         args.saved_model,
         options,
@@ -92,10 +127,8 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
             published = audit(night, make_classify or with_a_server)
             exit_code, sentence = _ending(published, config.limits.warn_unscored_share)
             record.end(exit_code, sentence)
-        _print_summary(published, console)
-        if exit_code:
-            console.print(sentence, soft_wrap=True)
-    return exit_code
+        show(published, console)
+    return exit_code, sentence
 
 
 def _so_far() -> dict[str, Any]:
@@ -111,6 +144,17 @@ def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
     if share > warn_above or published.ledger.unknown_files:
         return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
     return 0, f"published {published.folder}"
+
+
+def _nights(written: str) -> date | tuple[date, ...]:
+    """A night, or several: `2026-11-01..2026-11-07`."""
+    first, dots, last = written.partition("..")
+    if not dots:
+        return _date(written)
+    begin, end = _date(first), _date(last)
+    if end < begin:
+        raise argparse.ArgumentTypeError(f"{written!r} ends before it begins")
+    return tuple(begin + timedelta(days=day) for day in range((end - begin).days + 1))
 
 
 def _date(written: str) -> date:

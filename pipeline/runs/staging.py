@@ -50,6 +50,11 @@ class Place:
         return self.output / f"run_date={self.run_date.isoformat()}"
 
     @property
+    def is_published(self) -> bool:
+        """Whether the night has a run."""
+        return (self.published / "_SUCCESS").is_file()
+
+    @property
     def staging(self) -> Path:
         """The folder of all attempts."""
         return self.output / "_staging"
