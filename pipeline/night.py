@@ -25,7 +25,6 @@ from hs.errors import (
 )
 from hs.ranking import Selection
 from hs.storage.location import Location
-from hs.storage.stores import Stores
 from hs.text import counted
 from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
@@ -128,7 +127,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         _log.warning("the publication of %s was interrupted; the run before it stands again", name)
     with place.locked(night.attempt_id):
         with step("inspecting the inputs"):
-            inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT)
+            inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT, config.stores())
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])  # now, and not after hours
             _refuse_if_too_few(inputs, config.limits.min_rows)
             PROGRESS.total = inputs.rows
@@ -204,9 +203,10 @@ def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> Finding
 
 
 def _post(night: Night, inputs: Inputs, model: ServedModel, connection: Connection, folder: Path) -> Post:
+    stores = night.config.stores()
     if in_process(night.options):
-        return Post()
-    stores, files = Stores(night.config.storage), [file.path for file in inputs.files[:_FILES_LOOKED_FOR]]
+        return Post(stores=stores)
+    files = [file.path for file in inputs.files[:_FILES_LOOKED_FOR]]
     lease = Lease.of(Location.parse(folder), stores)
     return Post(lease, files=files, server=(connection, model.name, model.version), stores=stores)
 

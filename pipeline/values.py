@@ -13,6 +13,8 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
+from hs.storage.facts import Stamp
+
 NOT_SCORED = "not_scored"  # the status of a picture that could be read and has no answer
 
 
@@ -56,11 +58,19 @@ class Layout:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Where a reader starts: one row group of one file."""
+    """Where a reader starts: one row group of one file.
+
+    Attributes:
+        file: absolute path, or a URI.
+        index: of the row group.
+        rows: how many it has.
+        stamp: what the file was at the start of the run; None where that does not matter.
+    """
 
     file: str
     index: int
     rows: int
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +78,7 @@ class DeadLetter:
     """A range of rows that could not be read.
 
     Attributes:
-        file: absolute path.
+        file: absolute path, or a URI.
         row_group: None where the whole file could not be read.
         first_row: of the range, counted from the start of the row group; None with `row_group`.
         rows: how many; None where the file does not even say how many it has.

@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "model.evaluation": "hs numpy scipy matplotlib",
     "model.experiments": "hs pydantic",
     "pipeline": "hs serving",
-    "pipeline.values": "numpy pyarrow",
+    "pipeline.values": "hs numpy pyarrow",
     "pipeline.config": "hs serving pydantic",
     "pipeline.archive": "hs numpy pyarrow",
     "pipeline.job": "hs serving numpy pyarrow apache_beam",

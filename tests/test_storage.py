@@ -148,7 +148,7 @@ def test_a_planned_file_is_fetched_once_in_pieces_of_eight_mebibytes(twenty_mebi
 
     with stores.open_input(file) as stream:
         assert isinstance(stream, PiecewiseFile)
-        stream.plan([(MIB, 2 * MIB), (2 * MIB + 5, 19 * MIB)])
+        stream.pieces.plan([(MIB, 2 * MIB), (2 * MIB + 5, 19 * MIB)])
         parts = []
         for start in range(MIB, 19 * MIB, MIB):  # as Arrow asks
             stream.seek(start)

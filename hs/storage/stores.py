@@ -12,7 +12,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -28,7 +28,7 @@ from hs.storage.filesystems import file_system
 from hs.storage.globs import as_regex, fixed_folder, has_wildcards
 from hs.storage.location import Location
 from hs.storage.patience import patiently
-from hs.storage.pieces import PIECE_BYTES, PiecewiseFile
+from hs.storage.pieces import PIECE_BYTES, Pieces, PiecewiseFile
 from hs.storage.settings import StorageSettings
 
 _IN_MEMORY_BYTES = 64 << 20  # of what is being written; more goes to a temporary file
@@ -79,8 +79,8 @@ class Stores:
         with self._patiently(location, lambda: where.open_input_file(path)) as handle:
             facts = self._facts(location, handle)
             _refuse_if_changed(facts, expected)
-            with PiecewiseFile(facts, self._fetch_from(location, handle), _threads()) as file:
-                yield file
+            with closing(Pieces(handle.size(), self._fetch_from(location, handle), _threads())) as pieces:
+                yield PiecewiseFile(facts, pieces)
 
     @contextmanager
     def open_output(self, location: Location) -> Iterator[BinaryIO]:
@@ -104,6 +104,8 @@ class Stores:
         if location.is_local:
             return location.path.read_bytes()
         with self.open_input(location) as file:
+            assert isinstance(file, PiecewiseFile)
+            file.pieces.plan([(0, file.pieces.size)])
             return file.read()
 
     def write_bytes(self, location: Location, content: bytes) -> None:
@@ -177,7 +179,7 @@ class Stores:
         digest = hashlib.sha256()
         with self.open_input(location) as file:
             assert isinstance(file, PiecewiseFile)
-            file.plan([(0, file.size)])
+            file.pieces.plan([(0, file.pieces.size)])
             while part := file.read(PIECE_BYTES):
                 digest.update(part)
         return digest.hexdigest()
@@ -206,6 +208,9 @@ class Stores:
         with where.open_output_stream(path) as stream:
             while part := spool.read(PIECE_BYTES):
                 stream.write(part)
+
+
+ANYWHERE = Stores()  # this machine, and the storages as the environment alone says that they are reached
 
 
 @lru_cache(maxsize=1)

@@ -11,6 +11,7 @@ import pyarrow as pa
 from hs.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST
 from hs.nomenclature import HS_EDITION
 from hs.pictures.columns import is_list, layout_of
+from hs.storage.stores import Stores
 from hs.text import counted
 from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, of_bytes, patience, print_section
 from pipeline.archive.columns import REQUIRED
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
     console = PlainConsole()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
-    inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES)
+    inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES, config.stores())
     to_mend = []
 
     def show(section: Section) -> None:
@@ -88,10 +89,10 @@ def _show_sections(inputs: Inputs, config: Config, show: Callable[[Section], Non
     show(_files(inputs))
     show(_columns(inputs, config))
     with patience("reading page headers"):
-        pages = _pages(inputs.files, config.columns.images)
+        pages = _pages(inputs.files, config.columns.images, config.stores())
     show(pages)
     with patience("reading ids and codes"):
-        rows = survey_rows(inputs.files, config.columns)
+        rows = survey_rows(inputs.files, config.columns, config.stores())
     for section in (_codes(rows, config.columns.declared_hs_code), _ids(rows), _pictures(rows)):
         show(section)
     if rows.damaged:
@@ -178,12 +179,12 @@ def _files_such_as(names: Sequence[str]) -> str:
     return names[0] if len(names) == 1 else f"{len(names):,} files such as {names[0]}"
 
 
-def _pages(files: Sequence[ArchiveFile], images: str) -> Section:
+def _pages(files: Sequence[ArchiveFile], images: str, stores: Stores) -> Section:
     largest: dict[str, PageSize] = {}
     warnings = []
     for file in files:
         try:
-            page = largest_data_page(file.path, images)
+            page = largest_data_page(file.path, images, stores)
         except PageHeaderError as error:
             warnings.append(f"{file.path}: the pages of {images} are damaged: {error}")
         else:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hs.errors import UsageError
+from hs.storage.location import Location
 from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
 
@@ -66,6 +67,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     for name in ("input", "output"):
         if getattr(config, name) is None:
             raise UsageError(f"{name} is neither in {args.config} nor given as --{name}")
+    Location.parse(config.input or "")  # what is no storage of ours is refused before anything is made
     if args.saved_model is None and config.server.address is None:
         raise UsageError(f"no model: give --server or --saved-model, or server.address in {args.config}")
     options = beam_options(config.beam, args.beam_flags)

@@ -1,15 +1,17 @@
 """A glob → the files of a night, which of them cannot be read, and the columns that all of them share."""
 
-import glob
 from collections.abc import Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
-from pathlib import Path
 
 import pyarrow as pa
 
 from hs.errors import NothingToRead, UsageError
+from hs.storage.facts import BucketMissing
+from hs.storage.location import Location
+from hs.storage.stores import ANYWHERE, Stores
+from hs.text import excerpt
 from pipeline.archive.columns import REQUIRED
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.values import ColumnNames, DeadLetter, Layout, RowGroup
@@ -43,7 +45,12 @@ class Inputs:
 
 
 def find_inputs(
-    pattern: str, run_date: date, names: ColumnNames, keep: Sequence[str] = (), taken: Set[str] = frozenset()
+    pattern: str,
+    run_date: date,
+    names: ColumnNames,
+    keep: Sequence[str] = (),
+    taken: Set[str] = frozenset(),
+    stores: Stores = ANYWHERE,
 ) -> Inputs:
     """Matches the input glob and inspects every file.
 
@@ -53,15 +60,17 @@ def find_inputs(
         names: of the columns.
         keep: further columns to pass through.
         taken: names that a column which is passed through must not have.
+        stores: how the files are reached.
 
     Raises:
         NothingToRead: if nothing matched or no file is readable.
-        UsageError: if a column is missing or of a wrong type in every file, or a column that is passed
-            through has a name of ours or holds bytes.
+        UsageError: if a column is missing or of a wrong type in every file, a column that is passed through has a name
+            of ours or holds bytes, or the storage is none of ours or refuses.
+        StorageLost: if the storage is away.
     """
-    paths = matching_files(pattern.replace("{run_date}", run_date.isoformat()))
+    paths = matching_files(pattern.replace("{run_date}", run_date.isoformat()), stores)
     with ThreadPoolExecutor(8) as threads:
-        inspected = list(threads.map(lambda path: inspect(path, names, keep), paths))
+        inspected = list(threads.map(lambda path: inspect(path, names, keep, stores), paths))
     files = tuple(file for file in inspected if isinstance(file, ArchiveFile))
     letters = tuple(letter for letter in inspected if isinstance(letter, DeadLetter))
     if not files:
@@ -69,16 +78,26 @@ def find_inputs(
     return Inputs(files, letters, _layout(names, keep, taken, files))
 
 
-def matching_files(pattern: str) -> list[Path]:
+def matching_files(pattern: str, stores: Stores = ANYWHERE) -> list[Location]:
     """The files that a glob matches, by path; `**` crosses folders.
 
     Raises:
         NothingToRead: if there is none.
+        UsageError: if there is no such storage, or it refuses.
+        StorageLost: if it is away.
     """
-    paths = sorted(Path(name) for name in glob.glob(pattern, recursive=True) if Path(name).is_file())
-    if not paths:
+    try:
+        found = stores.glob(pattern)
+    except BucketMissing as error:
+        raise NothingToRead(f"no file matches the input {pattern}: there is no such bucket") from error
+    except OSError as error:
+        why = excerpt(" ".join(str(error).split()))
+        raise UsageError(
+            f"the input {pattern} cannot be listed; credentials come from the environment: {why}"
+        ) from error
+    if not found:
         raise NothingToRead(f"no file matches the input {pattern}")
-    return paths
+    return found
 
 
 def _refuse(letters: Sequence[DeadLetter]) -> None:

@@ -10,19 +10,19 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import BinaryIO
+from typing import IO
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.archive.footers import leaves_of
+from hs.storage.pieces import PiecewiseFile
+from hs.storage.stores import ANYWHERE, Stores
+from pipeline.archive.footers import OpenArchive, chunks_of, leaves_of, open_archive
 
 _TYPE, _UNCOMPRESSED_SIZE, _COMPRESSED_SIZE, _CHECKSUM = 1, 2, 3, 4
 _DICTIONARY_PAGE = 2
 _HONEST_GROWTH = 4  # pictures hardly shrink when they are packed again; pages of ids and codes are small
 _MAX_HEADER_BYTES = 16 << 20  # pyarrow refuses longer ones too
 _MAX_DEPTH = 8
-_READ_BYTES = 4096
 
 
 class _Kind(IntEnum):
@@ -69,15 +69,16 @@ class PageSize:
     is_dictionary: bool = False
 
 
-def largest_data_page(path: str, images: str) -> PageSize | None:
+def largest_data_page(path: str, images: str, stores: Stores = ANYWHERE) -> PageSize | None:
     """The page with the most uncompressed bytes in all row groups and leaves of a column.
 
     Dictionary pages count: they are held in memory while the pages that refer to them are read, and a writer can make
     them just as large.
 
     Args:
-        path: of a Parquet file.
+        path: of a Parquet file, or its URI.
         images: name of the top-level column.
+        stores: how it is reached.
 
     Returns:
         The page, or None where the column is absent or has none.
@@ -85,11 +86,11 @@ def largest_data_page(path: str, images: str) -> PageSize | None:
     Raises:
         PageHeaderError: if the file is not what its format says.
     """
-    return max(page_sizes(path, images), key=lambda page: page.uncompressed_bytes, default=None)
+    return max(page_sizes(path, images, stores), key=lambda page: page.uncompressed_bytes, default=None)
 
 
-def most_unpacked(path: str, file: pq.ParquetFile, row_group: int, columns: Iterable[str]) -> tuple[int, int]:
-    """How far some columns of a row group unpack, in bytes, as far as the page headers can be read.
+def most_unpacked(archive: OpenArchive, row_group: int, leaves: Iterable[int]) -> tuple[int, int]:
+    """How far some leaves of a row group unpack, in bytes, as far as the page headers can be read.
 
     Arrow allocates what a header says before it looks at the page, however small the file is.
 
@@ -98,10 +99,9 @@ def most_unpacked(path: str, file: pq.ParquetFile, row_group: int, columns: Iter
         dictionary pages, which each row may repeat.
     """
     grown, repeated = 0, 0
-    leaves = [leaf for column in columns for leaf in leaves_of(file, column)]
-    with open(path, "rb", buffering=_READ_BYTES) as stream, suppress(PageHeaderError):
-        for start, end in _chunks(file.metadata.row_group(row_group), leaves):
-            for page in _walk(stream, start, end, row_group):
+    with suppress(PageHeaderError):
+        for start, end in chunks_of(archive.parquet.metadata.row_group(row_group), leaves):
+            for page in _walk(archive.headers, start, end, row_group):
                 if page.uncompressed_bytes > _HONEST_GROWTH * page.compressed_bytes:
                     grown = max(grown, page.uncompressed_bytes)
                 if page.is_dictionary:
@@ -109,30 +109,23 @@ def most_unpacked(path: str, file: pq.ParquetFile, row_group: int, columns: Iter
     return grown, max(grown, repeated)
 
 
-def page_sizes(path: str, images: str) -> Iterator[PageSize]:
+def page_sizes(path: str, images: str, stores: Stores = ANYWHERE) -> Iterator[PageSize]:
     """The sizes of all pages of a top-level column, in the order of the file.
 
     Raises:
         PageHeaderError: if the file is not what its format says.
     """
     try:
-        with pq.ParquetFile(path) as file, open(path, "rb", buffering=_READ_BYTES) as stream:
-            leaves = leaves_of(file, images)
-            for row_group in range(file.num_row_groups):
-                for start, end in _chunks(file.metadata.row_group(row_group), leaves):
-                    yield from _walk(stream, start, end, row_group)
+        with open_archive(path, stores) as archive:
+            leaves = leaves_of(archive.parquet, images)
+            for row_group in range(archive.parquet.num_row_groups):
+                for start, end in chunks_of(archive.parquet.metadata.row_group(row_group), leaves):
+                    yield from _walk(archive.headers, start, end, row_group)
     except (pa.ArrowException, OSError) as error:
         raise PageHeaderError(" ".join(str(error).split())) from error
 
 
-def _chunks(row_group: pq.RowGroupMetaData, leaves: Iterable[int]) -> Iterator[tuple[int, int]]:
-    """First byte and end of the column chunk of every leaf."""
-    for chunk in map(row_group.column, leaves):
-        start = chunk.dictionary_page_offset or chunk.data_page_offset  # some writers put 0 for no dictionary
-        yield start, start + chunk.total_compressed_size
-
-
-def _walk(stream: BinaryIO, start: int, end: int, row_group: int) -> Iterator[PageSize]:
+def _walk(stream: IO[bytes] | PiecewiseFile, start: int, end: int, row_group: int) -> Iterator[PageSize]:
     """The pages between two offsets; ends, because every header moves `start` by at least a byte."""
     if start < 0:
         raise PageHeaderError(f"a column chunk begins at byte {start}")
@@ -157,7 +150,7 @@ class _CompactReader:
         end: offset that the struct must not cross.
     """
 
-    stream: BinaryIO
+    stream: IO[bytes] | PiecewiseFile
     start: int
     end: int
 

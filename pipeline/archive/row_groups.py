@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hs.pictures.columns import bytes_per_row, decoded_bytes, flat_pictures
+from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_columns, text
-from pipeline.archive.footers import RAISED_BY_BYTES, leaves_of, open_parquet, reason_of
+from pipeline.archive.footers import RAISED_BY_BYTES, changed_meanwhile, leaves_of, open_archive, reason_of
 from pipeline.archive.page_sizes import most_unpacked
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
@@ -25,11 +26,16 @@ _BATCH_ROWS = 64  # rows of 20 kB cost a quarter more by 16, and by 128 a sixtee
 _GROWTH = 4  # 2 reads row groups of 100 rows 6 % more slowly; 16 reads 16 large pictures after one row without any
 
 
-def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | DeadLetter]:
-    """Batches of one row group, in order; ends with a dead letter for the rows that cannot be read."""
+def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) -> Iterator[Declarations | DeadLetter]:
+    """Batches of one row group, in order; ends with a dead letter for the rows that cannot be read.
+
+    Raises:
+        StorageLost: if the storage is away, which says nothing about the rows.
+    """
     first_row = 0
     try:
-        with open_parquet(source.file) as file:
+        with open_archive(source.file, stores, source.stamp) as archive:
+            file = archive.parquet
             rows = file.metadata.row_group(source.index).num_rows if source.index < file.num_row_groups else 0
             if rows != source.rows:
                 yield _unread(source, 0, "changed", f"had {source.rows} rows at the start of the run, now {rows}")
@@ -39,25 +45,35 @@ def read_row_group(source: RowGroup, layout: Layout) -> Iterator[Declarations | 
                 yield _unread(source, 0, "changed", problem[1])
                 return
             columns = columns_to_read(layout, set(present.names))
-            grown, repeated = most_unpacked(source.file, file, source.index, columns)
+            leaves = [leaf for column in columns for leaf in leaves_of(file, column)]
+            archive.will_look_at(source.index, leaves)
+            grown, repeated = most_unpacked(archive, source.index, leaves)
             if grown > _MOST_PAGE_BYTES:
                 yield _unread(source, 0, "too_large", f"a page unpacks to {grown} bytes, more than {_MOST_PAGE_BYTES}")
                 return
             most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))
+            archive.will_read(source.index, leaves)
             for batch in _batches(file, source.index, columns, layout.names.images, most_rows):
                 yield from _of_bounded_rows(_declarations(source, first_row, batch, layout))
                 first_row += batch.num_rows
     except RAISED_BY_BYTES as error:
-        yield _unread(source, first_row, *reason_of(error, "bad_page"))
+        reason, detail = reason_of(error, "bad_page")
+        if reason == "bad_page" and changed_meanwhile(source, stores):  # pages are not where they were
+            reason, detail = "changed", "it was written again while it was read"
+        yield _unread(source, first_row, reason, detail)
         return
     if first_row != source.rows:
         yield _unread(source, first_row, "bad_page", f"the row group ends after {first_row} of {source.rows} rows")
 
 
-def read_pictures(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int, list[bytes]]]:
+def read_pictures(
+    source: RowGroup, rows: set[int], images: str, stores: Stores = ANYWHERE
+) -> Iterator[tuple[int, list[bytes]]]:
     """The pictures of some rows of a row group, as (row, pictures); for people to look at after a run."""
     first_row, last_row = 0, max(rows)
-    with open_parquet(source.file) as file:
+    with open_archive(source.file, stores, source.stamp) as archive:
+        file = archive.parquet
+        archive.will_read(source.index, leaves_of(file, images))
         for batch in _batches(file, source.index, [images], images):
             counts, pictures = flat_pictures(batch.column(images))
             ends = np.cumsum(counts)

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from hs.declared_codes import parse_declared_code
 from hs.nomenclature import HS_EDITION, exists
 from hs.pictures.columns import has_more_than_bytes, pictures_per_row
+from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.columns import cast, plain
-from pipeline.archive.footers import RAISED_BY_BYTES, ArchiveFile, leaves_of, open_parquet
+from pipeline.archive.footers import RAISED_BY_BYTES, ArchiveFile, leaves_of, open_archive
 from pipeline.archive.row_groups import read_pictures
 from pipeline.values import ColumnNames, RowGroup
 
@@ -86,21 +87,21 @@ class Rows:
     seen: set[int] = field(default_factory=set)
 
 
-def survey_rows(files: Iterable[ArchiveFile], names: ColumnNames) -> Rows:
+def survey_rows(files: Iterable[ArchiveFile], names: ColumnNames, stores: Stores = ANYWHERE) -> Rows:
     """Reads ids and codes of all rows and counts their pictures; what cannot be read is noted, never raised."""
     rows = Rows()
     for file in files:
         for pointer in file.pointers():
-            _survey_row_group(pointer, names, rows)
+            _survey_row_group(pointer, names, rows, stores)
         if file.rows and not has_more_than_bytes(file.types[names.images]) and rows.sampled_files < SAMPLED_FILES:
-            _sample_pictures(file.pointers()[0], names.images, rows)
+            _sample_pictures(file.pointers()[0], names.images, rows, stores)
     return rows
 
 
-def _survey_row_group(pointer: RowGroup, names: ColumnNames, rows: Rows) -> None:
+def _survey_row_group(pointer: RowGroup, names: ColumnNames, rows: Rows, stores: Stores) -> None:
     first_row = 0
     try:
-        for batch in _read(pointer, names):
+        for batch in _read(pointer, names, stores):
             _survey_batch(batch, f"{Path(pointer.file).name}, row group {pointer.index}", names, rows)
             first_row += batch.num_rows
     except RAISED_BY_BYTES as error:
@@ -111,16 +112,24 @@ def _survey_row_group(pointer: RowGroup, names: ColumnNames, rows: Rows) -> None
     rows.unread += pointer.rows - first_row
 
 
-def _read(pointer: RowGroup, names: ColumnNames) -> Iterator[pa.RecordBatch]:
+def _read(pointer: RowGroup, names: ColumnNames, stores: Stores) -> Iterator[pa.RecordBatch]:
     """Ids, items and codes; and a leaf of the pictures that is not their bytes, where there is one."""
-    with open_parquet(pointer.file) as file:
+    with open_archive(pointer.file, stores, pointer.stamp) as archive:
+        file = archive.parquet
         present = file.schema_arrow
         columns: list[str | None] = [names.declaration_id, names.declared_hs_code]
         if names.item_no in present.names:
             columns.append(names.item_no)
         if has_more_than_bytes(present.field(names.images).type):
             columns.append(_leaf_beside_bytes(file, names.images))
+        archive.will_read(pointer.index, [leaf for column in columns for leaf in _leaves(file, column)])
         yield from file.iter_batches(_BATCH_ROWS, row_groups=[pointer.index], columns=columns, use_threads=False)
+
+
+def _leaves(file: pq.ParquetFile, column: str | None) -> list[int]:
+    """Those of a column, or the one that is named with dots."""
+    paths = enumerate(file.reader.column_paths)
+    return [number for number, path in paths if column in (path[0], ".".join(path))]
 
 
 def _leaf_beside_bytes(file: pq.ParquetFile, images: str) -> str:
@@ -167,10 +176,10 @@ def _survey_id(declaration_id: object, item: int | None, place: str, rows: Rows)
         rows.seen.add(key)
 
 
-def _sample_pictures(pointer: RowGroup, images: str, rows: Rows) -> None:
+def _sample_pictures(pointer: RowGroup, images: str, rows: Rows, stores: Stores) -> None:
     sample = set(range(min(pointer.rows, SAMPLED_ROWS)))
     try:
-        lengths = [len(pictures) for _, pictures in read_pictures(pointer, sample, images)]
+        lengths = [len(pictures) for _, pictures in read_pictures(pointer, sample, images, stores)]
     except RAISED_BY_BYTES as error:
         rows.damaged.append(_damage(pointer, f"its first {len(sample)} rows", error))
     else:

@@ -3,16 +3,15 @@
 On a cluster each worker has its own copy, which nobody sets or reads; the launcher cancels the job instead.
 """
 
-import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
 
 from hs.errors import Interrupted
+from hs.storage.patience import STOP as STOP  # one for all: nobody waits for a storage either
 from serving.client.waits import Waits
 
 T = TypeVar("T")
-STOP = threading.Event()
 
 
 class Progress:

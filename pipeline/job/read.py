@@ -1,14 +1,17 @@
 """Pointers to row groups → batches of declarations, dead letters for rows that could not be read, counts of nulls.
 
-It is what a worker begins with: where that may not work, it reads nothing and says why.
+It is what a worker begins with: where that may not work, it reads nothing and says why. A storage that is away is no
+dead letter: it is waited for inside its budget, then ends the run, as data like a model server that was given up. If it
+were raised, an engine would try the bundle again, wait for the whole budget each time, and end in a traceback.
 """
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import apache_beam as beam
 
+from hs.errors import Interrupted, StorageLost
 from pipeline.archive.row_groups import read_row_group
 from pipeline.job.counters import DEAD_LETTERS as UNREAD
 from pipeline.job.in_process import STOP
@@ -51,7 +54,7 @@ class _ReadRowGroup(beam.DoFn):
         self._layout, self._post = layout, post
 
     def setup(self) -> None:
-        self._trouble = self._post.take()
+        self._trouble = self._post.take()  # longer than a bundle: nothing will be published
 
     def process(
         self, pointer: RowGroup
@@ -64,7 +67,16 @@ class _ReadRowGroup(beam.DoFn):
         if self._trouble:
             yield beam.pvalue.TaggedOutput(TROUBLE, self._trouble)
             return
-        for batch in read_row_group(pointer, self._layout):
+        try:
+            yield from self._read(pointer)
+        except Interrupted:  # while a storage was waited for
+            yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
+        except StorageLost as error:
+            self._trouble = (error.exit_code, str(error))
+            yield beam.pvalue.TaggedOutput(TROUBLE, self._trouble)
+
+    def _read(self, pointer: RowGroup) -> Iterator[Any]:
+        for batch in read_row_group(pointer, self._layout, self._post.stores):
             if STOP.is_set():  # nothing will be published: what is left need not be read
                 yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
                 return

@@ -6,7 +6,6 @@ import io
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,9 @@ import pyarrow as pa
 from PIL import ExifTags, Image
 
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
+from hs.storage.location import Location
+from hs.storage.settings import StorageSettings
+from hs.storage.stores import Stores
 from hs.words import file_words, picture_words
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.archive.row_groups import read_pictures
@@ -46,16 +48,16 @@ def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: s
     by_row_group: dict[str, dict[int, dict[int, Finding]]] = defaultdict(lambda: defaultdict(dict))
     for finding in findings:
         by_row_group[finding.source.file][finding.source.row_group][finding.source.row] = finding
-    limits = _limits(manifest)
+    limits, stores = _limits(manifest), _stores(manifest)
     shown: dict[SourceRow, list[Thumbnail]] = {}
     for file, row_groups in by_row_group.items():
-        archive_file = _as_audited(file, manifest)
+        archive_file = _as_audited(file, manifest, stores)
         for row_group, rows in row_groups.items():
             # Until they are read: a page may turn out to be bad halfway.
             shown |= {finding.source: _without_archive(finding.pictures, archive_file) for finding in rows.values()}
             if isinstance(archive_file, ArchiveFile):
-                source = RowGroup(file, row_group, archive_file.row_groups[row_group])
-                for row, pictures in _reread(source, set(rows), images):
+                source = RowGroup(file, row_group, archive_file.row_groups[row_group], archive_file.stamp)
+                for row, pictures in _reread(source, set(rows), images, stores):
                     shown[rows[row].source] = _thumbnails(pictures, rows[row].pictures, limits)
     return shown
 
@@ -65,9 +67,13 @@ def _limits(manifest: dict[str, Any]) -> PictureLimits:
     return PictureLimits(**pictures | {"formats": tuple(pictures["formats"])})
 
 
-def _as_audited(file: str, manifest: dict[str, Any]) -> ArchiveFile | str:
+def _stores(manifest: dict[str, Any]) -> Stores:
+    return Stores(StorageSettings(**manifest["configuration"].get("storage", {})))  # an older run has none
+
+
+def _as_audited(file: str, manifest: dict[str, Any], stores: Stores) -> ArchiveFile | str:
     """An archive file that is still the one that was audited, or a sentence why its pictures cannot be shown."""
-    found = inspect(Path(file), ColumnNames(**manifest["configuration"]["columns"]))
+    found = inspect(Location(file), ColumnNames(**manifest["configuration"]["columns"]), stores=stores)
     if isinstance(found, DeadLetter):
         return f"The archive file {file_words(found.reason)}."
     audited = {read["path"]: read.get("footer_sha256") for read in manifest["inputs"]}
@@ -76,10 +82,10 @@ def _as_audited(file: str, manifest: dict[str, Any]) -> ArchiveFile | str:
     return found
 
 
-def _reread(source: RowGroup, rows: set[int], images: str) -> Iterator[tuple[int, list[bytes]]]:
+def _reread(source: RowGroup, rows: set[int], images: str, stores: Stores) -> Iterator[tuple[int, list[bytes]]]:
     """The pictures of some rows, as far as they can be read."""
     try:
-        yield from read_pictures(source, rows, images)
+        yield from read_pictures(source, rows, images, stores)
     except (pa.ArrowException, OSError):
         return
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from hs.card import Thresholds
 from hs.files import sha256_of
+from hs.storage.location import Location
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
@@ -71,7 +72,7 @@ def manifest(
         "rows": {"in_footers": inputs.rows} | _rows(ledger),
         **_counts(ledger),
         "nulled_values": dict(nulled_values),
-        "inputs": [_input(file, ledger, config.full_digest) for file in inputs.files]
+        "inputs": [_input(file, ledger, config) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
         "model": {
             "name": model.name,
@@ -121,7 +122,7 @@ def _counts(ledger: Ledger) -> dict[str, dict[str, Any]]:
     }
 
 
-def _input(file: ArchiveFile, ledger: Ledger, full_digest: bool) -> dict[str, Any]:
+def _input(file: ArchiveFile, ledger: Ledger, config: Config) -> dict[str, Any]:
     described: dict[str, Any] = {
         "path": file.path,
         "rows": file.rows,
@@ -131,4 +132,4 @@ def _input(file: ArchiveFile, ledger: Ledger, full_digest: bool) -> dict[str, An
         "modified_s": file.modified_s,
         "footer_sha256": file.footer_digest,
     }
-    return described | ({"sha256": sha256_of(Path(file.path))} if full_digest else {})
+    return described | ({"sha256": config.stores().sha256(Location(file.path))} if config.full_digest else {})
