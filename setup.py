@@ -15,6 +15,7 @@ setup(
         "hs": ["catalogues/*"],
         "hs_audit": ["py.typed", "configs/*.yaml"],  # hs_audit/configs is a link to configs
         "model": ["templates/*"],
+        "pipeline": ["deploy/*"],
         "pipeline.report": ["templates/*"],
         "serving": ["deploy/*"],
     },
