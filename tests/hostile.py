@@ -77,18 +77,30 @@ def tiff(*entries: tuple[int, int, int, int], data: bytes = b"") -> bytes:
     return b"II*\0" + struct.pack("<IH", 8, len(entries)) + packed + bytes(4) + data
 
 
-def tiff_of_tiles(width: int, height: int, tile_width: int, tile_height: int, stored: int, padding: int = 0) -> bytes:
+def tiff_of_tiles(
+    width: int, height: int, tile_width: int, tile_height: int, stored: int, padding: int = 0, bits: int = 8
+) -> bytes:
     """Tiles that all claim the same bytes."""
     count = -(-width // tile_width) * -(-height // tile_height)
-    offsets = 8 + 2 + 12 * 10 + 4
+    offsets = 8 + 2 + 12 * 11 + 4
     data = offsets + 8 * count
     arrays = struct.pack(f"<{2 * count}I", *[data] * count, *[stored] * count)
-    packed = zlib.compress(bytes(tile_width * tile_height), 9).ljust(stored, b"\0")
+    packed = zlib.compress(bytes(min(tile_width * tile_height, 1 << 22)), 9).ljust(stored, b"\0")
     return tiff(
-        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, bits), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1),
         (322, 4, 1, tile_width), (323, 4, 1, tile_height),
-        (324, 4, count, offsets), (325, 4, count, offsets + 4 * count),
+        (324, 4, count, offsets), (325, 4, count, offsets + 4 * count), (339, 3, 1, 3 if bits == 32 else 1),
         data=arrays + packed + bytes(padding),
+    )  # fmt: skip
+
+
+def tiff_of_strips(strips: int) -> bytes:
+    """Strips of one byte each, the same one, far more than the picture has rows."""
+    data = 8 + 2 + 12 * 8 + 4
+    return tiff(
+        (256, 4, 1, 16), (257, 4, 1, 16), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1),
+        (273, 4, strips, data), (278, 4, 1, 1), (279, 4, strips, data + 4 * strips),
+        data=struct.pack("<I", 8) * strips + struct.pack("<I", 1) * strips,
     )  # fmt: skip
 
 
@@ -99,6 +111,11 @@ COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "a JPEG of large EXIF": (
         lambda: jpeg_with(b"\xff\xe1\xff\xffExif\0\0".ljust(65537, b"x")),
         "more than 100 segments of EXIF",
+    ),
+    "a JPEG of filling bytes": (lambda: jpeg_with(b"\xff"), "more than 1000000 bytes between segments"),
+    "a JPEG of anything between its segments": (
+        lambda: jpeg_with(b"\xff\0"),
+        "more than 1000000 bytes between segments",
     ),
     "a GIF of one long comment": (
         lambda: gif_with(b"!\xfe" + (b"\xff" + b"a" * 255) * (MEGABYTES // 256) + b"\0"),
@@ -125,6 +142,11 @@ COSTLY: dict[str, tuple[Callable[[], bytes], str]] = {
     "a TIFF of tiles wider than itself": (
         lambda: tiff_of_tiles(16, 35_312, 65_520, 16, 1200, 1_000_000),
         "pixels in tiles",
+    ),
+    "a TIFF of two million strips": (lambda: tiff_of_strips(2_000_000), "more than 300000 strips or tiles"),
+    "a TIFF of one tile of 180 megapixels": (
+        lambda: tiff_of_tiles(6800, 6800, 13_424, 13_424, 200_000, bits=32),
+        "905 MB of memory to decode",
     ),
     "a TIFF of 4,000 unknown tags": (
         lambda: tiff(*((40_000 + at, 4, 1, 1) for at in range(4000)), data=bytes(4096)),

@@ -3,6 +3,7 @@
 import struct
 import threading
 import time
+import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
 from hs.pictures.room import Room
 from hs.pictures.work import TooCostly
-from tests.hostile import COSTLY, QUARTERS, UNSUPPORTED, bmp, png_chunk, quartered, saved
+from tests.hostile import COSTLY, QUARTERS, UNSUPPORTED, bmp, jpeg_of_scans, png_chunk, quartered, saved
 
 SIZE = PictureSize(height=24, width=32)
 LIMITS = PictureLimits()
@@ -115,6 +116,43 @@ def test_a_jpeg_that_tells_its_height_behind_its_pixels_is_read():
     assert corners(told_late) == corners(jpeg)
 
 
+def test_a_jpeg_of_many_scans_that_lacks_its_end_is_not_decoded_again_and_again():
+    few, many = jpeg_of_scans(5, 64, 48), jpeg_of_scans(30, 64, 48)
+
+    assert decode(many, SIZE, LIMITS).status is PictureStatus.OK
+    assert decode(few[:-2], SIZE, LIMITS).status is PictureStatus.OK
+    assert decode(many[:-2], SIZE, LIMITS).status is PictureStatus.TRUNCATED
+
+
+def test_memory_for_all_coefficients_is_counted_wherever_a_jpeg_has_several_scans():
+    one_colour = saved(Image.new("L", (1200, 1000), 100), "JPEG")
+    frame, scan = one_colour.index(b"\xff\xc0"), one_colour.index(b"\xff\xda")
+    colours = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, 1000, 1200, 3) + bytes([1, 17, 0, 2, 17, 0, 3, 17, 0])
+    scans = [b"\xff\xda\0\x08\1" + bytes([colour, 0, 0, 63, 0]) + one_colour[scan + 10 : -2] for colour in (1, 2, 3)]
+    not_interleaved = one_colour[:frame] + colours + one_colour[frame + 13 : scan] + b"".join(scans) + b"\xff\xd9"
+
+    assert decode(not_interleaved, SIZE, PictureLimits(max_decoding_bytes=12_000_000)).status is PictureStatus.OK
+    assert decode(not_interleaved, SIZE, PictureLimits(max_decoding_bytes=11_999_999)).detail == (
+        "12 MB of memory to decode"
+    )
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        png_chunk(b"iCCP", b"x\0\0" + zlib.compress(bytes(2_000_000))),
+        png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(2_000_000))),
+        png_chunk(b"tEXt", b"transparency\0\xff"),
+        png_chunk(b"iTXt", b"exif\0\0\0\0\0x"),
+    ],
+)
+def test_a_png_is_read_whatever_its_text_and_its_profile_are(chunk):
+    png = saved(quartered(), "PNG")
+    at = png.index(b"IDAT") - 4
+
+    assert corners(png[:at] + chunk + png[at:]) == list(QUARTERS)
+
+
 @pytest.mark.parametrize(
     ("bits", "masks"),
     [(32, (0x3FF00000, 0xFFC00, 0x3FF)), (32, (0xFF, 0xFF00, 0xFF0000)), (16, (0xF00, 0xF0, 0xF))],
@@ -127,6 +165,18 @@ def test_a_bitmap_is_read_wherever_its_channels_stand(bits, masks):
     pixels = np.array([[word(colour) for colour in row] for row in rows[::-1]], f"<u{bits // 8}").tobytes()
 
     assert corners(bmp(64, 48, bits, 3, pixels, struct.pack("<3I", *masks))) == list(QUARTERS)
+
+
+def test_a_large_bitmap_of_odd_channels_takes_little_more_memory_than_its_pixels():
+    bitmap = bmp(2000, 2000, 16, 3, bytes(8_000_000), struct.pack("<3I", 0xF00, 0xF0, 0xF))
+    tracemalloc.start()
+
+    picture = decode(bitmap, SIZE, LIMITS)
+
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert picture.status is PictureStatus.OK
+    assert most_bytes < 40_000_000
 
 
 def test_a_tiff_with_a_tag_beyond_its_end_that_nobody_needs_is_not_called_truncated():

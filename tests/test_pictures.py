@@ -90,10 +90,11 @@ def jpeg_of(width: int, height: int) -> bytes:
     return saved(quartered(), "JPEG").replace(struct.pack(">HH", 48, 64), struct.pack(">HH", height, width))
 
 
-def gif_of(width: int, height: int) -> bytes:
+def gif_of(width: int, height: int, frame: tuple[int, int] | None = None) -> bytes:
     """A GIF whose first frame is to be cleared away: Pillow makes room for it as it opens the file."""
+    frame_width, frame_height = frame or (width, height)
     screen = b"GIF89a" + struct.pack("<HH", width, height) + b"\x80\0\0" + bytes(range(6))
-    return screen + b"!\xf9\4\x08\0\0\0\0" + b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\2\0;"
+    return screen + b"!\xf9\4\x08\0\0\0\0" + b"," + struct.pack("<HHHHB", 0, 0, frame_width, frame_height, 0) + b"\2\0;"
 
 
 def tiff_with_shared_tags() -> bytes:
@@ -344,7 +345,8 @@ TEXT_BOMB = png_chunk(b"zTXt", b"k\0\0" + zlib.compress(bytes(2_000_000)))
         pytest.param(png_of(2, 70_000), "too_many_pixels", "a side of 70000 pixels", id="a thread"),
         pytest.param(jpeg_of(12_000, 10_000), "too_many_pixels", "120000000 pixels", id="JPEG, in spite of its draft"),
         pytest.param(gif_of(12_000, 10_000), "too_many_pixels", "120000000 pixels", id="GIF with a frame to clear"),
-        pytest.param(png_of(8, 8, before=TEXT_BOMB), "decoder_error", "ValueError", id="zip bomb in a PNG's text"),
+        pytest.param(png_of(8, 8, before=TEXT_BOMB), "truncated", "PNG", id="zip bomb in a PNG's text: passed over"),
+        pytest.param(gif_of(2, 2, frame=(13_300, 13_300)), "too_many_pixels", "176890000 pixels", id="a GIF's frame"),
         pytest.param(
             tiff_with_shared_tags(),
             "too_costly",

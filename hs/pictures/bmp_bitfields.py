@@ -10,6 +10,7 @@ from PIL import Image
 
 _BITFIELDS = 3
 _HEADER_WITH_ALPHA = 56
+_ROWS = 64
 
 
 def read_bitfields(bitmap: bytes) -> Image.Image | None:
@@ -28,7 +29,10 @@ def read_bitfields(bitmap: bytes) -> Image.Image | None:
     rows = np.frombuffer(bitmap, np.uint8, stride * abs(height), offset).reshape(abs(height), stride)
     words = rows[:, : width * bits // 8].view(f"<u{bits // 8}")
     channels = masks if header >= _HEADER_WITH_ALPHA and masks[3] else masks[:3]
-    pixels = np.stack([_channel(words, mask) for mask in channels], axis=-1)
+    pixels = np.empty((*words.shape, len(channels)), np.uint8)
+    for top in range(0, len(words), _ROWS):  # of all at once the sums alone take 200 MB
+        for channel, mask in enumerate(channels):
+            pixels[top : top + _ROWS, :, channel] = _channel(words[top : top + _ROWS], mask)
     return Image.fromarray(pixels if height < 0 else pixels[::-1])
 
 

@@ -24,8 +24,8 @@ from PIL.GifImagePlugin import GifImageFile
 from hs.pictures.bmp_bitfields import read_bitfields
 from hs.pictures.formats import DECODED, DEFAULT_FORMATS, PICTURES, kind_of
 from hs.pictures.room import ROOM
-from hs.pictures.tiff_directory import end_of_tiff, orientation
-from hs.pictures.work import TooCostly, Unsupported, check_work
+from hs.pictures.tiff_directory import end_of_tiff, orientation, piece_bytes
+from hs.pictures.work import TooCostly, Unsupported, check_work, gif_size, jpeg_scans
 
 
 class PictureStatus(StrEnum):
@@ -202,10 +202,10 @@ _COEFFICIENTS = 6  # of a progressive JPEG, whatever the draft: three of 16 bits
 def _decoded(file: io.BytesIO, kind: str, size: PictureSize, limits: PictureLimits) -> Image.Image:
     """The picture in a file, upright, in RGB and of the target's size. Raises nearly anything."""
     if kind == "GIF":  # Pillow makes room for the first frame, and warns if that is large, as it opens the file
-        _check_pixels(struct.unpack("<HH", file.getvalue()[6:10]), limits)
+        _check_pixels(gif_size(file.getvalue()), limits)
     picture = _opened(file, kind)
     _check_pixels(picture.size, limits)
-    with ROOM.of(_bytes_needed(picture, kind), limits.max_decoding_bytes):
+    with ROOM.of(_bytes_needed(picture, kind, file.getvalue()), limits.max_decoding_bytes):
         if kind == "PNG":  # its EXIF may stand behind the pixels
             picture.load()
         turn = orientation(file.getvalue() if kind == "TIFF" else _exif(picture))
@@ -225,14 +225,15 @@ def _opened(file: io.BytesIO, kind: str) -> Image.Image:
         raise
 
 
-def _bytes_needed(picture: Image.Image, kind: str) -> int:
+def _bytes_needed(picture: Image.Image, kind: str, data: bytes) -> int:
     """An estimate of the memory that decoding takes, from above."""
+    pixels = picture.width * picture.height
     each = _HELD.get(picture.mode, 4) + _BESIDE.get(kind, 0)
-    if kind == "JPEG" and picture.info.get("progressive"):
+    if kind == "JPEG" and (picture.info.get("progressive") or (pixels > _STRIP_PIXELS and jpeg_scans(data) > 1)):
         each += _COEFFICIENTS
-    if picture.has_transparency_data or picture.mode not in ("RGB", "L", *_DEEP_GREY):
-        each += _CANVAS
-    return picture.width * picture.height * each
+    laid_out = picture.has_transparency_data or picture.mode not in ("RGB", "L", *_DEEP_GREY)
+    canvas = pixels * _CANVAS if laid_out else 0
+    return pixels * each + max(canvas, piece_bytes(data) if kind == "TIFF" else 0)  # one after the other
 
 
 def _first_frame(picture: Image.Image, file: io.BytesIO, kind: str) -> Image.Image:
@@ -353,6 +354,7 @@ def _without_end(encoded: bytes, size: PictureSize, limits: PictureLimits) -> np
     """
     kept = encoded.rstrip(b"\xff")
     try:
+        check_work("JPEG", encoded, times=1 + len(_FILLERS))
         ends = (_decoded(io.BytesIO(kept + filler + b"\xff\xd9"), "JPEG", size, limits) for filler in _FILLERS)
         pixels, *others = (np.asarray(picture) for picture in ends)
     except Exception:  # as above

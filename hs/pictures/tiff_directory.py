@@ -13,10 +13,13 @@ import numpy as np
 
 _WIDTH, _HEIGHT, _ORIENTATION = 0x0100, 0x0101, 0x0112
 _TILE_WIDTH, _TILE_HEIGHT, _TILES = 0x0142, 0x0143, 0x0144
+_BITS, _SAMPLES, _ROWS_PER_STRIP = 0x0102, 0x0115, 0x0116
 _STRIPS = ((0x0111, 0x0117), (0x0144, 0x0145))  # offsets and lengths in bytes, of strips and of tiles
-_NEEDED = frozenset({0x0102, 0x0140, 0x015B, *(number for pair in _STRIPS for number in pair)})  # bits, colours, tables
 _WORDS = {42: ("L", "H"), 43: ("Q", "Q")}  # version → struct's codes of an offset and of the number of tags
 _WIDTHS = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_PIECES = frozenset(number for pair in _STRIPS for number in pair)
+_NEEDED = frozenset({_BITS, 0x0140, 0x015B}) | _PIECES  # with tables of colours and of JPEG
+_DEMANDING = frozenset({_WIDTH, _HEIGHT, _BITS, _SAMPLES, _ROWS_PER_STRIP, _TILE_WIDTH, _TILE_HEIGHT}) | _PIECES
 _DIRECTORY_ERRORS = (struct.error, ValueError, KeyError, IndexError, OverflowError, StopIteration)
 
 
@@ -36,6 +39,8 @@ class Demands(NamedTuple):
         stored_bytes: in all strips or tiles; they may share bytes, too.
         pixels: of the picture.
         tile_pixels: in all tiles; 0 where there are none.
+        pieces: how many strips or tiles.
+        piece_bytes: of the largest strip or tile, decoded: libtiff holds one of them.
     """
 
     tags: int
@@ -43,6 +48,8 @@ class Demands(NamedTuple):
     stored_bytes: int
     pixels: int
     tile_pixels: int
+    pieces: int
+    piece_bytes: int
 
 
 def demands(tiff: bytes, most_tags: int) -> Demands:
@@ -54,19 +61,33 @@ def demands(tiff: bytes, most_tags: int) -> Demands:
     """
     directory = list(islice(_directory(tiff), most_tags + 1))
     sizes = [tag.width * tag.length for tag in directory]
-    tags = {tag.number: tag for tag in directory}
+    tags: dict[int, _Tag] = {}
+    for tag in directory:
+        if tag.number in tags and tag.number in _DEMANDING:  # libtiff goes by the first of them, Pillow by the last
+            raise ValueError(f"tag {tag.number} stands twice")
+        tags[tag.number] = tag
 
-    def sum_of(number: int) -> int:
-        return int(tags[number].values(tiff).sum(dtype=np.float64)) if number in tags else 0
+    def value(number: int, otherwise: int) -> int:
+        return int(tags[number].values(tiff).max()) if number in tags else otherwise
 
-    tiles = tags[_TILES].length if _TILES in tags else 0
+    width, height, samples = value(_WIDTH, 0), value(_HEIGHT, 0), value(_SAMPLES, 1)
+    tile_pixels = value(_TILE_WIDTH, 0) * value(_TILE_HEIGHT, 0)
+    pieces = [(tags[start], tags[length]) for start, length in _pieces(tags)]
+    piece_pixels = max(tile_pixels, width * min(height, value(_ROWS_PER_STRIP, height)))
     return Demands(
         len(directory),
         sum(size for size in sizes if size <= len(tiff)),
-        sum(_stored(tags[start].values(tiff), tags[length].values(tiff), len(tiff)) for start, length in _pieces(tags)),
-        sum_of(_WIDTH) * sum_of(_HEIGHT),
-        tiles * sum_of(_TILE_WIDTH) * sum_of(_TILE_HEIGHT),
+        sum(_stored(starts.values(tiff), lengths.values(tiff), len(tiff)) for starts, lengths in pieces),
+        width * height,
+        (tags[_TILES].length if _TILES in tags else 0) * tile_pixels,
+        max((starts.length for starts, _ in pieces), default=0),
+        piece_pixels * samples * value(_BITS, 1) // 8,
     )
+
+
+def piece_bytes(tiff: bytes) -> int:
+    """How many bytes the largest strip or tile has, decoded. Raises any of `_DIRECTORY_ERRORS`."""
+    return demands(tiff, most_tags=1_000).piece_bytes
 
 
 def end_of_tiff(tiff: bytes) -> float:
