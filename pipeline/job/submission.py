@@ -1,6 +1,7 @@
 """A pipeline → its end on the engine, in words: done, stopped, cancelled there, or lost."""
 
 import logging
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -23,6 +24,9 @@ _traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the 
 _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is what stops the workers
 # What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
 _OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
+
+# What Java and Beam put around what happened.
+_OUTSIDE = re.compile(r"^(Pipeline \S+ failed in state \w+: |java\.\S*(Exception|Error): )+")
 
 
 def run_to_its_end(pipeline: beam.Pipeline, kept: Kept | None) -> dict[str, int]:
@@ -107,6 +111,7 @@ def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(said or "").splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
+    lines[0] = _OUTSIDE.sub("", lines[0])
     # A worker's traceback has what went wrong in its last line, an engine's in its first.
     traceback = any(line.startswith("Traceback (most recent call last)") for line in lines)
     return excerpt(lines[-1] if traceback else lines[0])
