@@ -34,6 +34,7 @@ from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, require_columns, select
 from pipeline.job.classify import Classify
+from pipeline.job.counters import counted_exactly
 from pipeline.job.engine import in_process, workers_of
 from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
@@ -153,6 +154,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             parts = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id)
             dead_letters = (*inputs.dead_letters, *reports.dead_letters)
             ledger = draw_up(inputs, dead_letters, parts)
+            PROGRESS.declarations = ledger.findings.total()
+            counted_exactly({"declarations": ledger.findings.total(), "pictures": ledger.pictures.total()})
             _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
             write_dead_letters(dead_letters, folder / "dead_letters", night.attempt_id)
         with step("writing the worklist"):

@@ -68,6 +68,12 @@ def counted_elsewhere(counts: Iterable[Mapping[str, int]]) -> None:
                 _elsewhere[name] = _elsewhere.get(name, 0) + count
 
 
+def counted_exactly(counts: Mapping[str, int]) -> None:
+    """Takes what is known for sure in the end: what is said of the last second of a worker may be missing till then."""
+    with _counting:
+        _elsewhere.update(_elsewhere or _counted, **counts)
+
+
 def forget_counts() -> None:
     """Begins at nothing, as a run does."""
     with _counting:

@@ -21,6 +21,8 @@ from pipeline.job.in_process import STOP
 from pipeline.job.lease import Kept
 
 _traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the log file alone
+_traces.setLevel(logging.INFO)
+_READS_MESSAGES = "wait_until_finish_read"  # so Beam calls it
 _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is what stops the workers
 # What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
 _OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
@@ -45,6 +47,11 @@ def run_to_its_end(pipeline: beam.Pipeline, kept: Kept | None) -> dict[str, int]
         result.wait_until_finish()
         _refuse_if_stopped()
         return _counted(result)
+    with _threads_of_beam_are_quiet():
+        return _run_elsewhere(pipeline, kept)
+
+
+def _run_elsewhere(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
     with _in_words("the engine did not take the job"):
         result = pipeline.run()
     ended = threading.Event()
@@ -73,6 +80,24 @@ def _wait(result: PipelineResult, errors: list[Exception], ended: threading.Even
         errors.append(error)
     finally:
         ended.set()
+
+
+@contextmanager
+def _threads_of_beam_are_quiet() -> Iterator[None]:
+    """Tracebacks of threads go to the log: one of Beam's reads what a job says, and fails with the engine."""
+
+    def log(failed: threading.ExceptHookArgs) -> None:
+        name = failed.thread.name if failed.thread else "a thread"
+        _traces.error("%s failed", name, exc_info=failed.exc_value)
+
+    before, threading.excepthook = threading.excepthook, log
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name == _READS_MESSAGES:
+                thread.join(1.0)  # it may be about to fail
+        threading.excepthook = before
 
 
 def _cancel(result: PipelineResult) -> None:
@@ -119,8 +144,13 @@ def _first_line(error: Exception) -> str:
 
 def _counted(result: PipelineResult) -> dict[str, int]:
     """Our counters, by name; of a distribution its sum."""
-    with suppress(*_OF_THE_ENGINE, NotImplementedError):  # the night does not depend on it
+    try:
         said = result.metrics().query(MetricsFilter().with_namespace(OURS))
-        counters = {one.key.metric.name: one.result for one in said["counters"]}
-        return counters | {one.key.metric.name: one.result.sum for one in said["distributions"]}
-    return {}
+    except (*_OF_THE_ENGINE, NotImplementedError) as error:  # the night does not depend on it
+        _traces.info("the engine does not say what it counted", exc_info=error)
+        return {}
+    counted: dict[str, int] = {}
+    for one in (*said["counters"], *said["distributions"]):
+        counted[one.key.metric.name] = counted.get(one.key.metric.name, 0) + getattr(one.result, "sum", one.result)
+    _traces.info("the engine counted %s", counted)
+    return counted

@@ -1,5 +1,6 @@
 """The pipeline of a run, wired: pointers → declarations → classified → findings → files. No logic here."""
 
+import copy
 import json
 from collections.abc import Sequence
 from contextlib import suppress
@@ -70,7 +71,7 @@ def run_job(
         UsageError: if no worker saw the launcher's staging.
         NotPublished: if the workers' reports could not be written.
     """
-    pipeline = beam.Pipeline(options=options)
+    pipeline = beam.Pipeline(options=copy.deepcopy(options))  # a portable runner takes its name out of them
     # Not shuffled as they are made: ReadArchive does it.
     read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout, post)
     classified = read[DECLARATIONS] | "Classify" >> classify
@@ -101,7 +102,8 @@ def run_job(
             return WorkerReports([], [], {}, [launcher.trouble])
         if not (launcher.workers or (staging / _REPORTS).exists()):
             raise UsageError(
-                f"no worker sees the output folder, {staging.parent.parent}: launcher and workers must share it"
+                f"no worker sees the output folder, {staging.parent.parent}: "
+                "launcher and workers must share it; nothing was published"
             )
     post.lease.remove()
     return _read_reports(staging / _REPORTS)

@@ -1,0 +1,51 @@
+"""What Beam's flags say about the workers of a run."""
+
+import json
+import os
+
+import pytest
+from apache_beam.options.pipeline_options import PortableOptions
+
+from pipeline.job.engine import beam_options, decoding_threads_of, in_process, on_this_machine, workers_of
+
+CORES = len(os.sched_getaffinity(0))
+SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+FLINK = ["--runner=FlinkRunner", "--flink_master=flink:8081", "--parallelism=6"]
+SPARK = ["--runner=SparkRunner"]
+DATAFLOW = ["--runner=DataflowRunner", "--max_num_workers=8"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "within", "here", "workers", "threads"),
+    [
+        ([], True, True, 1, None),
+        (["--direct_running_mode=multi_threading", "--direct_num_workers=3"], True, True, 3, None),
+        (SEVERAL, False, True, 2, max(1, CORES // 2)),
+        (FLINK, False, False, 6, None),
+        ([*FLINK, "--sdk_worker_parallelism=0"], False, False, 6, 1),  # a process for each core
+        ([*FLINK, "--flink_master=[local]"], False, True, 6, None),
+        ([*FLINK, "--flink_master=[local]", "--environment_type=DOCKER"], False, False, 6, None),
+        ([*FLINK, "--environment_type=LOOPBACK"], False, True, 6, None),
+        ([*SPARK, "--spark_master_url=local[3]"], False, False, 3, None),
+        ([*SPARK, "--spark_master_url=spark://spark:7077"], False, False, 1, None),
+        ([*SPARK, "--spark_master_url=spark://spark:7077", "--parallelism=4"], False, False, 4, None),
+        (DATAFLOW, False, False, 8, 1),
+    ],
+)
+def test_flags_say_where_workers_are_and_how_many(flags, within, here, workers, threads):
+    options = beam_options({}, flags)
+
+    assert in_process(options) == within
+    assert on_this_machine(options) == here
+    assert workers_of(options) == workers
+    assert decoding_threads_of(options) == threads
+
+
+def test_processes_that_an_engine_starts_get_our_allocators_unless_the_flag_says_others():
+    written = {"command": "/opt/apache/beam/boot", "env": {"MALLOC_ARENA_MAX": "2"}}
+
+    options = beam_options({}, [*FLINK, "--environment_type=PROCESS", f"--environment_config={json.dumps(written)}"])
+
+    handed_on = json.loads(options.view_as(PortableOptions).environment_config)
+    assert handed_on["command"] == written["command"]
+    assert handed_on["env"] == {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
