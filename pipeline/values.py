@@ -5,10 +5,10 @@ RowGroup ─► Declarations ─► Classified ─► findings (pipeline.finding
 └─────► DeadLetter           rows that could not be read
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -94,6 +94,19 @@ class DeadLetter:
     detail: str
 
 
+class Pictures(Protocol):
+    """The bytes of pictures one after the other: a binary Arrow array, or what is used like one."""
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+    def __getitem__(self, part: slice, /) -> "Pictures": ...
+
+    def to_pylist(self) -> list[bytes | None]:
+        """Reads them all."""
+
+
 @dataclass(frozen=True)
 class Declarations:
     """A batch of declarations as read.
@@ -103,7 +116,7 @@ class Declarations:
         first_row: of the batch, counted from the start of the row group.
         columns: `declaration_id` text, `item_no` int64, `declared_hs_code` as written, and the kept columns.
         picture_counts: int64 [rows], pictures of each declaration.
-        pictures: binary, the bytes of all pictures one after the other.
+        pictures: the bytes of all pictures one after the other.
         nulled: our name of a column → how many of its values are null as they did not fit its type.
     """
 
@@ -111,7 +124,7 @@ class Declarations:
     first_row: int
     columns: pa.RecordBatch
     picture_counts: np.ndarray
-    pictures: pa.Array
+    pictures: Pictures
     nulled: Mapping[str, int]
 
     @property

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -193,6 +194,22 @@ def test_large_pages_are_named_with_what_they_cost_and_how_to_write_them(check, 
     assert f"!  {tmp_path}/large.parquet: a page of 40 MB needs 240 MB" in printed
     assert "pyarrow.parquet.write_table(..., write_batch_size=16)" in printed
     assert f"{tmp_path}/small.parquet" not in printed
+
+
+def test_large_pages_that_are_read_piece_by_piece_are_a_note(check, tmp_path):
+    noise = np.random.default_rng(0)
+    table = pa.table({
+        "declaration_id": [f"A{number}" for number in range(100)],
+        "declared_hs_code": ["870829"] * 100,
+        "images": [noise.bytes(400_000) for _ in range(100)],
+    })  # fmt: skip
+    pq.write_table(table, tmp_path / "large.parquet")
+
+    printed = " ".join(check().split())
+
+    assert "pages over 32 MB in 1 file: a worker unpacks one at a time to TMPDIR" in printed
+    assert "a worker needs about 212 MB to read them" in printed
+    assert "a page of" not in printed
 
 
 def test_missing_page_checksums_are_a_note(check, tmp_path):

@@ -15,9 +15,11 @@ from hs.storage.stores import Stores
 from hs.text import counted
 from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, of_bytes, patience, print_section
 from pipeline.archive.columns import REQUIRED
+from pipeline.archive.compact import PageHeaderError
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs, find_inputs
-from pipeline.archive.page_sizes import PageHeaderError, PageSize, largest_data_page
+from pipeline.archive.page_sizes import PageSize, largest_data_page
+from pipeline.archive.row_groups import LARGE_PAGE_BYTES, reads_in_pieces
 from pipeline.archive.survey import (
     NO_ID,
     PICTURES,
@@ -32,7 +34,10 @@ from pipeline.archive.survey import (
 from pipeline.config import Config, Limits, load_config
 from pipeline.findings.schema import FIELD_NAMES
 
-LARGE_PAGE_BYTES = 32_000_000  # which cost 212 MB to read, by the measured rule of `_memory`
+_IN_PIECES = (
+    "pages over 32 MB in {}: a worker unpacks one at a time to TMPDIR and reads the pictures from there "
+    "(write_batch_size=16 makes small ones)"
+)
 
 _MANY = 0.05  # of the rows: more than what people mistype, so a column or an export is to blame
 _LOST = {TRAILING_ZERO_LOST, DIGITS_LOST}
@@ -189,29 +194,36 @@ def _pages(files: Sequence[ArchiveFile], images: str, stores: Stores) -> Section
             warnings.append(f"{file.path}: the pages of {images} are damaged: {error}")
         else:
             largest |= {file.path: page} if page else {}
-    warnings = cut(warnings, "more files with damaged pages") + _large_pages(largest)
+    large = {path: page for path, page in largest.items() if page.uncompressed_bytes > LARGE_PAGE_BYTES}
+    whole = {path: page for path, page in large.items() if not reads_in_pieces(path, images, page.row_group, stores)}
+    warnings = cut(warnings, "more files with damaged pages") + _large_pages(whole)
     unsummed = [path for path, page in largest.items() if not page.has_checksum]
     note = (
         f"no page checksums in {len(unsummed)} of {counted(len(largest), 'file')}: overwritten bytes in a page pass in "
         "silence unless the writer stored checksums (write_page_checksum=True)"
     )
-    return Section("pages", _largest_page(largest), warnings, [note] if unsummed else [])
+    notes = [_IN_PIECES.format(counted(len(large) - len(whole), "file"))] if len(large) > len(whole) else []
+    return Section("pages", _largest_page(largest, whole), warnings, [*notes, *([note] if unsummed else [])])
 
 
-def _largest_page(largest: dict[str, PageSize]) -> list[tuple[str, ...]]:
+def _largest_page(largest: dict[str, PageSize], whole: dict[str, PageSize]) -> list[tuple[str, ...]]:
     if not largest:
         return []
     path, page = max(largest.items(), key=lambda item: item[1].uncompressed_bytes)
     sizes = f"{of_bytes(page.uncompressed_bytes)} ({of_bytes(page.compressed_bytes)} compressed) in {Path(path).name}"
-    return [(f"the largest has {sizes}; a worker needs about {_memory(page)} to read it",)]
+    costly = max((page.uncompressed_bytes for page in whole.values()), default=0)
+    held = max(costly, min(page.uncompressed_bytes, LARGE_PAGE_BYTES))
+    return [(f"the largest has {sizes}; a worker needs about {_memory(held)} to read them",)]
 
 
-def _large_pages(largest: dict[str, PageSize]) -> list[str]:
-    large = {path: page for path, page in largest.items() if page.uncompressed_bytes > LARGE_PAGE_BYTES}
+def _large_pages(large: dict[str, PageSize]) -> list[str]:
     if not large:
         return []
     by_size = sorted(large.items(), key=lambda item: -item[1].uncompressed_bytes)
-    lines = [f"{path}: a page of {of_bytes(page.uncompressed_bytes)} needs {_memory(page)}" for path, page in by_size]
+    lines = [
+        f"{path}: a page of {of_bytes(page.uncompressed_bytes)} needs {_memory(page.uncompressed_bytes)}"
+        for path, page in by_size
+    ]
     advice = (
         f"memory follows the pages; keep them under {of_bytes(LARGE_PAGE_BYTES)} with "
         "pyarrow.parquet.write_table(..., write_batch_size=16), since by default pyarrow writes 1,024 rows before it "
@@ -220,9 +232,9 @@ def _large_pages(largest: dict[str, PageSize]) -> list[str]:
     return [*cut(lines, "more files with large pages"), advice]
 
 
-def _memory(page: PageSize) -> str:
-    """What reading costs, as measured: 100 MB and 3.5 times the largest page."""
-    return of_bytes(round(100_000_000 + 3.5 * page.uncompressed_bytes, -6))
+def _memory(page_bytes: int) -> str:
+    """What reading costs, as measured: 100 MB and 3.5 times the largest page that is held."""
+    return of_bytes(round(100_000_000 + 3.5 * page_bytes, -6))
 
 
 def _codes(rows: Rows, column: str) -> Section:

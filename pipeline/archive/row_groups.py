@@ -1,11 +1,15 @@
 """Row groups → Arrow batches of bounded size, whatever the row groups and layouts.
 
-Memory follows the data pages, not the row groups: pages are streamed through a buffer of 1 MiB and batches are cut by
-bytes. What cannot be read is a `DeadLetter` with its range of rows; so is what would not fit into memory, which page
-headers say before anything is decoded: a file of some kilobytes may unpack to gigabytes.
+Memory does not follow the row groups: pages are streamed through a buffer of 1 MiB and batches are cut by bytes. Large
+pages of pictures are unpacked to a temporary file, where pictures stay until they are decoded. What cannot be read is a
+`DeadLetter` with its range of rows; so is what would not fit into memory, which page headers say before anything is
+decoded: a file of some kilobytes may unpack to gigabytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -14,16 +18,47 @@ import pyarrow.parquet as pq
 from hs.pictures.columns import bytes_per_row, decoded_bytes, flat_pictures
 from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_columns, text
-from pipeline.archive.footers import RAISED_BY_BYTES, changed_meanwhile, leaves_of, open_archive, reason_of
+from pipeline.archive.compact import PageHeaderError
+from pipeline.archive.footers import (
+    RAISED_BY_BYTES,
+    OpenArchive,
+    changed_meanwhile,
+    chunks_of,
+    leaves_of,
+    open_archive,
+    reason_of,
+)
+from pipeline.archive.page_headers import pages
 from pipeline.archive.page_sizes import most_unpacked
-from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
+from pipeline.archive.stand_in import PictureChunk, StandIn, picture_chunk
+from pipeline.archive.stored_pictures import StoredPicture, StoredPictures
+from pipeline.values import DeadLetter, Declarations, Layout, Pictures, RowGroup
 
 _MOST_PAGE_BYTES = 256 << 20  # of one that is stored in less than a quarter; in memory three times as it is decoded
+LARGE_PAGE_BYTES = 32_000_000  # pages of pictures up to here are read by Arrow, which needs three times their size
+_MOST_ROW_BYTES = 1 << 30  # of pictures; they are decoded one by one, but are those of a single declaration
 _MOST_VALUE_BYTES = 1 << 20  # of all columns of a row beside its pictures; they travel through every step of a run
 _STEP_BYTES = 256 << 20  # a row may repeat a whole dictionary page, or fill a page by itself
 _BATCH_BYTES = 4 << 20  # all of it stays in memory until the last picture of the batch is decoded
 _BATCH_ROWS = 64  # rows of 20 kB cost a quarter more by 16, and by 128 a sixteenth less
 _GROWTH = 4  # 2 reads row groups of 100 rows 6 % more slowly; 16 reads 16 large pictures after one row without any
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some rows as they were read.
+
+    Attributes:
+        batch: their columns; those of pictures may hold tickets instead.
+        counts: int64 [rows], pictures of each.
+        pictures: one after the other.
+        size: of all pictures, in bytes.
+    """
+
+    batch: pa.RecordBatch
+    counts: np.ndarray
+    pictures: Pictures
+    size: int
 
 
 def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) -> Iterator[Declarations | DeadLetter]:
@@ -44,18 +79,20 @@ def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) 
             if problem := problem_of_columns(present, layout.names, [theirs for _, theirs in layout.kept]):
                 yield _unread(source, 0, "changed", problem[1])
                 return
+            group = _Group(archive, source.index, layout.names.images)
             columns = columns_to_read(layout, set(present.names))
-            leaves = [leaf for column in columns for leaf in leaves_of(file, column)]
-            archive.will_look_at(source.index, leaves)
-            grown, repeated = most_unpacked(archive, source.index, leaves)
+            archive.will_look_at(source.index, group.leaves_of(columns))
+            grown, repeated = group.most_unpacked(columns)
             if grown > _MOST_PAGE_BYTES:
                 yield _unread(source, 0, "too_large", f"a page unpacks to {grown} bytes, more than {_MOST_PAGE_BYTES}")
                 return
-            most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))
-            archive.will_read(source.index, leaves)
-            for batch in _batches(file, source.index, columns, layout.names.images, most_rows):
-                yield from _of_bounded_rows(_declarations(source, first_row, batch, layout))
-                first_row += batch.num_rows
+            for part in group.parts(columns, min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))):
+                if part.size > _MOST_ROW_BYTES:
+                    detail = f"{part.size} bytes of pictures, more than {_MOST_ROW_BYTES}"
+                    yield DeadLetter(source.file, source.index, first_row, 1, "too_large", detail)
+                else:
+                    yield from _of_bounded_rows(_declarations(source, first_row, part, layout))
+                first_row += part.batch.num_rows
     except RAISED_BY_BYTES as error:
         reason, detail = reason_of(error, "bad_page")
         if reason == "bad_page" and changed_meanwhile(source, stores):  # pages are not where they were
@@ -67,23 +104,129 @@ def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) 
 
 
 def read_pictures(
-    source: RowGroup, rows: set[int], images: str, stores: Stores = ANYWHERE
+    source: RowGroup,
+    rows: set[int],
+    images: str,
+    stores: Stores = ANYWHERE,
+    most: int | None = None,
+    most_bytes: int | None = None,
 ) -> Iterator[tuple[int, list[bytes]]]:
-    """The pictures of some rows of a row group, as (row, pictures); for people to look at after a run."""
+    """The pictures of some rows of a row group, as (row, pictures); for people to look at after a run.
+
+    Args:
+        source: the row group.
+        rows: which of its rows.
+        images: name of the column.
+        stores: how the file is reached.
+        most: how many pictures of a row; the first ones.
+        most_bytes: of a picture; where a larger one would have to be read for it, there are none.
+    """
     first_row, last_row = 0, max(rows)
     with open_archive(source.file, stores, source.stamp) as archive:
-        file = archive.parquet
-        archive.will_read(source.index, leaves_of(file, images))
-        for batch in _batches(file, source.index, [images], images):
-            counts, pictures = flat_pictures(batch.column(images))
-            ends = np.cumsum(counts)
-            for row in range(batch.num_rows):
+        group = _Group(archive, source.index, images)
+        archive.will_look_at(source.index, group.leaves_of([images]))
+        for part in group.parts([images]):
+            ends = np.cumsum(part.counts)
+            for row in range(part.batch.num_rows):
                 if first_row + row in rows:
-                    mine = pictures[int(ends[row] - counts[row]) : int(ends[row])]
-                    yield first_row + row, [picture or b"" for picture in mine.to_pylist()]
-            first_row += batch.num_rows
+                    begin, end = int(ends[row] - part.counts[row]), int(ends[row])
+                    mine = part.pictures[begin : end if most is None else min(end, begin + most)]
+                    yield first_row + row, [_bytes_of(picture, most_bytes) for picture in mine]
+            first_row += part.batch.num_rows
             if first_row > last_row:
                 return
+
+
+def reads_in_pieces(path: str, images: str, row_group: int, stores: Stores = ANYWHERE) -> bool:
+    """Tells whether large pages of a row group's pictures are read piece by piece; else Arrow holds them whole."""
+    with open_archive(path, stores) as archive, suppress(*RAISED_BY_BYTES):
+        chunk = picture_chunk(archive, row_group, images)
+        return chunk is not None and chunk.can_stand_in()
+    return False
+
+
+def _bytes_of(picture: pa.Scalar | StoredPicture, most: int | None) -> bytes:
+    if most is not None and isinstance(picture, StoredPicture) and picture.size > most:
+        return b""
+    return picture.as_py() or b""
+
+
+@dataclass(frozen=True)
+class _Group:
+    """A row group that is open.
+
+    Attributes:
+        archive: the file.
+        index: of the row group.
+        images: name of the column of pictures.
+    """
+
+    archive: OpenArchive
+    index: int
+    images: str
+
+    def leaves_of(self, columns: Sequence[str]) -> list[int]:
+        """The positions of the chunks of some columns."""
+        return [leaf for column in columns for leaf in leaves_of(self.archive.parquet, column)]
+
+    @cached_property
+    def chunk(self) -> PictureChunk | None:
+        """That of the pictures; None where its page headers cannot be read."""
+        with suppress(PageHeaderError):
+            return picture_chunk(self.archive, self.index, self.images)
+        return None
+
+    def most_unpacked(self, columns: Sequence[str]) -> tuple[int, int]:
+        """How far the pages of some columns unpack, see `page_sizes.most_unpacked`; of pictures what Arrow reads."""
+        mine = self.chunk.leaf if self.chunk else None
+        leaves = [leaf for leaf in self.leaves_of(columns) if leaf != mine]
+        found = list(self.chunk.pages) if self.chunk else []
+        grown, repeated = most_unpacked(found)
+        if self._stands_in():
+            repeated = 0
+        with suppress(PageHeaderError):
+            for start, end in chunks_of(self.archive.parquet.metadata.row_group(self.index), leaves):
+                others = most_unpacked(pages(self.archive.headers, start, end))
+                grown, repeated = max(grown, others[0]), max(repeated, others[1])
+        return grown, repeated
+
+    def parts(self, columns: list[str], most_rows: int = _BATCH_ROWS) -> Iterator[_Part]:
+        """At most so many rows each, with 4 MiB of pictures or a single row."""
+        stands_in = self._stands_in()
+        self.archive.will_read(self.index, self.leaves_of(columns))
+        if self.chunk and stands_in:
+            yield from _stored_parts(StandIn(self.archive.headers, self.chunk), self, columns, most_rows)
+            return
+        for batch in _batches(self.archive.parquet, self.index, columns, self.images, most_rows):
+            column = batch.column(self.images)
+            yield _Part(batch, *flat_pictures(column), decoded_bytes(column) if batch.num_rows == 1 else 0)
+
+    def _stands_in(self) -> bool:
+        chunk = self.chunk
+        return bool(chunk and chunk.largest_bytes > LARGE_PAGE_BYTES and chunk.can_stand_in())
+
+
+def _stored_parts(stand_in: StandIn, group: _Group, columns: list[str], most_rows: int) -> Iterator[_Part]:
+    """Rows whose pictures stay in their pages until they are decoded."""
+    with stand_in.open(group.archive.parquet.metadata) as file:
+        for step in file.iter_batches(most_rows, row_groups=[group.index], columns=columns, use_threads=False):
+            counts, tickets = flat_pictures(step.column(group.images))
+            ends, first, size = np.cumsum(counts), 0, 0
+            mine: list[StoredPictures] = []
+            for row in range(step.num_rows):  # each by itself: what a page costs is paid as it is needed
+                pictures = stand_in.pictures(tickets[int(ends[row] - counts[row]) : int(ends[row])])
+                try:
+                    of_row = sum(pictures.sizes())
+                except RAISED_BY_BYTES:
+                    if mine:  # those before the page that is damaged are none the worse
+                        yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
+                    raise
+                if mine and size + of_row > _BATCH_BYTES:
+                    yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
+                    first, size, mine = row, 0, []
+                mine.append(pictures)
+                size += of_row
+            yield _Part(step[first:], counts[first:], StoredPictures.joined(mine), size)
 
 
 def _batches(
@@ -122,8 +265,8 @@ def _cut(step: pa.RecordBatch, images: str) -> Iterator[pa.RecordBatch]:
         first = last
 
 
-def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layout: Layout) -> Declarations:
-    names, rows = layout.names, batch.num_rows
+def _declarations(source: RowGroup, first_row: int, part: _Part, layout: Layout) -> Declarations:
+    names, batch, rows = layout.names, part.batch, part.batch.num_rows
 
     def column(theirs: str | None) -> pa.Array:
         return batch.column(theirs) if theirs in batch.schema.names else pa.nulls(rows)
@@ -137,8 +280,7 @@ def _declarations(source: RowGroup, first_row: int, batch: pa.RecordBatch, layou
         columns[ours], unfitting = cast(column(theirs), layout.type_of[ours])
         if unfitting:
             nulled[ours] = unfitting
-    counts, pictures = flat_pictures(batch.column(names.images))
-    return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), counts, pictures, nulled)
+    return Declarations(source, first_row, pa.RecordBatch.from_pydict(columns), part.counts, part.pictures, nulled)
 
 
 def _of_bounded_rows(declarations: Declarations) -> Iterator[Declarations | DeadLetter]:

@@ -179,7 +179,7 @@ def _survey_id(declaration_id: object, item: int | None, place: str, rows: Rows)
 def _sample_pictures(pointer: RowGroup, images: str, rows: Rows, stores: Stores) -> None:
     sample = set(range(min(pointer.rows, SAMPLED_ROWS)))
     try:
-        lengths = [len(pictures) for _, pictures in read_pictures(pointer, sample, images, stores)]
+        lengths = [len(pictures) for _, pictures in read_pictures(pointer, sample, images, stores, most=2)]
     except RAISED_BY_BYTES as error:
         rows.damaged.append(_damage(pointer, f"its first {len(sample)} rows", error))
     else:

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from pipeline.archive.stored_pictures import StoredPicture
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.values import NOT_SCORED, Classified, Declarations
 from serving.client.client import Answer
@@ -102,7 +103,7 @@ class _Request(NamedTuple):
     answer: Future[Answer]
 
 
-def _bytes_of(picture: pa.Scalar) -> memoryview:
+def _bytes_of(picture: pa.Scalar | StoredPicture) -> memoryview:
     buffer = picture.as_buffer()
     return memoryview(buffer) if buffer is not None else memoryview(b"")  # null among pictures is an empty one
 
@@ -134,6 +135,14 @@ class Remembered:
     def give_up(self, digest: bytes, picture: Picture) -> None:
         """Remembers that a file took too long."""
         self._given_up[digest] = picture
+
+
+def _unread(picture: StoredPicture) -> _Decoded:
+    """A picture that is larger than is read: it may be half a gigabyte, so its digest is all that is made of it."""
+    digest = hashlib.sha256()
+    for piece in picture.pieces():
+        digest.update(piece)
+    return _Decoded(digest.hexdigest(), Picture(PictureStatus.TOO_MANY_BYTES, detail=f"{picture.size} bytes"))
 
 
 class PictureStream:
@@ -185,14 +194,16 @@ class PictureStream:
             self._collect_answer()
         yield from self._complete()
 
-    def _decode(self, picture: pa.Scalar) -> _Decoded:
+    def _decode(self, picture: pa.Scalar | StoredPicture) -> _Decoded:
+        if isinstance(picture, StoredPicture) and picture.size > self._decoding.limits.max_bytes:
+            return _unread(picture)
         data = _bytes_of(picture)
         digest = hashlib.sha256(data)  # in the thread: hashlib lets go of the interpreter as well
         known = self._remembered.of(digest.digest())
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
 
-    def _give_up(self, picture: pa.Scalar) -> _Decoded:
+    def _give_up(self, picture: pa.Scalar | StoredPicture) -> _Decoded:
         digest = hashlib.sha256(_bytes_of(picture))
         found = f"more than {self._decoding.limits.max_decoding_s:g} s of processor time"
         too_costly = Picture(PictureStatus.TOO_COSTLY, detail=found)

@@ -13,6 +13,7 @@ import apache_beam as beam
 
 from hs.errors import Interrupted, StorageLost
 from pipeline.archive.row_groups import read_row_group
+from pipeline.job.coders import DeclarationsCoder
 from pipeline.job.counters import DEAD_LETTERS as UNREAD
 from pipeline.job.in_process import STOP
 from pipeline.job.post import TROUBLE, Post, Trouble, why_stopped
@@ -39,6 +40,7 @@ class ReadArchive(beam.PTransform):
 
     def expand(self, pointers: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Spreads the pointers over the workers and reads."""
+        beam.coders.registry.register_coder(Declarations, DeclarationsCoder)
         return (
             pointers
             | "Spread" >> beam.Reshuffle()  # or Beam fuses reading with making the pointers, and one worker reads all

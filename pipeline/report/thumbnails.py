@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from PIL import ExifTags, Image
 
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
@@ -17,7 +16,7 @@ from hs.storage.location import Location
 from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
 from hs.words import file_words, picture_words
-from pipeline.archive.footers import ArchiveFile, inspect
+from pipeline.archive.footers import RAISED_BY_BYTES, ArchiveFile, inspect
 from pipeline.archive.row_groups import read_pictures
 from pipeline.findings.finding import Finding, PictureRecord, SourceRow
 from pipeline.values import NOT_SCORED, ColumnNames, DeadLetter, RowGroup
@@ -57,7 +56,7 @@ def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: s
             shown |= {finding.source: _without_archive(finding.pictures, archive_file) for finding in rows.values()}
             if isinstance(archive_file, ArchiveFile):
                 source = RowGroup(file, row_group, archive_file.row_groups[row_group], archive_file.stamp)
-                for row, pictures in _reread(source, set(rows), images, stores):
+                for row, pictures in _reread(source, set(rows), images, limits, stores):
                     shown[rows[row].source] = _thumbnails(pictures, rows[row].pictures, limits)
     return shown
 
@@ -82,11 +81,13 @@ def _as_audited(file: str, manifest: dict[str, Any], stores: Stores) -> ArchiveF
     return found
 
 
-def _reread(source: RowGroup, rows: set[int], images: str, stores: Stores) -> Iterator[tuple[int, list[bytes]]]:
+def _reread(
+    source: RowGroup, rows: set[int], images: str, limits: PictureLimits, stores: Stores
+) -> Iterator[tuple[int, list[bytes]]]:
     """The pictures of some rows, as far as they can be read."""
     try:
-        yield from read_pictures(source, rows, images, stores)
-    except (pa.ArrowException, OSError):
+        yield from read_pictures(source, rows, images, stores, _MOST_PICTURES, limits.max_bytes)
+    except RAISED_BY_BYTES:
         return
 
 
