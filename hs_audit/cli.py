@@ -7,8 +7,9 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hs.errors import AuditError, Interrupted
+from hs.errors import AuditError, Interrupted, UsageError
 from hs.text import did_you_mean, printable
+from hs_audit.extras import require_extra, require_messages
 
 
 @dataclass(frozen=True)
@@ -18,27 +19,31 @@ class Command:
     Attributes:
         help: one line.
         passes_flags_on: whether flags that it does not know are Beam's.
+        needs: the extra of the distribution without which it cannot work; `messages` for TensorFlow Serving's.
     """
 
     help: str
     passes_flags_on: bool = False
+    needs: str | None = None
 
 
 COMMANDS = {
-    "demo": Command("all of it, small and offline, in under four minutes"),
-    "run": Command("the nightly audit", passes_flags_on=True),
-    "serve": Command("the bundled model server"),
-    "train": Command("train, calibrate and export a classifier"),
-    "dataset": Command("draw a data set from cases, also the paper's"),
-    "evaluate": Command("what a classifier is worth on cases that it has not seen"),
-    "experiment": Command("a grid of trainings, also the paper's, side by side"),
+    "demo": Command("all of it, small and offline, in under four minutes", needs="all"),
+    "run": Command("the nightly audit", passes_flags_on=True, needs="messages"),
+    "serve": Command("the bundled model server", needs="serve"),
+    "train": Command("train, calibrate and export a classifier", needs="train"),
+    "dataset": Command("draw a data set from cases, also the paper's", needs="train"),
+    "evaluate": Command("what a classifier is worth on cases that it has not seen", needs="train"),
+    "experiment": Command("a grid of trainings, also the paper's, side by side", needs="train"),
     "worklist": Command("choose anew what officers should open, within a budget"),
     "explain": Command("print the whole decision on one declaration"),
     "score": Command("compare a run with what is known to be true"),
     "report": Command("write the page that officers open, again"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost"),
-    "check model": Command("whether an exported classifier keeps the contract and holds nothing but arithmetic"),
-    "check server": Command("what a model server has, what it can do, and what to change"),
+    "check model": Command(
+        "whether an exported classifier keeps the contract and holds nothing but arithmetic", needs="train"
+    ),
+    "check server": Command("what a model server has, what it can do, and what to change", needs="messages"),
     "config": Command("print a commented configuration to start from"),
 }
 
@@ -76,6 +81,11 @@ def _no_such_command(arguments: list[str]) -> int:
 def _run(name: str, arguments: list[str]) -> int:
     command = COMMANDS[name]
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")  # read as Arrow loads, see pipeline.job.memory
+    try:
+        _require(command.needs, f"hs-audit {name}")
+    except UsageError as error:
+        print(f"hs-audit: {error}", file=sys.stderr)
+        return error.exit_code
     module = importlib.import_module(f"hs_audit.commands.{name.replace(' ', '_')}")
     parser = argparse.ArgumentParser(
         f"hs-audit {name}",
@@ -102,6 +112,14 @@ def _run(name: str, arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone, as in `hs-audit config nightly | head`
         return 0
+
+
+def _require(needs: str | None, for_what: str) -> None:
+    """Before the command's module is imported, which would end in a traceback."""
+    if needs == "messages":
+        require_messages(for_what)
+    elif needs:
+        require_extra(needs, for_what)
 
 
 def _overview(commands: dict[str, Command] = COMMANDS) -> str:

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hs.errors import UsageError
 from hs.storage.location import Location
+from hs_audit.extras import require_extra
 from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
 
@@ -70,6 +71,8 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     Location.parse(config.input or "")  # what is no storage of ours is refused before anything is made
     if args.saved_model is None and config.server.address is None:
         raise UsageError(f"no model: give --server or --saved-model, or server.address in {args.config}")
+    if args.saved_model:
+        require_extra("serve", "hs-audit run --saved-model")
     options = beam_options(config.beam, args.beam_flags)
     if args.saved_model and not on_this_machine(options):
         raise UsageError(
