@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hs.text import counted, printable
+from pipeline.job.counters import counted_in_all
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.runs.attempts import AttemptRecord
 
@@ -73,6 +74,10 @@ def progress_line() -> str:
     """How far the run is, what it waits for, and when it gives up."""
     step, total, wait = PROGRESS.step, PROGRESS.total, PROGRESS.waits.longest
     how_far = f"{step}: {PROGRESS.declarations:,} of {counted(total, 'declaration')}" if total else step
+    counts = counted_in_all()
+    for name, noun in (("pictures", "picture"), ("dead_letters", "dead letter")):
+        if counts.get(name):
+            how_far += f", {counted(counts[name], noun)}"
     return f"{how_far}; {printable(wait.in_words(time.monotonic()))}" if wait else how_far
 
 

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,11 +14,13 @@ import pytest
 from hs.errors import StorageLost
 from hs.storage.location import Location
 from hs.storage.stores import Stores
-from pipeline.job.lease import Lease, Watch, Worker, kept
+from pipeline.job.lease import Lease, Watch, kept
 from pipeline.job.post import Post
 from serving.client.connection import Connection
 from serving.client.tls import Tls
+from serving.client.waits import Wait
 from serving.fake import FakeServer, plain_model
+from tests.object_storage import CREDENTIALS, SLOW_DOWN
 
 HOST = socket.gethostname()
 
@@ -46,7 +49,7 @@ def lease(tmp_path: Path) -> Lease:
 def worker(*posts: Post, waits: bool = False, path: str = "") -> subprocess.Popen[str]:
     command = [sys.executable, "-c", WORKER, pickle.dumps(posts).hex(), *(["wait"] if waits else [])]
     search = ":".join([path, *sys.path])
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": search})
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={"PYTHONPATH": search, **CREDENTIALS})
 
 
 def next_trouble(process: subprocess.Popen[str]) -> tuple[int, str] | None:
@@ -164,10 +167,39 @@ def test_the_launchers_own_process_needs_no_lease(lease):
     assert lease.workers() == []
 
 
-def test_a_worker_is_named_by_host_and_process(lease):
-    lease.say({"pictures": 3}, (2, "why"))
+def test_a_worker_is_named_by_host_and_process_and_its_waits_are_told_without_comparing_clocks(lease):
+    now = time.monotonic()
+    lease.say(
+        {"pictures": 3}, (2, "why"), Wait("the model server", since=now - 40, until=now + 860, said="UNAVAILABLE")
+    )
 
     (found,) = lease.workers()
 
-    assert found == Worker(found.name, {"pictures": 3}, (2, "why"))
+    assert (found.counts, found.trouble) == ({"pictures": 3}, (2, "why"))
+    assert found.wait
+    said = found.wait.in_words(time.monotonic())
+    assert said == "waiting for the model server for 40 s (UNAVAILABLE), gives up in 14 min"
     assert found.name.startswith(f"{HOST}-")
+
+
+def test_on_object_storage_an_outage_of_the_storage_stops_no_worker_and_the_launchers_end_does(s3):
+    lease = Lease.of(s3.folder("attempt"), s3.stores())
+    with kept(lease) as launcher:
+        process = worker(Post(lease, stores=s3.stores()), waits=True)
+        assert next_trouble(process) is None
+
+        stop = threading.Event()
+        watching = Watch(lease.read(), lease.read, stop)
+        s3.fault = lambda method, path: SLOW_DOWN
+        assert [watching.once() for _ in range(9)] == [False] * 9
+        s3.fault = lambda method, path: None
+        launcher.beat()
+
+        assert watching.once()
+        assert not stop.is_set()
+        launcher.hear()
+        assert [found.trouble for found in launcher.workers] == [None]
+
+    assert process.communicate(timeout=30)[0] == "stopped\n"
+    lease.remove()
+    assert s3.stores().files(lease.folder) == []

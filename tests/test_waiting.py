@@ -66,7 +66,10 @@ class _Lines(logging.Handler):
     ("signature", "expected"),
     [
         ("classes", r"resolving the model: 0 of 1 declaration; waiting for the model server for \d+ s \(UNAVAILABLE\)"),
-        ("serving_default", r"auditing: 0 of 1 declaration; waiting for the model server for \d+ s \(UNAVAILABLE\)"),
+        (
+            "serving_default",
+            r"auditing: 0 of 1 declaration, 1 picture; waiting for the model server for \d+ s \(UNAVAILABLE\)",
+        ),
     ],
 )
 def test_the_progress_says_what_it_waits_for_and_when_it_gives_up(tmp_path, monkeypatch, signature, expected):

@@ -1,7 +1,7 @@
 """What launcher and workers of a run tell each other where they are processes of their own, on any engine.
 
 ATTEMPT/lease                   launcher → workers: a number that rises every second, or `stop`
-ATTEMPT/workers/HOST-PID.json   workers → launcher: what they counted, and what ended their work for good
+ATTEMPT/workers/HOST-PID.json   workers → launcher: what they counted, wait for, and what ended their work for good
 
 It lies in staging, which all of them must see anyway. Clocks are never compared: a worker counts how often it found the
 same number. Where that was too often, the launcher is dead; where it cannot look, that says nothing yet.
@@ -12,24 +12,25 @@ import logging
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hs.errors import StorageLost
-from hs.storage import patience
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.job.counters import counted_elsewhere, counted_in_all
 from pipeline.job.in_process import PROGRESS, STOP
+from serving.client.waits import Wait
 
 _log = logging.getLogger("hs_audit.run")
 BEAT_S = 1.0
 _LOOKS_IN_VAIN = 7  # as many seconds; with the look before and the request on its way that stays below ten
 _BLIND_LOOKS = 120  # so long may the storage be away before a worker no longer believes in its launcher
 _BEATS_TO_HEAR = 5  # between two looks at the workers' files where each is a request
-_STOP = "stop"
+_STOP, _DIGITS = "stop", 12
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Worker:
         name: host and process.
         counts: what it counted, by name.
         trouble: exit code and sentence of what ended its work for good.
+        wait: what it waits for, the longest of its waits, by the clock of whoever hears it.
     """
 
     name: str
     counts: dict[str, int]
     trouble: tuple[int, str] | None
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,12 @@ class Lease:
             OSError, StorageLost: if that cannot be written.
         """
         if self._file.is_local:
-            self._file.path.write_text(said)  # in place: NFS remembers for a while which file a name is
+            # In place, as NFS remembers for a while which file a name is; without growing, as the disk may be full.
+            descriptor = os.open(self._file.text, os.O_WRONLY | os.O_CREAT, 0o644)
+            try:
+                os.pwrite(descriptor, said.ljust(_DIGITS).encode(), 0)
+            finally:
+                os.close(descriptor)
         else:
             self.stores.write_bytes(self._file, said.encode())
 
@@ -82,15 +90,18 @@ class Lease:
             FileNotFoundError: if it is gone, or was never here.
             OSError, StorageLost: if that cannot be seen.
         """
-        return self.stores.read_bytes(self._file).decode()
+        return self.stores.read_bytes(self._file).decode().strip()
 
-    def say(self, counts: dict[str, int], trouble: tuple[int, str] | None) -> None:
+    def say(self, counts: dict[str, int], trouble: tuple[int, str] | None, wait: Wait | None = None) -> None:
         """Writes the file of this worker process.
 
         Raises:
             OSError, StorageLost: if that cannot be written.
         """
-        said = json.dumps({"counts": counts, "trouble": trouble})
+        now = time.monotonic()
+        # Seconds from now, as two machines have two clocks.
+        relative = wait and replace(wait, since=wait.since - now, until=wait.until and wait.until - now)
+        said = json.dumps({"counts": counts, "trouble": trouble, "wait": relative and asdict(relative)})
         self.stores.write_bytes(self._workers / f"{name_of_worker()}.json", said.encode())
 
     def workers(self) -> list[Worker]:
@@ -103,8 +114,7 @@ class Lease:
         for facts in self.stores.files(self._workers):
             if facts.location.suffix == ".json":
                 said = json.loads(self.stores.read_bytes(facts.location))
-                trouble = tuple(said["trouble"]) if said["trouble"] else None
-                found.append(Worker(facts.location.name, said["counts"], trouble))
+                found.append(_worker(facts.location.name, said))
         return found
 
     def prepare(self) -> None:
@@ -126,6 +136,12 @@ class Lease:
         return self.folder / "workers"
 
 
+def _worker(name: str, said: dict[str, Any]) -> Worker:
+    now, wait = time.monotonic(), said["wait"] and Wait(**said["wait"])
+    heard = wait and replace(wait, since=wait.since + now, until=wait.until and wait.until + now)
+    return Worker(name, said["counts"], tuple(said["trouble"]) if said["trouble"] else None, heard)
+
+
 def name_of_worker() -> str:
     """Host and process, as a name of a file."""
     return f"{socket.gethostname()}-{os.getpid()}"
@@ -135,7 +151,7 @@ class Kept:
     """The launcher's end: it says `alive` every second until it says `stop`."""
 
     def __init__(self, lease: Lease) -> None:
-        self._lease, self._over, self._beats = lease, False, 0
+        self._lease, self._over, self._away, self._beats = lease, False, False, 0
         self._writing = threading.Lock()
         self.workers: list[Worker] = []
 
@@ -150,18 +166,26 @@ class Kept:
         try:
             with self._writing:
                 if not self._over:
-                    self._lease.write(f"{self._beats:012d}")
+                    self._lease.write(f"{self._beats:0{_DIGITS}d}")
             if self._lease.folder.is_local or self._beats % _BEATS_TO_HEAR == 0:  # a request for each worker
                 self.hear()
+            self._away = False
         except (OSError, StorageLost) as error:
-            _log.warning("the lease in %s cannot be renewed: %s", self._lease.folder, error)
+            if not self._away:  # once, and not every second of an outage
+                _log.warning("the lease in %s cannot be renewed: %s", self._lease.folder, error)
+            self._away = True
 
     def hear(self) -> None:
         """Reads what the workers say."""
         self.workers = self._lease.workers()
         if self.workers:
             counted_elsewhere(worker.counts for worker in self.workers)
-            PROGRESS.declarations = counted_in_all().get("declarations", 0)
+            # No more than there are: what an engine tried again was counted twice.
+            PROGRESS.declarations = min(PROGRESS.total, counted_in_all().get("declarations", 0))
+        waits = [worker.wait for worker in self.workers if worker.wait]
+        PROGRESS.waits.end(self)
+        if waits:
+            PROGRESS.waits.begin(self, min(waits, key=lambda wait: wait.since))
 
     def stop(self) -> None:
         """Tells the workers to stop; what they have not sent to the model server is never sent."""
@@ -195,6 +219,7 @@ def kept(lease: Lease) -> Iterator[Kept]:
         yield mine
     finally:
         mine.stop()
+        PROGRESS.waits.end(mine)
         _kept_here.discard(lease)
 
 
@@ -261,7 +286,6 @@ def watch(lease: Lease, counts: Callable[[], dict[str, int]], patient: Stores) -
         if kept_here(lease) or lease == _watched:
             return 0
         STOP.clear()
-        patience.STOP.clear()
         first = replace(lease, stores=patient)
         watching = Watch(first.read(), lease.read, STOP)  # before anything is written where it does not belong
         first.say(counts(), None)
@@ -276,11 +300,11 @@ def watch(lease: Lease, counts: Callable[[], dict[str, int]], patient: Stores) -
 
 def _follow(lease: Lease, watching: Watch, counts: Callable[[], dict[str, int]]) -> None:
     said: dict[str, int] = {}
+    waited = False
     while not STOP.wait(BEAT_S) and lease == _watched:
         watching.once()
-        if STOP.is_set():
-            patience.STOP.set()  # nor does anything of it wait for a storage
-        if counts() != said:
-            said = counts()
+        wait = PROGRESS.waits.longest
+        if wait or counts() != said or waited:
+            said, waited = counts(), wait is not None
             with suppress(OSError, StorageLost):
-                lease.say(said, None)
+                lease.say(said, None, wait)
