@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+from argparse import ArgumentError
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -194,6 +195,8 @@ def test_commands_and_flags_named_in_sentences_exist(page):
 def is_beams(flag: str) -> bool:
     try:
         beam_options({}, flag.removesuffix(" …").split())
+    except ArgumentError as error:  # a flag alone, which takes a value
+        return "expected one argument" in str(error)
     except UsageError:
         return False
     return True
