@@ -91,6 +91,11 @@ class Flink:
             if status in ("CREATED", "RUNNING", "RESTARTING"):
                 self.ask(f"/jobs/{job}?mode=cancel", "PATCH")
 
+    def shuffled_bytes(self) -> int:
+        """What the tasks of all jobs have handed to others."""
+        vertices = [vertex for job in self.jobs() for vertex in self.ask(f"/jobs/{job}")["vertices"]]
+        return sum(vertex["metrics"]["write-bytes"] for vertex in vertices)
+
     def start_task_manager(self, name: str) -> None:
         """Starts one more."""
         main = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
@@ -103,6 +108,11 @@ class Flink:
             f"taskmanager.resource-id={name}",
         )
         self.task_managers[name] = self.processes.start(name, *JAVA, "-Xmx320m", *options)
+
+    def replace_task_manager(self, name: str) -> None:
+        """Kills one, and starts another in its place, as Kubernetes does."""
+        self.task_managers.pop(name).kill()
+        self.start_task_manager(name)
 
     def wait_for_task_managers(self, number: int) -> None:
         """Until so many are registered."""
@@ -146,5 +156,5 @@ def python_in_processes(parts: Parts) -> tuple[str, ...]:
     return (
         "--environment_type=PROCESS",
         f"--environment_config={json.dumps(environment)}",
-        "--environment_cache_millis=60000",
+        "--environment_cache_millis=20000",
     )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from serving.fake import FakeServer, plain_model
+from serving.fake import Cost, FakeServer, plain_model
 from serving.messages import PredictRequest
 from tests.archives import COLOURS, findings_of, row, write_archive
 from tests.cluster.processes import Processes
@@ -46,9 +46,13 @@ class StandIn:
 
 
 @contextmanager
-def stand_in() -> Iterator[StandIn]:
-    """A server that gives each picture the probabilities of its colours: no two pictures alike."""
-    server, lock = StandIn("", FakeServer(MODEL)), threading.Lock()
+def stand_in(per_request_s: float = 0) -> Iterator[StandIn]:
+    """A server that gives each picture the probabilities of its colours: no two pictures alike.
+
+    Args:
+        per_request_s: what a request takes, one after the other.
+    """
+    server, lock = StandIn("", FakeServer(MODEL, cost=Cost(per_request_s))), threading.Lock()
 
     def answer(request: PredictRequest, response: Any) -> None:
         if MODEL.signature.input not in request.inputs:  # asks for the class table
@@ -135,6 +139,10 @@ class Launcher:
     def run(self, processes: Processes, flags: Sequence[str], name: str = "launcher", timeout_s: float = 400) -> int:
         """Its exit code."""
         return self.start(processes, flags, name).wait(timeout_s)
+
+    def said(self, processes: Processes, name: str = "launcher") -> str:
+        """What the launcher said."""
+        return (processes.folder / f"{name}.log").read_text()
 
     def findings(self) -> list[dict]:
         """What was published, in the order of the archive."""

@@ -23,6 +23,7 @@ _BEAM = "org.apache.beam"
 _SERVICE = f"{_BEAM}:beam-runners-java-job-service:2.65.0"
 _LOGGING = "org.slf4j:slf4j-simple:1.7.36"
 _SPARK = ("org.apache.spark:spark-core_2.12:3.5.0", "org.apache.spark:spark-streaming_2.12:3.5.0")
+_JACKSON = "com.fasterxml.jackson.core:jackson-core:2.15.2"  # Maven takes 2.14.2 for Spark, beside a databind of 2.15.2
 _FLINK = (
     "org.apache.flink:flink-clients:1.19.3",
     "org.apache.flink:flink-runtime-web:1.19.3",  # without it nobody can submit a job
@@ -122,7 +123,7 @@ def _build(parts: Parts) -> None:
     folder = parts.folder
     _go(parts.boot.parent, "python/container", "go/cmd/prism")
     _maven(folder / "flink", _FLINK, _COPY)
-    _maven(folder / "spark", _SPARK, _COPY)
+    _maven(folder / "spark", (*_SPARK, _JACKSON), _COPY)
     for engine, runner, own in (("flink", "flink-1.19", ()), ("spark", "spark-3", _SPARK)):
         main_class = f"{_BEAM}.runners.{engine}.{engine.capitalize()}JobServerDriver"
         dependencies = (f"{_BEAM}:beam-runners-{runner}:2.70.0", _SERVICE, _LOGGING, *own)

@@ -35,8 +35,21 @@ class Spark:
     address: str
     flags: tuple[str, ...]
     processes: Processes
+    command: tuple[str, ...]
     master: subprocess.Popen[bytes]
     workers: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+
+    def start_worker(self, name: str) -> None:
+        """Starts one more."""
+        main = "org.apache.spark.deploy.worker.Worker"
+        limits = ("--cores", "1", "--memory", "768m", "--work-dir", self.processes.folder / name)
+        where = ("--host", "127.0.0.1", "--webui-port", "0")
+        self.workers[name] = self.processes.start(name, *self.command, main, *where, *limits, self.address)
+
+    def replace_worker(self, name: str) -> None:
+        """Kills one, and starts another in its place."""
+        self.workers.pop(name).kill()
+        self.start_worker(name)
 
     def executors(self) -> list[int]:
         """Process ids of the executors that run now."""
@@ -55,9 +68,7 @@ def spark(parts: Parts, folder: Path, workers: int = 2) -> Iterator[Spark]:
     }
     with processes(folder, **settings) as ours:
         port, page = free_ports(2)
-        java = (*JAVA, "-Xmx256m", "-cp", f"{parts.jars('spark')}/*")
-        where = ("--host", "127.0.0.1", "--webui-port")
-        master = "org.apache.spark.deploy.master.Master"
+        command = (*JAVA, "-Xmx256m", "-cp", f"{parts.jars('spark')}/*")
         flags = (
             "--runner=SparkRunner",
             f"--spark_job_server_jar={parts.job_server('spark')}",
@@ -70,14 +81,12 @@ def spark(parts: Parts, folder: Path, workers: int = 2) -> Iterator[Spark]:
             "--job_server_jvm_properties=-XX:TieredStopAtLevel=1",
             *python_in_processes(parts),
         )
-        started = ours.start("master", *java, master, *where, str(page), "--port", str(port))
-        cluster = Spark(f"spark://127.0.0.1:{port}", flags, ours, started)
+        main = ("org.apache.spark.deploy.master.Master", "--host", "127.0.0.1")
+        master = ours.start("master", *command, *main, "--port", str(port), "--webui-port", str(page))
+        cluster = Spark(f"spark://127.0.0.1:{port}", flags, ours, command, master)
         for number in range(workers):
-            name = f"worker-{number}"
-            limits = ("--cores", "1", "--memory", "768m", "--work-dir", folder / name)
-            main = "org.apache.spark.deploy.worker.Worker"
-            cluster.workers[name] = ours.start(name, *java, main, *where, "0", *limits, cluster.address)
-        wait_until(lambda: _registered(page) >= workers, "workers of Spark", [started, *cluster.workers.values()])
+            cluster.start_worker(f"worker-{number}")
+        wait_until(lambda: _registered(page) >= workers, "workers of Spark", [master, *cluster.workers.values()])
         yield cluster
 
 

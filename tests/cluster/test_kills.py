@@ -1,0 +1,72 @@
+"""A worker that is killed in the middle of a night: the engine tries its work again, and the night is the same."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.cluster.flink import Flink, flink
+from tests.cluster.nights import Launcher, assert_equal_findings, stand_in
+from tests.cluster.processes import kill
+from tests.cluster.spark import Spark, spark
+
+ENGINES = {"flink": flink, "spark": spark}
+MOMENTS = {"early": 1, "middle": 225, "late": 430}  # of 450 pictures
+
+
+def a_task_manager(cluster: Flink) -> None:
+    cluster.replace_task_manager("task-manager-0")
+
+
+def an_executor(cluster: Spark) -> None:
+    kill(cluster.executors()[0])
+
+
+def a_worker(cluster: Spark) -> None:
+    cluster.replace_worker("worker-0")
+
+
+def a_python_worker(cluster: Flink | Spark) -> None:
+    kill(cluster.processes.python_workers()[0])
+
+
+KILLS: tuple[tuple[str, Callable[[Any], None]], ...] = (
+    ("flink", a_task_manager),
+    ("flink", a_python_worker),
+    ("spark", an_executor),
+    ("spark", a_python_worker),
+    ("spark", a_worker),
+)
+IN_EVERY_ROUND = (("flink", a_task_manager), ("flink", a_python_worker), ("spark", an_executor))  # others take long
+
+
+@pytest.fixture(scope="module")
+def cluster(request, parts, tmp_path_factory) -> Iterator[Flink | Spark]:
+    with ENGINES[request.param](parts, tmp_path_factory.mktemp(request.param)) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("cluster", "what", "moment"),
+    [
+        pytest.param(
+            *each,
+            moment,
+            marks=pytest.mark.cluster if each in IN_EVERY_ROUND and moment == "middle" else pytest.mark.endurance,
+        )
+        for each in KILLS
+        for moment in MOMENTS
+    ],
+    indirect=["cluster"],
+)
+def test_a_night_of_which_a_worker_is_killed_is_published_and_equal(cluster, what, moment, archive, local, tmp_path):
+    with stand_in() as server:
+        launcher = Launcher(tmp_path, archive, server.address)
+        server.at(MOMENTS[moment], lambda: what(cluster))
+
+        exit_code = launcher.run(cluster.processes, cluster.flags)
+
+    assert exit_code == 0, launcher.said(cluster.processes)
+    assert server.seen > 450, "nothing was done again: was anything killed?"
+    assert_equal_findings(launcher.findings(), local.findings())
+    assert launcher.run_id() == local.run_id()
