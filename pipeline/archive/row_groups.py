@@ -30,7 +30,7 @@ from pipeline.archive.footers import (
 )
 from pipeline.archive.page_headers import pages
 from pipeline.archive.page_sizes import most_unpacked
-from pipeline.archive.stand_in import PictureChunk, StandIn, picture_chunk
+from pipeline.archive.stand_in import PictureChunk, StandIn, leaf_of_bytes, picture_chunk
 from pipeline.archive.stored_pictures import StoredPicture, StoredPictures
 from pipeline.values import DeadLetter, Declarations, Layout, Pictures, RowGroup
 
@@ -178,17 +178,19 @@ class _Group:
 
     def most_unpacked(self, columns: Sequence[str]) -> tuple[int, int]:
         """How far the pages of some columns unpack, see `page_sizes.most_unpacked`; of pictures what Arrow reads."""
-        mine = self.chunk.leaf if self.chunk else None
-        leaves = [leaf for leaf in self.leaves_of(columns) if leaf != mine]
-        found = list(self.chunk.pages) if self.chunk else []
-        grown, repeated = most_unpacked(found)
-        if self._stands_in():
-            repeated = 0
+        mine, grown, repeated = leaf_of_bytes(self.archive.parquet, self.images), 0, 0
+        leaves = sorted(self.leaves_of(columns))  # as they lie in the file, which may be read through for it
         with suppress(PageHeaderError):
-            for start, end in chunks_of(self.archive.parquet.metadata.row_group(self.index), leaves):
-                others = most_unpacked(pages(self.archive.headers, start, end))
-                grown, repeated = max(grown, others[0]), max(repeated, others[1])
+            for leaf, chunk in zip(leaves, self._chunks(leaves), strict=True):
+                of_pictures = self.chunk if leaf == mine else None
+                found = of_pictures.pages if of_pictures else pages(self.archive.headers, *chunk)
+                of_leaf = most_unpacked(found)
+                grown = max(grown, of_leaf[0])
+                repeated = max(repeated, of_leaf[0] if of_pictures and self._stands_in() else of_leaf[1])
         return grown, repeated
+
+    def _chunks(self, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:
+        return chunks_of(self.archive.parquet.metadata.row_group(self.index), leaves)
 
     def parts(self, columns: list[str], most_rows: int = _BATCH_ROWS) -> Iterator[_Part]:
         """At most so many rows each, with 4 MiB of pictures or a single row."""

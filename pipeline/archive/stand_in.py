@@ -62,6 +62,12 @@ class PictureChunk:
         return fits and all(_is_known(page) for page in self.pages)
 
 
+def leaf_of_bytes(file: pq.ParquetFile, images: str) -> int:
+    """The position of the chunk with the pictures' bytes in every row group."""
+    leaves, paths = leaves_of(file, images), file.reader.column_paths
+    return next((leaf for leaf in leaves if paths[leaf][-1] == "bytes"), leaves[0])
+
+
 def picture_chunk(archive: OpenArchive, row_group: int, images: str) -> PictureChunk | None:
     """The chunk of the pictures' bytes; None where the column has nothing of the kind.
 
@@ -69,9 +75,7 @@ def picture_chunk(archive: OpenArchive, row_group: int, images: str) -> PictureC
         PageHeaderError: if the page headers cannot be read.
     """
     file, stream = archive.parquet, archive.headers
-    leaves = leaves_of(file, images)
-    paths = file.reader.column_paths
-    leaf = next((leaf for leaf in leaves if paths[leaf][-1] == "bytes"), leaves[0])
+    leaf = leaf_of_bytes(file, images)
     schema, chunk = file.schema.column(leaf), file.metadata.row_group(row_group).column(leaf)
     if schema.physical_type != "BYTE_ARRAY":
         return None
