@@ -36,6 +36,18 @@ def test_a_footer_whose_counts_do_not_agree_is_a_file_of_unknown_length(tmp_path
     assert said in letter.detail
 
 
+@pytest.mark.parametrize("written", [b"\xf0\xc0\x01", b"\x82\x80\x00"], ids=["one less", "one at all"])
+def test_a_footer_whose_counts_agree_on_too_few_rows_costs_its_row_group(tmp_path, written):
+    path = with_row_counts(archive(tmp_path / "a.parquet", ROWS), written)
+    assert isinstance(inspect(path, ColumnNames()), ArchiveFile)
+
+    (letter,) = read(path)
+
+    assert isinstance(letter, DeadLetter)
+    assert (letter.reason, letter.first_row) == ("bad_footer", 0)
+    assert f"its pages {ROWS}" in letter.detail
+
+
 def test_an_empty_file_and_an_empty_row_group_are_no_lies(tmp_path):
     empty = archive(tmp_path / "empty.parquet", 0)
 

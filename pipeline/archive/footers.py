@@ -32,6 +32,10 @@ RAISED_BY_BYTES = (
 )  # fmt: skip
 
 
+class FooterLies(ValueError):
+    """What a footer says of its rows is not what is there."""
+
+
 @dataclass(frozen=True)
 class ArchiveFile:
     """A file whose footer could be read and whose columns are as they should be.
@@ -229,6 +233,8 @@ def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
         return "file_missing", "the file is gone"
     if isinstance(error, ChangedSince):
         return "changed", detail
+    if isinstance(error, FooterLies):
+        return "bad_footer", detail
     if isinstance(error, PermissionError):
         return "not_permitted", detail
     if isinstance(error, MemoryError):

@@ -26,7 +26,7 @@ class PageKind(IntEnum):
     DATA_V2 = 3
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Page:
     """A page, as its header has it.
 

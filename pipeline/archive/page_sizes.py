@@ -55,22 +55,24 @@ def largest_data_page(path: str, images: str, stores: Stores = ANYWHERE) -> Page
     return max(page_sizes(path, images, stores), key=lambda page: page.uncompressed_bytes, default=None)
 
 
-def most_unpacked(found: Iterable[Page]) -> tuple[int, int]:
-    """How far some pages unpack, in bytes.
+def most_unpacked(found: Iterable[Page]) -> tuple[int, int, int]:
+    """How far some pages unpack, in bytes, and how many values they have.
 
     Arrow allocates what a header says before it looks at the page, however small the file is.
 
     Returns:
         The largest page that unpacks to more than four times what is stored, and the largest of these and of the
-        dictionary pages, which each row may repeat.
+        dictionary pages, which each row may repeat; the values of all data pages.
     """
-    grown, repeated = 0, 0
+    grown, repeated, values = 0, 0, 0
     for page in found:
+        if page.kind in (PageKind.DATA, PageKind.DATA_V2):
+            values += page.values
         if page.uncompressed_bytes > _HONEST_GROWTH * page.compressed_bytes:
             grown = max(grown, page.uncompressed_bytes)
         if page.kind is PageKind.DICTIONARY:
             repeated = max(repeated, page.uncompressed_bytes)
-    return grown, max(grown, repeated)
+    return grown, max(grown, repeated), values
 
 
 def page_sizes(path: str, images: str, stores: Stores = ANYWHERE) -> Iterator[PageSize]:

@@ -21,6 +21,7 @@ from pipeline.archive.columns import cast, columns_to_read, plain, problem_of_co
 from pipeline.archive.compact import PageHeaderError
 from pipeline.archive.footers import (
     RAISED_BY_BYTES,
+    FooterLies,
     OpenArchive,
     changed_meanwhile,
     chunks_of,
@@ -185,9 +186,16 @@ class _Group:
                 of_pictures = self.chunk if leaf == mine else None
                 found = of_pictures.pages if of_pictures else pages(self.archive.headers, *chunk)
                 of_leaf = most_unpacked(found)
+                self._compare(leaf, of_leaf[2])
                 grown = max(grown, of_leaf[0])
                 repeated = max(repeated, of_leaf[0] if of_pictures and self._stands_in() else of_leaf[1])
         return grown, repeated
+
+    def _compare(self, leaf: int, values: int) -> None:
+        """Holds the footer against the page headers: whoever believes too low a count loses rows in silence."""
+        chunk = self.archive.parquet.metadata.row_group(self.index).column(leaf)
+        if values != chunk.num_values:
+            raise FooterLies(f"the footer says {chunk.num_values} values of {chunk.path_in_schema}, its pages {values}")
 
     def _chunks(self, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:
         return chunks_of(self.archive.parquet.metadata.row_group(self.index), leaves)

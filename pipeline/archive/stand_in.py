@@ -10,6 +10,7 @@ are unpacked as their first picture is asked for, which for rows that nobody wan
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 import pyarrow as pa
@@ -24,6 +25,7 @@ from pipeline.archive.unpacking import Body, can_unpack, packed, unpacked
 
 BUFFER_BYTES = 1 << 14  # of Arrow: what it reads ahead is unpacked ahead
 _MOST_VALUES = 1 << 20  # of a page; its pictures have 32 bytes each, else Arrow can have it as well
+_MOST_PAGES = 200_000  # of a chunk; a header in memory has some 150 bytes
 _MOST_LEVELS_BYTES = 16 << 20
 _FRAMED = "LZ4 in frames"
 _HEADER_BYTES = 64  # at most, of a page that stands in
@@ -81,7 +83,9 @@ def picture_chunk(archive: OpenArchive, row_group: int, images: str) -> PictureC
         return None
     ((start, end),) = chunks_of(file.metadata.row_group(row_group), [leaf])
     levels = schema.max_definition_level, schema.max_repetition_level
-    found = tuple(pages(stream, start, end))
+    found = tuple(islice(pages(stream, start, end), _MOST_PAGES + 1))
+    if len(found) > _MOST_PAGES:
+        return None
     codec = _FRAMED if chunk.compression == "LZ4" and found and _is_framed(stream, found[0]) else chunk.compression
     return PictureChunk(leaf, start, end, codec, *levels, found)
 
