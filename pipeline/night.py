@@ -78,7 +78,7 @@ class Night:
     config: Config
     run_date: date
     attempt_id: str
-    saved_model: Path | None
+    saved_model: Path | Location | None
     options: PipelineOptions
     selection: Selection
     look_alikes: tuple[tuple[str, str], ...] = ()

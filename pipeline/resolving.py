@@ -7,6 +7,8 @@ from pathlib import Path
 
 from hs.card import Mistake, Thresholds
 from hs.errors import ContractBroken
+from hs.storage.location import Location
+from hs.storage.models import model_here
 from pipeline.config import Config
 from serving.client.client import Client
 from serving.client.connection import Connection
@@ -18,7 +20,7 @@ from serving.server.bundled import MODEL_NAME, bundled_server
 @contextmanager
 def model_server(
     config: Config,
-    saved_model: Path | None,
+    saved_model: Path | Location | None,
     log: Path,
     stop: threading.Event,
     trusted: bool = False,
@@ -32,13 +34,17 @@ def model_server(
         assert config.server.address is not None
         yield config.server.connection(config.server.address)
         return
-    with bundled_server(saved_model, config.server.version, log, stop, trusted, waits) as address:
+    version = config.server.version
+    with (
+        model_here(Location.parse(saved_model), version, config.stores()) as model,
+        bundled_server(model, version, log, stop, trusted, waits) as address,
+    ):
         yield config.server.connection(address)
 
 
 def resolve(
     config: Config,
-    saved_model: Path | None,
+    saved_model: Path | Location | None,
     connection: Connection,
     stop: threading.Event,
     waits: Waits | None = None,

@@ -81,6 +81,27 @@ def test_rulings_are_read_from_every_layout(tmp_path, layout):
     assert sorted((picture.hs_code, picture.encoded) for picture in pictures) == sorted(RULINGS)
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_rulings_on_object_storage_are_those_of_this_machine(tmp_path, layout, s3):
+    path = layout(tmp_path)
+    there = s3.folder(f"cases/{layout.__name__}")
+    s3.upload(tmp_path, there)
+
+    here = open_cases(path)
+    cases = open_cases(there if path == tmp_path else there / path.name, stores=s3.stores())
+
+    of_here, of_there = list(here.pictures(SIZE)), list(cases.pictures(SIZE))
+    assert [(one.hs_code, one.encoded) for one in of_there] == [(one.hs_code, one.encoded) for one in of_here]
+    assert (cases.count, cases.digest()) == (here.count, here.digest())
+
+
+def test_cases_that_are_not_there_are_said_so(s3):
+    with pytest.raises(UsageError, match="s3://customs/no-cases does not exist"):
+        open_cases(s3.folder("no-cases"), stores=s3.stores())
+    with pytest.raises(UsageError, match="cannot be read"):
+        open_cases("s3://no-such-bucket/cases", stores=s3.stores())
+
+
 A, B = noise(1), noise(2)
 STRUCT = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 FULL, EMPTY = {"bytes": A, "path": "a.png"}, {"bytes": None, "path": "/etc/passwd"}

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from hs.errors import StorageLost
+from hs.errors import ContractBroken, StorageLost
+from hs.storage.models import model_here
 from hs_audit.cli import main
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.archive.page_sizes import page_sizes
@@ -246,3 +247,24 @@ def test_check_archive_looks_at_a_night_there(s3, night, tmp_path, capsys):
 
     assert code == 0
     assert "2 files, 18 rows" in capsys.readouterr().out
+
+
+def test_a_model_there_is_copied_for_as_long_as_it_is_needed(s3, colour_model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)  # check model has no configuration
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    s3.upload(colour_model, s3.folder("models/colours"))
+
+    with model_here(s3.folder("models/colours"), None, s3.stores()) as here:
+        files = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())
+        assert files == sorted(path.relative_to(colour_model) for path in colour_model.rglob("*") if path.is_file())
+
+    assert not list(tmp_path.glob("hs-audit-model-*"))
+    with (
+        pytest.raises(ContractBroken, match="has no version 7; it has 1"),
+        model_here(s3.folder("models/colours"), 7, s3.stores()),
+    ):
+        pass
+    assert main(["check", "model", "s3://customs/models/colours"]) == 0
+    assert "s3://customs/models/colours/1" in capsys.readouterr().out
+    assert main(["check", "model", "s3://customs/models/none"]) == 6

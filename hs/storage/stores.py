@@ -121,15 +121,18 @@ class Stores:
         Raises:
             BucketMissing: if there is not even the bucket.
         """
+        if folder.is_local:
+            found = (Location(str(path)) for path in folder.path.rglob("*") if path.is_file())
+            return sorted((_local_facts(location) for location in found), key=lambda facts: facts.location)
         where, path = file_system(folder, self.settings)
         selector = fs.FileSelector(path, recursive=True)
         try:
-            found = self._patiently(folder, lambda: where.get_file_info(selector))
+            listed = self._patiently(folder, lambda: where.get_file_info(selector))
         except BucketMissing:
             raise
         except FileNotFoundError:
             return []
-        files = [_listed(folder, path, each) for each in found if each.type == fs.FileType.File]
+        files = [_listed(folder, path, each) for each in listed if each.type == fs.FileType.File]
         return sorted(files, key=lambda facts: facts.location)
 
     def glob(self, pattern: str) -> list[Location]:

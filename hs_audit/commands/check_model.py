@@ -1,10 +1,12 @@
 """`hs-audit check model`: whether a version keeps the contract and holds nothing but arithmetic."""
 
 import argparse
-from pathlib import Path
 
 from hs.errors import ContractBroken
 from hs.files import version_folder
+from hs.storage.location import Location
+from hs.storage.models import model_here
+from hs.storage.stores import ANYWHERE
 from hs_audit.terminal import PlainConsole, Section, print_section
 
 EPILOG = """\
@@ -17,7 +19,7 @@ exit codes: 0 all is well, 6 it is not"""
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the numbered versions")
+    parser.add_argument("model", type=Location.parse, metavar="MODEL", help="folder of the numbered versions")
     parser.add_argument("--version", type=int, help="which of them (default: the newest)")
 
 
@@ -32,9 +34,11 @@ def run(args: argparse.Namespace) -> int:
     with quiet_import():
         from model.exported.inspection import inspect_version
 
-    version = version_folder(args.model, args.version)
-    lines, problems = inspect_version(version)
-    print_section(Section(f"{version}", lines, problems), PlainConsole())
+    with model_here(args.model, args.version, ANYWHERE) as model:
+        version = version_folder(model, args.version)
+        lines, problems = inspect_version(version)
+    name = args.model / version.name
+    print_section(Section(f"{name}", lines, problems), PlainConsole())
     if problems:
-        raise ContractBroken(f"{version}: {len(problems)} of the contract's points do not hold")
+        raise ContractBroken(f"{name}: {len(problems)} of the contract's points do not hold")
     return 0

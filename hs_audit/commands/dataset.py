@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hs.errors import UsageError
 from hs.files import sha256_of, write_whole
+from hs.storage.location import Location
 from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
 from model.cases.data_sets import PRESETS, Choice, Looked, plan_for
@@ -25,7 +26,9 @@ from model.cases.reading import Cases, open_cases
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("--cases", type=Path, required=True, help="Parquet file, manifest, or folder of cases")
+    parser.add_argument(
+        "--cases", type=Location.parse, required=True, help="Parquet file, manifest, or folder of cases"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder for the data set")
     parser.add_argument("--preset", choices=sorted(PRESETS), help="a data set of the paper; else by the flags below")
     parser.add_argument(
@@ -88,7 +91,8 @@ def _card(args: argparse.Namespace, cases: Cases, excluded: frozenset[str], draw
     return {
         "name": drawn.plan.name,
         "parameters": {
-            name: str(value) if isinstance(value, Path) else value for name, value in sorted(vars(args).items())
+            name: str(value) if isinstance(value, Path | Location) else value
+            for name, value in sorted(vars(args).items())
         },
         "cases": {"path": str(cases.path), "digest": cases.digest(), "count": cases.count},
         "seed": args.seed,

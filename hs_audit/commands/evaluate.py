@@ -10,6 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from hs.files import version_folder, write_whole
+from hs.storage.location import Location
+from hs.storage.models import model_here
+from hs.storage.stores import ANYWHERE
 from hs_audit.commands.train import add_case_arguments
 from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("model", type=Path, metavar="MODEL", help="folder of the numbered versions")
+    parser.add_argument("model", type=Location.parse, metavar="MODEL", help="folder of the numbered versions")
     parser.add_argument("--version", type=int, help="which of them (default: the newest)")
     add_case_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path(), help="folder for evaluation.html and .json (default: .)")
@@ -40,9 +43,13 @@ def run(args: argparse.Namespace) -> int:
         from model.evaluation.summary import as_json, evaluate, unknown_as_json, unknown_goods, words_of
         from model.exported.predictions import predict
 
-    version = version_folder(args.model, args.version)
     cases = open_cases(args.cases, args.pictures == "all")
-    with Steps() as steps, steps.step(f"classifying {cases.path.name}", cases.count) as advance:
+    with (
+        model_here(args.model, args.version, ANYWHERE) as model,
+        Steps() as steps,
+        steps.step(f"classifying {cases.path.name}", cases.count) as advance,
+    ):
+        version = version_folder(model, args.version)
         said = predict(version, cases, advance, args.leave_out_unknown)
     evaluations, unknown = evaluate(said, args.wrong_share, args.seed), unknown_goods(said)
     args.output.mkdir(parents=True, exist_ok=True)
@@ -59,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         "evaluations": [as_json(evaluation) for evaluation in evaluations],
     }
     write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
-    name = f"{version.parent.name}, version {version.name}"
+    name = f"{args.model.name}, version {version.name}"
     page = evaluation_page(name, cases, said, evaluations, unknown, args.wrong_share)
     write_whole(args.output / "evaluation.html", page)
     console = PlainConsole()

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--server", metavar="HOST:PORT", help="model server, instead of the configured one")
     model.add_argument(
-        "--saved-model", type=Path, metavar="MODEL", help="serve this model for the run, on this machine"
+        "--saved-model", type=Location.parse, metavar="MODEL", help="serve this model for the run, on this machine"
     )
     parser.add_argument("--trust-model", action="store_true", help="serve it even if it holds more than arithmetic")
     parser.add_argument("--version", type=int, help="version of the model (default: the newest, pinned for the run)")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs.errors import Interrupted, UsageError
+from hs.storage.location import Location
 from hs_audit.steps import Steps
 from model.measures import calibration_error, top_k
 from model.quiet import quiet_import
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     thresholds.add_argument("--measured", type=int, help="how many of them are held out in turn")
     thresholds.add_argument("--precision", type=float, help="wanted of the flag (default: 0.9)")
     thresholds.add_argument("--wrong-share", type=float, help="assumed of all declarations (default: 0.05)")
-    thresholds.add_argument("--validation", type=Path, metavar="CASES", help="other cases to measure on")
+    thresholds.add_argument("--validation", type=Location.parse, metavar="CASES", help="other cases to measure on")
     thresholds.add_argument(
         "--tune-on-validation", action="store_true", help="draw all of it from these, not the folds"
     )
@@ -68,7 +69,9 @@ _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (de
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares where cases come from."""
-    parser.add_argument("--cases", type=Path, required=True, help="Parquet file, manifest, or folder of cases")
+    parser.add_argument(
+        "--cases", type=Location.parse, required=True, help="Parquet file, manifest, or folder of cases"
+    )
     parser.add_argument("--pictures", choices=("all", "first"), default="all",
                         help="of each case (default: %(default)s)")  # fmt: skip
 

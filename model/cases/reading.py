@@ -5,15 +5,20 @@ folder of such files                 in the order of their names
 folder with one folder per HS code   the layout of Keras
 folder of HSCODE_anything.jpg        the paper's naming
 metadata.csv, .jsonl, .parquet       file_name and hs_code, optional: case_id; or the folder that holds it
+
+Any of these may lie on object storage, reached as the environment says; nothing is copied to this machine.
 """
 
 import csv
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -22,10 +27,12 @@ import pyarrow.parquet as pq
 
 from hs.declared_codes import parse_declared_code
 from hs.errors import UsageError
-from hs.files import sha256_of
 from hs.pictures.columns import EXPECTED, holds_pictures, named_pictures
 from hs.pictures.decoding import PictureLimits, PictureSize, decode
 from hs.pictures.formats import SUFFIXES
+from hs.storage.location import Location
+from hs.storage.pieces import PiecewiseFile
+from hs.storage.stores import ANYWHERE, Stores
 
 _ROWS = 32
 _COLUMNS = ("case_id", "hs_code", "source_case", "generated", "images")
@@ -100,13 +107,15 @@ class Cases:
         all_pictures: whether every picture of a case counts, or the first readable one alone.
         rows: reads them, with their pictures or without.
         files: what they lie in, for the digest.
+        stores: how these are reached.
     """
 
-    path: Path
+    path: Location
     count: int
     all_pictures: bool
     rows: Callable[[bool], Iterator[Case]] = field(repr=False)
-    files: tuple[Path, ...] = field(repr=False)
+    files: tuple[Location, ...] = field(repr=False)
+    stores: Stores = ANYWHERE
 
     def __iter__(self) -> Iterator[Case]:
         """Reads the cases in a fixed order."""
@@ -124,7 +133,7 @@ class Cases:
         """SHA-256 over the files' names and bytes, `sha256:` and 64 hex digits."""
         total = hashlib.sha256()
         for file in self.files:
-            total.update(f"{file.name}\0{sha256_of(file)}\n".encode())
+            total.update(f"{file.name}\0{self.stores.sha256(file)}\n".encode())
         return f"sha256:{total.hexdigest()}"
 
     def pictures(self, size: PictureSize, unreadable: list[Unreadable] | None = None) -> Iterator[CasePicture]:
@@ -170,46 +179,74 @@ def refuse_others(measured_on: Cases, learned_from: Cases) -> None:
         raise UsageError(f"{measured_on.path} has codes that training has not: {', '.join(unknown)}")
 
 
-def open_cases(path: Path, all_pictures: bool = True) -> Cases:
+def open_cases(where: str | Path | Location, all_pictures: bool = True, stores: Stores = ANYWHERE) -> Cases:
     """Finds out how cases are kept, and checks that they can be read.
 
     Args:
-        path: a file or a folder, see the module.
+        where: a file or a folder, see the module.
         all_pictures: whether every picture of a case counts, or the first readable one alone.
+        stores: how it is reached.
 
     Raises:
         UsageError: if nothing is there, the layout is none of ours, or a column is missing. A code that is no HS code
             is named as the case is read.
+        StorageLost: if the storage is away.
     """
-    if not path.exists():
+    path = Location.parse(where)
+    kind = _Kind(all_pictures, stores)
+    try:
+        if stores.exists(path):
+            return _from_file(path, kind)
+        found = [facts.location for facts in stores.files(path)]
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror or ' '.join(str(error).split())}") from error
+    if not found and not (path.is_local and path.path.is_dir()):
         raise UsageError(f"{path} does not exist")
-    if path.is_file():
-        return _from_file(path, all_pictures)
     for name in _MANIFESTS:
-        if (path / name).is_file():
-            return _from_manifest(path / name, all_pictures)
-    if tables := tuple(sorted(path.glob("*.parquet"))):
-        return _from_tables(path, tables, all_pictures)
+        if path / name in found:
+            return _from_manifest(path / name, kind)
+    if tables := tuple(file for file in found if file.suffix == ".parquet" and file.parent == path):
+        return _from_tables(path, tables, kind)
     # Sorted, as folds are blocks of neighbours, and file systems list in any order.
-    files = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES)
+    pictures = [file for file in found if file.suffix.lower() in SUFFIXES]
+    files = sorted(pictures, key=lambda file: file.relative_to(path).split("/"))
     if not files:
         raise UsageError(f"{path} holds no cases: give {_SHAPES}")
-    entries = [(str(file.relative_to(path)), _code_in_name(file, path), file) for file in files]
-    return _from_entries(path, entries, all_pictures, tuple(files))
+    entries = [(file.relative_to(path), _code_in_name(file, path), file) for file in files]
+    return _from_entries(path, entries, kind, tuple(files))
 
 
-def _from_file(path: Path, all_pictures: bool) -> Cases:
+@dataclass(frozen=True)
+class _Kind:
+    """How cases are read, whatever they lie in: whether every picture of a case counts, and how files are reached."""
+
+    all_pictures: bool
+    stores: Stores
+
+
+def _from_file(path: Location, kind: _Kind) -> Cases:
     if path.suffix in (".csv", ".jsonl"):
-        return _from_manifest(path, all_pictures)
-    if "file_name" in _schema_of(path).names:
-        return _from_manifest(path, all_pictures)
-    return _from_tables(path, (path,), all_pictures)
+        return _from_manifest(path, kind)
+    if "file_name" in _schema_of(path, kind.stores).names:
+        return _from_manifest(path, kind)
+    return _from_tables(path, (path,), kind)
 
 
-def _schema_of(path: Path) -> pa.Schema:
+@contextmanager
+def _table(path: Location, stores: Stores) -> Iterator[pq.ParquetFile]:
+    """Buffered, and read in small batches: memory follows the pages, not the row groups, which may be gigabytes."""
+    with stores.open_input(path) as stream:
+        if isinstance(stream, PiecewiseFile):
+            stream.pieces.plan([(0, stream.pieces.size)])
+        with pq.ParquetFile(stream, buffer_size=1 << 20, pre_buffer=False) as file:
+            yield file
+
+
+def _schema_of(path: Location, stores: Stores) -> pa.Schema:
     """The columns of a Parquet file, of which those that we read stand there once."""
     try:
-        schema = pq.read_schema(path)
+        with stores.open_input(path) as stream:
+            schema = pq.read_schema(stream)
     except (OSError, pa.ArrowInvalid) as error:
         raise UsageError(f"{path} is not a readable Parquet file: {error}") from error
     for name in (*_COLUMNS, "file_name"):
@@ -218,8 +255,8 @@ def _schema_of(path: Path) -> pa.Schema:
     return schema
 
 
-def _check_columns(table: Path) -> None:
-    schema = _schema_of(table)
+def _check_columns(table: Location, stores: Stores) -> None:
+    schema = _schema_of(table, stores)
     if missing := {"hs_code", "images"} - set(schema.names):
         raise UsageError(f"{table} has no column {', '.join(sorted(missing))}; cases need hs_code and images")
     codes, images = schema.field("hs_code").type, schema.field("images").type
@@ -229,21 +266,22 @@ def _check_columns(table: Path) -> None:
         raise UsageError(f"{table}: column 'images' is {images}, expected {EXPECTED}")
 
 
-def _from_tables(path: Path, tables: tuple[Path, ...], all_pictures: bool) -> Cases:
+def _from_tables(path: Location, tables: tuple[Location, ...], kind: _Kind) -> Cases:
+    count = 0
     for table in tables:
-        _check_columns(table)
-    count = sum(pq.read_metadata(table).num_rows for table in tables)
+        _check_columns(table, kind.stores)
+        with kind.stores.open_input(table) as stream:
+            count += pq.read_metadata(stream).num_rows
 
     def rows(with_pictures: bool) -> Iterator[Case]:
         for table in tables:
-            yield from _table_rows(table, with_pictures)
+            yield from _table_rows(table, with_pictures, kind.stores)
 
-    return Cases(path, count, all_pictures, rows, tables)
+    return Cases(path, count, kind.all_pictures, rows, tables, kind.stores)
 
 
-def _table_rows(path: Path, with_pictures: bool) -> Iterator[Case]:
-    # Buffered and in small batches: memory follows the pages, not the row groups, which may be gigabytes.
-    with pq.ParquetFile(path, buffer_size=1 << 20, pre_buffer=False) as file:
+def _table_rows(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
+    with _table(path, stores) as file:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names and (with_pictures or name != "images")]
         number = 0
         for batch in file.iter_batches(_ROWS, columns=columns, use_threads=False):
@@ -262,39 +300,48 @@ def _already_read(encoded: bytes) -> Callable[[], bytes]:
     return lambda: encoded
 
 
-def _from_manifest(path: Path, all_pictures: bool) -> Cases:
+def _from_manifest(path: Location, kind: _Kind) -> Cases:
     entries = []
-    for number, line in enumerate(_manifest_lines(path)):
+    for number, line in enumerate(_manifest_lines(path, kind.stores)):
         if not line.get("file_name") or line.get("hs_code") is None:
             raise UsageError(f"{path}, line {number + 1}: file_name and hs_code are needed in each line")
         name = str(line["file_name"])
         code = _checked_code(line["hs_code"], f"{path}, line {number + 1}")
-        entries.append((str(line.get("case_id") or name), code, path.parent / name))
+        entries.append((str(line.get("case_id") or name), code, _beside(path, name)))
     if not entries:
         raise UsageError(f"{path} names no picture")
-    if absent := [file for _, _, file in entries if not file.is_file()]:
+    if absent := [file for _, _, file in entries if not kind.stores.exists(file)]:
         raise UsageError(f"{path} names {len(absent)} files that do not exist, the first of them {absent[0]}")
-    return _from_entries(path, entries, all_pictures, (path, *(file for _, _, file in entries)))
+    return _from_entries(path, entries, kind, (path, *(file for _, _, file in entries)))
 
 
-def _manifest_lines(path: Path) -> Iterable[dict[str, Any]]:
+def _beside(manifest: Location, name: str) -> Location:
+    """A picture that a manifest names: beside it, or where the name itself says."""
+    if manifest.is_local and "://" not in name:
+        return Location.parse(manifest.parent.path / name)
+    return Location.parse(name if "://" in name else str(manifest.parent / name))
+
+
+def _manifest_lines(path: Location, stores: Stores) -> Iterable[dict[str, Any]]:
     try:
         if path.suffix == ".csv":
             # Excel begins its UTF-8 with a byte order mark.
-            with open(path, newline="", encoding="utf-8-sig") as stream:
-                return list(csv.DictReader(stream))
+            text = stores.read_bytes(path).decode("utf-8-sig")
+            return list(csv.DictReader(io.StringIO(text, newline="")))
         if path.suffix == ".jsonl":
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        return pq.ParquetFile(path).read().to_pylist()
+            lines = stores.read_bytes(path).decode().splitlines()
+            return [json.loads(line) for line in lines if line.strip()]
+        with _table(path, stores) as file:
+            return file.read().to_pylist()
     except ValueError as error:  # broken JSON, broken Parquet and text that is not UTF-8 alike
         raise UsageError(f"{path} is not a readable manifest: {error}") from error
 
 
 def _from_entries(
-    path: Path, entries: list[tuple[str, str, Path]], all_pictures: bool, files: tuple[Path, ...]
+    path: Location, entries: list[tuple[str, str, Location]], kind: _Kind, files: tuple[Location, ...]
 ) -> Cases:
     """Cases from (case_id, hs_code, file), those with one case_id together."""
-    together: dict[str, tuple[str, list[Path]]] = {}
+    together: dict[str, tuple[str, list[Location]]] = {}
     for case_id, code, file in entries:
         first_code, its_files = together.setdefault(case_id, (code, []))
         if first_code != code:
@@ -303,15 +350,17 @@ def _from_entries(
 
     def rows(with_pictures: bool) -> Iterator[Case]:
         for case_id, (code, its_files) in together.items():
-            yield Case(case_id, code, tuple((file.name, file.read_bytes) for file in its_files), case_id)
+            yield Case(
+                case_id, code, tuple((file.name, partial(kind.stores.read_bytes, file)) for file in its_files), case_id
+            )
 
-    return Cases(path, len(together), all_pictures, rows, files)
+    return Cases(path, len(together), kind.all_pictures, rows, files, kind.stores)
 
 
-def _code_in_name(file: Path, folder: Path) -> str:
+def _code_in_name(file: Location, folder: Location) -> str:
     """The code in a picture's folder, else before the underscore of its name."""
-    parts = file.relative_to(folder).parts
-    written = parts[0] if len(parts) > 1 else file.stem.split("_")[0]
+    parts = file.relative_to(folder).split("/")
+    written = parts[0] if len(parts) > 1 else PurePosixPath(file.name).stem.split("_")[0]
     return _checked_code(written, str(file))
 
 

@@ -61,7 +61,7 @@ class Learning(Settings):
 class Experiments(Settings):
     """A grid of experiments."""
 
-    cases: Path | None = None
+    cases: str | None = None
     output: Path
     seed: int = 0
     size: Annotated[int, Field(ge=32)] = 224

@@ -19,6 +19,7 @@ import tensorflow as tf
 
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
+from hs.storage.location import Location
 from model.cases.duplicates import group_alike, perceptual_hash
 from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_case
 from model.cases.variants import variant
@@ -217,7 +218,7 @@ def _about(picture: CasePicture) -> dict[str, Any]:
 
 
 def _examples(
-    done: list[dict[str, Any]], inputs: RowFile, features: RowFile | None, how: Preparation, path: Path
+    done: list[dict[str, Any]], inputs: RowFile, features: RowFile | None, how: Preparation, path: Location
 ) -> Examples:
     pictures = [picture for chunk in done for picture in chunk["pictures"]]
     if not pictures:
