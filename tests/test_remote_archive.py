@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from hs.errors import ContractBroken, StorageLost
+from hs.storage.filesystems import _made
 from hs.storage.models import model_here
 from hs_audit.cli import main
 from pipeline.archive.footers import ArchiveFile, inspect
@@ -249,9 +250,19 @@ def test_check_archive_looks_at_a_night_there(s3, night, tmp_path, capsys):
     assert "2 files, 18 rows" in capsys.readouterr().out
 
 
-def test_a_model_there_is_copied_for_as_long_as_it_is_needed(s3, colour_model, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)  # check model has no configuration
+@pytest.fixture
+def by_the_environment(s3, monkeypatch):
+    """The storage as commands without a configuration find it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
     monkeypatch.setenv("AWS_REGION", "us-east-1")
+    _made.cache_clear()
+    yield
+    _made.cache_clear()
+
+
+def test_a_model_there_is_copied_for_as_long_as_it_is_needed(
+    s3, by_the_environment, colour_model, tmp_path, monkeypatch
+):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     s3.upload(colour_model, s3.folder("models/colours"))
 
@@ -265,6 +276,13 @@ def test_a_model_there_is_copied_for_as_long_as_it_is_needed(s3, colour_model, t
         model_here(s3.folder("models/colours"), 7, s3.stores()),
     ):
         pass
-    assert main(["check", "model", "s3://customs/models/colours"]) == 0
-    assert "s3://customs/models/colours/1" in capsys.readouterr().out
     assert main(["check", "model", "s3://customs/models/none"]) == 6
+
+
+@pytest.mark.slow
+def test_check_model_looks_at_a_model_there(s3, by_the_environment, colour_model, capsys):
+    s3.upload(colour_model, s3.folder("models/checked"))
+
+    assert main(["check", "model", "s3://customs/models/checked"]) == 0
+
+    assert "s3://customs/models/checked/1" in capsys.readouterr().out

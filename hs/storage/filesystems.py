@@ -5,6 +5,7 @@ GOOGLE_APPLICATION_CREDENTIALS; AZURE_STORAGE_KEY, AZURE_STORAGE_SAS_TOKEN, a ma
 """
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any
@@ -57,8 +58,10 @@ def _local(authority: str, settings: StorageSettings) -> fs.FileSystem:
 
 
 def _s3(authority: str, settings: StorageSettings) -> fs.FileSystem:
+    # Where commands have no configuration; pyarrow itself does not look there.
+    usual = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     return fs.S3FileSystem(
-        **_endpoint(settings),
+        **_endpoint(settings if settings.endpoint or not usual else replace(settings, endpoint=usual.rstrip("/"))),
         region=settings.region,
         anonymous=settings.anonymous,
         connect_timeout=_CONNECT_TIMEOUT_S,
