@@ -91,7 +91,7 @@ class Card:
 
     def __post_init__(self) -> None:
         if self.contract_version != CONTRACT_VERSION:
-            raise ValueError(f"contract_version must be {CONTRACT_VERSION}, got {self.contract_version}")
+            raise ValueError(f"contract_version must be {CONTRACT_VERSION}, got {self.contract_version!r:.100}")
         for name in ("height", "width"):
             _check_whole(name, getattr(self, name), 1, _MOST_PIXELS_A_SIDE)
         _check_whole("draft_multiple", self.draft_multiple, 0, _MOST_DRAFT)
@@ -121,7 +121,7 @@ class Card:
             drawn = {
                 "thresholds": _thresholds(written["thresholds"]),
                 "thresholds_for": {
-                    Mistake(name): _thresholds(values) for name, values in written.get("thresholds_for", {}).items()
+                    _mistake(name): _thresholds(values) for name, values in written.get("thresholds_for", {}).items()
                 },
             }
             return cls(**_known_fields(cls, written) | drawn)
@@ -129,6 +129,12 @@ class Card:
             raise ValueError(f"not a model card: {error}") from error
         except KeyError as error:
             raise ValueError(f"the model card has no {error}") from error
+
+
+def _mistake(name: str) -> Mistake:
+    if name not in list(Mistake):
+        raise ValueError(f"thresholds_for must be for some of {', '.join(Mistake)}, got {name!r:.100}")
+    return Mistake(name)
 
 
 def _thresholds(written: dict[str, Any]) -> Thresholds:

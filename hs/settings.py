@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
 from hs.errors import UsageError
-from hs.text import did_you_mean
+from hs.text import did_you_mean, excerpt
 
 _UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")  # of a section, and of a dataclass used as one
 
@@ -35,11 +35,15 @@ def load_settings(path: Path, kind: type[AnySettings]) -> AnySettings:
         written = yaml.SafeLoader("").construct_document(root) if root else None
     except OSError as error:
         raise UsageError(f"the configuration {path} cannot be read: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"the configuration {path} is not YAML: {' '.join(str(error).split())}") from error
+    # ValueError: a date such as 2026-13-45, which YAML makes dates of, and a file that is no UTF-8.
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise UsageError(f"the configuration {path} is not YAML: {excerpt(' '.join(str(error).split()))}") from error
     if not isinstance(written, Mapping) or root is None:
         raise UsageError(f"the configuration {path} must be a mapping of keys, got {type(written).__name__}")
-    mistakes = [(mark, f"{key} stands there twice") for mark, key in _repeated(root)]
+    try:
+        mistakes = [(mark, f"{excerpt(key)} stands there twice") for mark, key in _repeated(root)]
+    except RecursionError as error:  # an alias of what it stands in
+        raise UsageError(f"the configuration {path} holds itself") from error
     try:
         settings = kind.model_validate(written)
     except ValidationError as error:
@@ -78,11 +82,15 @@ def _line_of(node: yaml.Node, location: Sequence[int | str]) -> int:
 def _sentence(mistake: ErrorDetails, kind: type[Settings]) -> str:
     """One mistake of a configuration, the key first."""
     location = mistake["loc"]
-    key = ".".join(str(part) for part in location)
+    key = excerpt(".".join(str(part) for part in location), most=100)
     if mistake["type"] in _UNKNOWN_KEY:
         return f"unknown key {key}{_nearest(location, kind)}"
-    message = mistake["msg"].removeprefix("Value error, ")  # pydantic's, before our own sentences
-    got = "" if isinstance(mistake["input"], dict | BaseModel) or not key else f", got {mistake['input']!r}"
+    message = excerpt(mistake["msg"].removeprefix("Value error, "))  # pydantic's, before our own sentences
+    got = (
+        ""
+        if isinstance(mistake["input"], dict | BaseModel) or not key
+        else f", got {excerpt(repr(mistake['input']), most=100)}"
+    )
     return f"{key}: {message}{got}" if key else message
 
 

@@ -56,13 +56,16 @@ def test_a_card_of_an_older_version_keeps_its_limit_of_novelty():
             {"thresholds": FIRM | {"differs_below": True}},
             "differs_below must be in [0, 1]",
         ),
-        ({"thresholds_for": {"by_moonlight": {}}}, "'by_moonlight' is not a valid Mistake"),
+        ({"thresholds_for": {"by_moonlight": {}}}, "must be for some of at_random, within_chapter, within_heading"),
+        ({"thresholds_for": {"x" * 100_000: {}}}, "got 'xxxx"),
+        ({"contract_version": "x" * 100_000}, "contract_version must be 1, got 'xxxx"),
         ({"thresholds_for": []}, "not a model card"),
     ],
 )
 def test_a_card_is_checked_whole_when_it_is_read(change, sentence):
-    with pytest.raises(ValueError, match=re.escape(sentence)):
+    with pytest.raises(ValueError, match=re.escape(sentence)) as refused:
         Card.from_json(json.dumps(json.loads(CARD.to_json()) | change))
+    assert len(str(refused.value)) < 300
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "x" * 1_000_001, "[]", "7", "null", '{"height": NaN}', ""])

@@ -44,6 +44,13 @@ def test_the_configurations_to_start_from_are_valid_and_printed(name, capsys):
         ("columns: {image: photo}", "line 1: unknown key columns.image; did you mean images?"),
         ("keep: [a, [b]]", "keep.1: Input should be a valid string"),
         ("[1, 2]", "must be a mapping"),
+        ("output: 2026-13-45", "is not YAML: month must be in 1..12"),
+        ("beam: &a {runner: *a}", "holds itself"),
+        (
+            "server: {batch_size: " + "many " * 1000 + "}",
+            "valid integer, unable to parse string as an integer, got 'many",
+        ),
+        ("k" * 900 + ": 1", "unknown key kkkk"),
         ("a: [", "is not YAML"),
     ],
 )
@@ -56,6 +63,7 @@ def test_a_mistake_is_one_sentence_that_names_the_key(tmp_path, written, sentenc
 
     assert sentence in str(refused.value)
     assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 1000
 
 
 def test_a_configuration_that_is_not_there_is_named(tmp_path):
