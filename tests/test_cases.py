@@ -244,3 +244,46 @@ def test_a_case_under_two_codes_is_refused(tmp_path):
 
     with pytest.raises(UsageError, match="case A stands under 870829 and under 392690"):
         open_cases(tmp_path)
+
+
+def write_broken_pages(path: Path) -> None:
+    write_cases(path, [("870829", [noise(number, side=200)]) for number in range(20)])
+    data = path.read_bytes()
+    path.write_bytes(data[:4] + b"\xff" * 50 + data[54:])
+
+
+UNREADABLE = {
+    "cases.parquet": (write_broken_pages, "cases.parquet cannot be read to its end: "),
+    "deep/metadata.jsonl": (lambda path: path.write_text("[" * 100_000), "metadata.jsonl is not a readable manifest: "),
+    "list/metadata.jsonl": (lambda path: path.write_text("[1]\n"), "metadata.jsonl, line 1: file_name and hs_code"),
+    "long/metadata.csv": (
+        lambda path: path.write_text(f"file_name,hs_code\n{'x' * 200_000},870829\n"),
+        "metadata.csv is not a readable manifest: field larger than field limit",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+def test_cases_that_cannot_be_read_are_told_by_their_file(tmp_path, name):
+    write, sentence = UNREADABLE[name]
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    write(path)
+
+    with pytest.raises(UsageError, match=sentence) as told:
+        list(open_cases(path).pictures(PictureSize(8, 8)))
+
+    assert str(path) in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_a_picture_that_is_gone_before_it_is_read_is_told_by_its_file(tmp_path):
+    folder = tmp_path / "870829"
+    folder.mkdir()
+    (folder / "a.png").write_bytes(noise(1))
+    (folder / "a folder.jpg").mkdir()
+    cases = open_cases(tmp_path)
+    (folder / "a.png").unlink()
+
+    with pytest.raises(UsageError, match=r"870829/a.png cannot be read: No such file or directory"):
+        list(cases.pictures(PictureSize(8, 8)))

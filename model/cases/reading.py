@@ -281,6 +281,13 @@ def _from_tables(path: Location, tables: tuple[Location, ...], kind: _Kind) -> C
 
 
 def _table_rows(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
+    try:
+        yield from _rows_of_a_good_table(path, with_pictures, stores)
+    except (OSError, pa.ArrowException, OverflowError) as error:
+        raise UsageError(f"{path} cannot be read to its end: {_first_line(error)}") from error
+
+
+def _rows_of_a_good_table(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
     with _table(path, stores) as file:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names and (with_pictures or name != "images")]
         number = 0
@@ -303,7 +310,7 @@ def _already_read(encoded: bytes) -> Callable[[], bytes]:
 def _from_manifest(path: Location, kind: _Kind) -> Cases:
     entries = []
     for number, line in enumerate(_manifest_lines(path, kind.stores)):
-        if not line.get("file_name") or line.get("hs_code") is None:
+        if not isinstance(line, dict) or not line.get("file_name") or line.get("hs_code") is None:
             raise UsageError(f"{path}, line {number + 1}: file_name and hs_code are needed in each line")
         name = str(line["file_name"])
         code = _checked_code(line["hs_code"], f"{path}, line {number + 1}")
@@ -322,7 +329,7 @@ def _beside(manifest: Location, name: str) -> Location:
     return Location.parse(name if "://" in name else str(manifest.parent / name))
 
 
-def _manifest_lines(path: Location, stores: Stores) -> Iterable[dict[str, Any]]:
+def _manifest_lines(path: Location, stores: Stores) -> Iterable[Any]:
     try:
         if path.suffix == ".csv":
             # Excel begins its UTF-8 with a byte order mark.
@@ -333,8 +340,8 @@ def _manifest_lines(path: Location, stores: Stores) -> Iterable[dict[str, Any]]:
             return [json.loads(line) for line in lines if line.strip()]
         with _table(path, stores) as file:
             return file.read().to_pylist()
-    except ValueError as error:  # broken JSON, broken Parquet and text that is not UTF-8 alike
-        raise UsageError(f"{path} is not a readable manifest: {error}") from error
+    except (ValueError, RecursionError, OSError, csv.Error) as error:  # broken JSON and Parquet, no UTF-8, long fields
+        raise UsageError(f"{path} is not a readable manifest: {_first_line(error)}") from error
 
 
 def _from_entries(
@@ -350,11 +357,21 @@ def _from_entries(
 
     def rows(with_pictures: bool) -> Iterator[Case]:
         for case_id, (code, its_files) in together.items():
-            yield Case(
-                case_id, code, tuple((file.name, partial(kind.stores.read_bytes, file)) for file in its_files), case_id
-            )
+            pictures = tuple((file.name, partial(_read, file, kind.stores)) for file in its_files)
+            yield Case(case_id, code, pictures, case_id)
 
     return Cases(path, len(together), kind.all_pictures, rows, files, kind.stores)
+
+
+def _read(file: Location, stores: Stores) -> bytes:
+    try:
+        return stores.read_bytes(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror or _first_line(error)}") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def _code_in_name(file: Location, folder: Location) -> str:
