@@ -1,4 +1,4 @@
-"""The same night on every engine: equal findings, the same run.
+"""The same night on every engine, from disk and from object storage: equal findings, the same run.
 
 Hardly a byte goes from worker to worker, and nothing runs on when all is done.
 """
@@ -15,6 +15,7 @@ from tests.cluster.nights import RUN_DATE, Launcher, assert_equal_findings, stan
 from tests.cluster.prism import Prism, prism
 from tests.cluster.processes import processes
 from tests.cluster.spark import Spark, spark
+from tests.object_storage import BUCKET, ObjectStorage, object_storage
 
 pytestmark = pytest.mark.cluster
 ENGINES = {"prism": prism, "flink": flink, "spark": spark}
@@ -33,23 +34,39 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def local(archive: str, tmp_path_factory: pytest.TempPathFactory) -> Launcher:
-    """The same, published by the engine inside the launcher."""
+def s3(archive: str) -> Iterator[ObjectStorage]:
+    """A storage with the same archive; the credentials are in the environment of all that is started meanwhile."""
+    with object_storage() as storage:
+        for path in Path(archive).parent.glob("*.parquet"):
+            storage.stores().write_bytes(storage.folder(f"archive/{path.name}"), path.read_bytes())
+        yield storage
+
+
+@pytest.fixture(scope="module")
+def local(archive: str, s3: ObjectStorage, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launcher, Launcher]:
+    """The same, from disk and from S3, published by the engine inside the launcher."""
     folder = tmp_path_factory.mktemp("local")
     with stand_in() as server, processes(folder / "logs") as ours:
-        launcher = Launcher(folder, archive, server.address)
-        assert launcher.run(ours, ["--runner=FnApiRunner"]) == 0, launcher.said(ours)
-    return launcher
+        launchers = Launcher(folder, archive, server.address), from_s3(folder / "s3", s3, server.address)
+        for launcher in launchers:
+            assert launcher.run(ours, ["--runner=FnApiRunner"]) == 0, launcher.said(ours)
+    return launchers
+
+
+def from_s3(folder: Path, storage: ObjectStorage, server: str) -> Launcher:
+    """A night from S3, which is asked without the proxy that counts requests."""
+    settings = f"storage: {{endpoint: '{storage.moto}', region: us-east-1}}\n"
+    return Launcher(folder, f"s3://{BUCKET}/archive/*.parquet", server, settings)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def cluster(parts, tmp_path_factory, request) -> Iterator[Prism | Flink | Spark]:
+def cluster(parts, s3, tmp_path_factory, request) -> Iterator[Prism | Flink | Spark]:
     with ENGINES[request.param](parts, tmp_path_factory.mktemp(request.param)) as running:
         yield running
     assert not running.processes.running()
 
 
-def test_an_engine_publishes_what_one_process_does(cluster, archive, local, tmp_path):
+def test_from_a_disk_an_engine_publishes_what_one_process_does(cluster, archive, local, tmp_path):
     with stand_in() as server:
         launcher = Launcher(tmp_path, archive, server.address)
 
@@ -57,7 +74,18 @@ def test_an_engine_publishes_what_one_process_does(cluster, archive, local, tmp_
 
     assert exit_code == 0, launcher.said(cluster.processes)
     assert len(launcher.findings()) == 6400
-    assert_equal_findings(launcher.findings(), local.findings())
-    assert launcher.run_id() == local.run_id()
+    assert_equal_findings(launcher.findings(), local[0].findings())
+    assert launcher.run_id() == local[0].run_id()
     if isinstance(cluster, Flink):
         assert cluster.shuffled_bytes() < 1000 * ROW_GROUPS
+
+
+def test_from_s3_an_engine_publishes_what_one_process_does(cluster, s3, local, tmp_path):
+    with stand_in() as server:
+        launcher = from_s3(tmp_path, s3, server.address)
+
+        exit_code = launcher.run(cluster.processes, cluster.flags)
+
+    assert exit_code == 0, launcher.said(cluster.processes)
+    assert_equal_findings(launcher.findings(), local[0].findings(), but=("source_file", "run_id"))
+    assert launcher.run_id() == local[1].run_id()
