@@ -154,6 +154,21 @@ def test_workers_with_another_pillow_are_refused(archive, tmp_path, capsys):
 
 
 @pytest.mark.slow
+def test_a_worker_whose_python_is_broken_fails_the_job_in_one_sentence(archive, tmp_path, capsys):
+    (tmp_path / "PIL").mkdir()
+    (tmp_path / "PIL" / "__init__.py").write_text("raise ImportError('libjpeg.so.8 is missing')\n")
+
+    with job_service(tmp_path, PYTHONPATH=str(tmp_path)) as engine, model_server() as (address, _):
+        code = main(["run", *flags(tmp_path, archive, address, *engine.flags)])
+
+    said = capsys.readouterr().err
+    assert code == 8
+    assert said.splitlines()[-1].startswith("hs-audit run: the job failed: ")
+    assert said.splitlines()[-1].endswith("libjpeg.so.8 is missing; nothing was published")
+    assert "Traceback" not in said
+
+
+@pytest.mark.slow
 def test_a_job_server_that_is_killed_is_exit_code_8_and_one_sentence(archive, tmp_path, capsys):
     with job_service(tmp_path) as engine, model_server(seconds=0.2) as (address, (_, first)):
         threading.Thread(target=lambda: (first.wait(60), engine.kill()), daemon=True).start()
