@@ -27,6 +27,7 @@ _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is 
 # What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
 _OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
 
+_CANCELLED = re.compile(r"\bJobCancellationException\b")
 # What Java and Beam put around what happened.
 _OUTSIDE = re.compile(r"^(Pipeline \S+ failed in state \w+: |java\.\S*(Exception|Error): )+")
 
@@ -66,7 +67,8 @@ def _run_elsewhere(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
     _refuse_if_stopped()
     with _in_words("the engine was lost"):
         state = result.state  # asked anew
-    if state == PipelineState.CANCELLED:
+    # Flink's job server calls a job that was cancelled on Flink's page a failed one.
+    if state == PipelineState.CANCELLED or any(_CANCELLED.search(str(error)) for error in errors):
         raise Interrupted("the job was cancelled at the engine; nothing was published")
     if errors and not kept.trouble:
         raise _lost("the job failed", errors[0])
