@@ -102,7 +102,7 @@ def test_workers_stop_with_the_launcher_or_when_one_of_them_is_in_trouble_and_wh
         second = worker(Post(lease, files=[str(tmp_path / "a.parquet")]))
         trouble = next_trouble(second)
 
-        assert first.communicate(timeout=20)[0] == "stopped\n"
+        assert first.communicate(timeout=60)[0] == "stopped\n"
         assert launcher.trouble == trouble == (2, f"the archive is not visible on worker {HOST}: {tmp_path}/a.parquet")
     second.communicate()
     lease.remove()
@@ -114,7 +114,7 @@ def test_a_worker_stops_when_its_launcher_leaves(lease):
         process = worker(Post(lease), waits=True)
         assert next_trouble(process) is None
 
-    assert process.communicate(timeout=20)[0] == "stopped\n"
+    assert process.communicate(timeout=60)[0] == "stopped\n"
 
 
 def test_a_worker_says_what_is_wrong_where_it_is(tmp_path):
@@ -200,6 +200,6 @@ def test_on_object_storage_an_outage_of_the_storage_stops_no_worker_and_the_laun
         launcher.hear()
         assert [found.trouble for found in launcher.workers] == [None]
 
-    assert process.communicate(timeout=30)[0] == "stopped\n"
+    assert process.communicate(timeout=60)[0] == "stopped\n"
     lease.remove()
     assert s3.stores().files(lease.folder) == []
