@@ -2,6 +2,7 @@
 
 audits/run_date=2026-11-21/                    published; readers use run_date=*/findings/*.parquet
 audits/_staging/ATTEMPT/                       being written, verified there
+audits/_staging/ATTEMPT/lease, workers/        while its job runs on an engine elsewhere: see pipeline.job.lease
 audits/_staging/ATTEMPT.lock                   held by that attempt: what nobody holds may be swept
 audits/_staging/run_date=2026-11-21.replaced   the earlier run, between the two renames of a publication
 audits/_staging/run_date=2026-11-21.lock       held by the run of that night
