@@ -38,15 +38,19 @@ setup(
     extras_require={
         "train": _TRAIN,
         "serve": _SERVE,
-        "all": _TRAIN,
+        "delta": ["deltalake>=1,<2"],  # a Delta log over the findings
+        "object-storage": ["obstore>=0.9,<1"],  # the PUT with a precondition that publishes on object storage
+        "all": [*_TRAIN, "deltalake>=1,<2", "obstore>=0.9,<1"],
         "dev": [
             *_TRAIN,
+            "deltalake>=1,<2",
             "duckdb>=1.3",
             "hypothesis>=6",
             "kubernetes-validate>=1.30",
             "moto[server]>=5.2",  # S3 for the tests
             "mypy>=1.17",
             "pandas>=2",
+            "obstore>=0.9,<1",
             "polars>=1",
             "pytest>=8",
             "ruff>=0.12",

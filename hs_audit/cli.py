@@ -39,6 +39,7 @@ COMMANDS = {
     "explain": Command("print the whole decision on one declaration"),
     "score": Command("compare a run with what is known to be true"),
     "report": Command("write the page that officers open, again"),
+    "files": Command("the files of a run that stand now, for anything that reads Parquet"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost"),
     "check model": Command(
         "whether an exported classifier keeps the contract and holds nothing but arithmetic", needs="train"

@@ -15,6 +15,7 @@ from hs.pictures.decoding import PictureLimits
 from hs.pictures.formats import DEFAULT_FORMATS
 from hs.ranking import By, Selection, budget_rows
 from hs.settings import Settings, load_settings
+from hs.storage.location import Location
 from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
 from hs.tables import read_look_alikes, read_rates
@@ -182,11 +183,18 @@ class ForeignModel(Settings):
         return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
 
 
+class Publish(Settings):
+    """How a run takes the place of the earlier one of its night."""
+
+    grace_days: Annotated[float, Field(ge=0)] = 1
+    delta: bool = False
+
+
 class Config(Settings):
     """Everything a run needs to know."""
 
     input: str | None = None
-    output: Path | None = None
+    output: str | None = None
     time_zone: str = "UTC"
     columns: ColumnNames = ColumnNames()
     keep: list[str] = []
@@ -198,11 +206,23 @@ class Config(Settings):
     worklist: Worklist = Worklist()
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None
+    publish: Publish = Publish()
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
     file_mode: Annotated[str, Field(pattern="^0[67][0-7]{2}$")] = "0640"  # a text: without quotes YAML reads 416
     log_format: Literal["text", "json"] = "text"
     beam: dict[str, Any] = {"runner": "FnApiRunner"}  # Beam's default first looks for another on the internet
+
+    @field_validator("output", mode="before")
+    @classmethod
+    def _a_storage_that_is_built_in(cls, output: object) -> str | None:
+        if output is None:
+            return None
+        try:
+            Location.parse(str(output))
+        except UsageError as error:
+            raise ValueError(str(error)) from error
+        return str(output)
 
     @field_validator("time_zone")
     @classmethod
@@ -219,9 +239,7 @@ class Config(Settings):
             raise ValueError("foreign_model has no card, so verdict.thresholds must be given")
         return self
 
-    def overridden(
-        self, *, input: str | None, output: Path | None, server: str | None, version: int | None
-    ) -> "Config":
+    def overridden(self, *, input: str | None, output: str | None, server: str | None, version: int | None) -> "Config":
         """The configuration with what the command line says in its place."""
         ours = {"address": server or self.server.address, "version": version or self.server.version}
         changes = {"input": input or self.input, "output": output or self.output}

@@ -25,6 +25,7 @@ from hs.errors import (
 )
 from hs.ranking import Selection
 from hs.storage.location import Location
+from hs.storage.stores import Stores
 from hs.text import counted
 from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
@@ -44,9 +45,8 @@ from pipeline.job.post import Post
 from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
 from pipeline.resolving import model_server, resolve, thresholds_of
+from pipeline.runs.destination import Destination, Logs
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
-from pipeline.runs.publishing import publish, restore
-from pipeline.runs.staging import Place
 from pipeline.values import DeadLetter
 from serving.client.connection import Connection
 from serving.contract import ServedModel
@@ -66,8 +66,10 @@ class Night:
 
     Attributes:
         config: with input and output given.
+        place: where it is written and published.
         run_date: the night.
         attempt_id: unique; names staging and logs.
+        logs: where it leaves what it has to say.
         saved_model: serve this model with the bundled server; None to use the configured server.
         options: Beam's.
         selection: what the worklist has.
@@ -76,27 +78,34 @@ class Night:
     """
 
     config: Config
+    place: Destination
     run_date: date
     attempt_id: str
+    logs: Logs
     saved_model: Path | Location | None
     options: PipelineOptions
     selection: Selection
     look_alikes: tuple[tuple[str, str], ...] = ()
     trust_model: bool = False
 
-    @property
-    def place(self) -> Place:
-        """Where it is written and published."""
-        assert self.config.output is not None
-        return Place(self.config.output, self.run_date)
-
 
 @dataclass(frozen=True)
 class Published:
-    """What came out of a run."""
+    """What came out of a run.
+
+    Attributes:
+        run_id: the same for the same night again.
+        run: what later commands take as RUN.
+        folder: of its files.
+        ledger: what they add up to.
+        dead_letters: what could not be read.
+        timings_s: of each step.
+        model: that classified.
+    """
 
     run_id: str
-    folder: Path
+    run: Path | Location
+    folder: Path | Location
     ledger: Ledger
     dead_letters: tuple[DeadLetter, ...]
     timings_s: dict[str, float]
@@ -124,9 +133,9 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
     assert config.input is not None
     place.prepare()
     # Before the lock of this night is held: it takes each night's own, and would pass over this one.
-    for name in restore(place.staging):
+    for name in place.restore():
         _log.warning("the publication of %s was interrupted; the run before it stands again", name)
-    with place.locked(night.attempt_id):
+    with place.locked(night.attempt_id) as before:
         with step("inspecting the inputs"):
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT, config.stores())
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])  # now, and not after hours
@@ -134,46 +143,47 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
-        server_log = place.log(night.attempt_id, ".server.log")
+        server_log = night.logs.path(".server.log")
         with model_server(config, night.saved_model, server_log, STOP, night.trust_model, PROGRESS.waits) as connection:
             with step("resolving the model"):
                 model = resolve(config, night.saved_model, connection, STOP, PROGRESS.waits)
                 table = _findings_table(night, inputs, model)
                 PROGRESS.run_id = table.run_id
-            folder = place.attempt(night.attempt_id)
-            (folder / "findings").mkdir(parents=True)
+            folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
                 classify = make_classify(config, model, connection)
-                pointers, post = inputs.pointers(), _post(night, inputs, model, connection, folder)
+                pointers, post = inputs.pointers(), _post(night, inputs, model, connection, folder, stores)
                 groups, files = counted(len(pointers), "row group"), counted(len(inputs.files), "file")
                 _log.info("%s of %s for %s", groups, files, counted(workers_of(night.options), "worker"))
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
                 reports = run_job(*job)
                 _refuse_if_in_trouble(reports)
-        with step("verifying the ledger"):
-            parts = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id)
-            dead_letters = (*inputs.dead_letters, *reports.dead_letters)
-            ledger = draw_up(inputs, dead_letters, parts)
-            PROGRESS.declarations = ledger.findings.total()
-            counted_exactly({"declarations": ledger.findings.total(), "pictures": ledger.pictures.total()})
-            _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
-            write_dead_letters(dead_letters, folder / "dead_letters", night.attempt_id)
-        with step("writing the worklist"):
-            worklist = select(parts, night.selection)
-            write_worklist(worklist, folder)
-        attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
-        thresholds, nulled = table.judge.thresholds, reports.nulled_values
-        # Before the report, which shows it: neither the report's time nor that of publishing is in it.
-        described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
-        with step("writing the report"):
-            shown = config.worklist.report_findings
-            write_report(folder / "report.html", described, worklist, config.columns.images, shown)
-        # After the report: the manifest has the digest of every other file.
-        write_manifest(described, folder)
-        (folder / "_SUCCESS").touch()  # last: it says that all else is there
+        with place.draft(night.attempt_id) as draft:
+            with step("verifying the ledger"):
+                parts = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id, stores)
+                dead_letters = (*inputs.dead_letters, *reports.dead_letters)
+                ledger = draw_up(inputs, dead_letters, parts, stores)
+                PROGRESS.declarations = ledger.findings.total()
+                counted_exactly({"declarations": ledger.findings.total(), "pictures": ledger.pictures.total()})
+                _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
+                write_dead_letters(dead_letters, draft / "dead_letters", night.attempt_id)
+            with step("writing the worklist"):
+                worklist = select(parts, night.selection, stores)
+                write_worklist(worklist, draft)
+            attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
+            thresholds, nulled = table.judge.thresholds, reports.nulled_values
+            # Before the report, which shows it: neither the report's time nor that of publishing is in it.
+            described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
+            with step("writing the report"):
+                shown = config.worklist.report_findings
+                write_report(draft / "report.html", described, worklist, config.columns.images, shown)
+            # After the report: the manifest has the digest of every other file.
+            write_manifest(described, draft, parts, stores)
+            (draft / "_SUCCESS").touch()  # last: it says that all else is there
         with step("publishing"):
-            publish(place, folder, int(config.file_mode, 8))
-    return Published(table.run_id, place.published, ledger, dead_letters, step.timings_s, model)
+            place.publish(night.attempt_id, before, int(config.file_mode, 8))
+    where = (place.run, place.published(night.attempt_id))
+    return Published(table.run_id, *where, ledger, dead_letters, step.timings_s, model)
 
 
 @dataclass
@@ -205,13 +215,13 @@ def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> Finding
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
 
 
-def _post(night: Night, inputs: Inputs, model: ServedModel, connection: Connection, folder: Path) -> Post:
-    stores = night.config.stores()
+def _post(
+    night: Night, inputs: Inputs, model: ServedModel, connection: Connection, folder: Location, stores: Stores
+) -> Post:
     if in_process(night.options):
         return Post(stores=stores)
-    files = [file.path for file in inputs.files[:_FILES_LOOKED_FOR]]
-    lease = Lease.of(Location.parse(folder), stores)
-    return Post(lease, files=files, server=(connection, model.name, model.version), stores=stores)
+    files, server = [file.path for file in inputs.files[:_FILES_LOOKED_FOR]], (connection, model.name, model.version)
+    return Post(Lease.of(folder, stores), files=files, server=server, stores=stores)
 
 
 def _guarded(night: Night) -> AbstractContextManager[None]:

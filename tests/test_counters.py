@@ -6,6 +6,8 @@ from pathlib import Path
 import apache_beam as beam
 
 from hs.pictures.decoding import PictureLimits
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from hs.verdicts import Judge
 from pipeline.archive.inputs import find_inputs
 from pipeline.job.classify import CLASSIFIED, Classify
@@ -32,7 +34,8 @@ def test_declarations_pictures_requests_waits_and_dead_letters_are_counted(tmp_p
         pipeline = beam.Pipeline(options=beam_options({}, []))
         read = pipeline | beam.Create(pointers) | ReadArchive(inputs.layout)
         classified = read[DECLARATIONS] | Classify(model, Connection(address), PictureLimits(), batch_size=2)
-        _ = classified[CLASSIFIED] | JudgeDeclarations(table) | WriteFindings(table.schema, tmp_path / "findings", "a1")
+        write = WriteFindings(table.schema, Location.parse(tmp_path / "findings"), "a1", Stores())
+        _ = classified[CLASSIFIED] | JudgeDeclarations(table) | write
         _ = read[DEAD_LETTERS] | beam.combiners.ToList()
         said = pipeline.run().metrics().query(beam.metrics.MetricsFilter().with_namespace("hs_audit"))
 

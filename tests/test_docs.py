@@ -80,7 +80,7 @@ def office(colour_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path
     rows = [row("D1", "870829", picture(RED)), row("D2", "870829", picture(BLUE)), row("D3", "n/a")]
     for night, column in (("2026-11-20", "net_mass_kg"), ("2026-11-21", "packages")):
         write_archive(folder / "archive" / night / "a.parquet", rows, **{column: pa.float64()})
-        (folder / "config.yaml").write_text(f"server: {{model: hs}}\nkeep: [{column}]\n")
+        (folder / "config.yaml").write_text(f"server: {{model: hs}}\nkeep: [{column}]\npublish: {{delta: true}}\n")
         flags = [f"--config={folder}/config.yaml", f"--run-date={night}", f"--server={colour_server}"]
         assert main(["run", *flags, f"--input={folder}/archive/{night}/*", f"--output={folder}/audits"]) == 0
     return folder

@@ -2,12 +2,15 @@
 
 import json
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
 from hs.codes import HSCode
 from hs.errors import UsageError
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from hs.verdicts import Reason, Verdict
 from pipeline.findings.finding import Finding, PictureRecord, Recommendation, SourceRow, findings_in
 from pipeline.runs import published
@@ -57,18 +60,22 @@ def test_a_row_that_is_no_finding_is_refused(row, sentence):
         Finding.from_row(row)
 
 
+def a_run(part: Path) -> published.Run:
+    return published.Run("a run", Location.parse(part.parent.parent), {}, Stores())
+
+
 def test_findings_that_cannot_be_read_are_one_sentence(tmp_path):
-    written(tmp_path, [finding(0, 0.5, "low_confidence", verdict="guilty")])
+    run = a_run(written(tmp_path, [finding(0, 0.5, "low_confidence", verdict="guilty")]))
 
     with pytest.raises(UsageError, match="cannot be read: 'guilty' is not a valid Verdict"):
-        list(published.read_findings(tmp_path, ["D0"]))
+        list(published.read_findings(run, ["D0"]))
 
 
 def test_only_the_findings_that_are_asked_for_are_read(tmp_path):
     rows = [finding(row, 0.5) for row in range(4)] + [finding(4, 0.5, declaration_id=None)]
-    written(tmp_path, [*rows, finding(5, 0.5, declaration_id="D1", item_no=2)])
+    run = a_run(written(tmp_path, [*rows, finding(5, 0.5, declaration_id="D1", item_no=2)]))
 
-    read = list(published.read_findings(tmp_path, {"D1", "D3", "D9"}))
+    read = list(published.read_findings(run, {"D1", "D3", "D9"}))
 
     assert [(one.declaration_id, one.item_no) for one in read] == [("D1", 1), ("D3", 1), ("D1", 2)]
 
@@ -80,7 +87,7 @@ def test_runs_of_older_schema_versions_stay_readable(tmp_path, monkeypatch, vers
     (tmp_path / "manifest.json").write_text(json.dumps({"schema_version": version}))
 
     if readable:
-        assert published.read_manifest(tmp_path)["schema_version"] == version
+        assert published.published_run(tmp_path).manifest["schema_version"] == version
     else:
         with pytest.raises(UsageError, match=f"is of schema_version {version}, expected 1 to 2"):
-            published.read_manifest(tmp_path)
+            published.published_run(tmp_path)

@@ -19,6 +19,7 @@ MAY_IMPORT = {
     "hs.pictures": "numpy PIL",
     "hs.pictures.columns": "numpy pyarrow",
     "hs.storage": "pyarrow",
+    "hs.storage.precondition": "obstore",
     "serving": "hs numpy grpc google",
     "serving.messages": "tensorflow tensorflow_serving",
     "serving.server.saved_model": "hs numpy grpc tensorflow",
@@ -40,6 +41,7 @@ MAY_IMPORT = {
     "pipeline.findings": "hs numpy pyarrow",
     "pipeline.findings.sheet": "hs pyarrow openpyxl",
     "pipeline.runs": "hs serving pyarrow",
+    "pipeline.runs.delta_log": "hs pyarrow deltalake",
     "pipeline.report": "hs numpy pyarrow PIL",
     "pipeline.deploy": "airflow serving",  # Airflow is none of ours: its DAG is a file for others
     "pipeline.night": "hs serving apache_beam",

@@ -2,7 +2,6 @@
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -13,14 +12,15 @@ from hs.codes import HSCode
 from hs.errors import UsageError
 from hs.nomenclature import description
 from hs.words import LANGUAGES, explain, level_name, picture_words, repair_words, verdict_words
+from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
 from pipeline.findings.finding import Finding
-from pipeline.runs.published import read_findings, read_manifest
+from pipeline.runs.published import Run, read_findings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("published", metavar="RUN", type=Path, help="a published run_date=… folder")
+    add_run_argument(parser)
     parser.add_argument(
         "declaration", metavar="ID[#ITEM]", help="id of the declaration, and the item where it has several"
     )
@@ -29,27 +29,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints every finding of that id."""
-    manifest = read_manifest(args.published)
-    findings = find(args.published, args.declaration)
+    published = run_of(args)
+    findings = find(published, args.declaration)
     if not findings:
         raise UsageError(f"{args.published} has no finding of declaration {args.declaration}")
     console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
     for finding in findings:
-        _print(finding, manifest, args.language, console)
+        _print(finding, published.manifest, args.language, console)
     return 0
 
 
-def find(run_folder: Path, declaration: str) -> list[Finding]:
+def find(published: Run, declaration: str) -> list[Finding]:
     """The findings of a declaration, `ID` or `ID#ITEM`; an id may itself hold a `#`.
 
     Raises:
         UsageError: if the findings cannot be read.
     """
-    found = list(read_findings(run_folder, [declaration]))
+    found = list(read_findings(published, [declaration]))
     name, hash_sign, item = declaration.rpartition("#")
     if found or not hash_sign or not item.isdecimal():
         return found
-    return [finding for finding in read_findings(run_folder, [name]) if finding.item_no == int(item)]
+    return [finding for finding in read_findings(published, [name]) if finding.item_no == int(item)]
 
 
 def _print(finding: Finding, manifest: dict[str, Any], language: str, console: Console) -> None:

@@ -4,13 +4,14 @@ import argparse
 from pathlib import Path
 
 from hs.errors import UsageError
+from hs_audit.run_argument import add_run_argument, run_of
 from pipeline.report.page import write_report
-from pipeline.runs.published import outside, read_manifest, read_worklist
+from pipeline.runs.published import outside, read_worklist
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("published", metavar="RUN", type=Path, help="a published run_date=… folder")
+    add_run_argument(parser)
     parser.add_argument(
         "--output", type=Path, metavar="DIR", default=Path(), help="folder of report.html (default: the current one)"
     )
@@ -18,9 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the page of a published run anew."""
-    manifest = read_manifest(args.published)
-    folder = outside(args.published, args.output)
-    worklist = read_worklist(args.published / "worklist.parquet")
+    published = run_of(args)
+    manifest, folder = published.manifest, outside(published, args.output)
+    worklist = read_worklist(published.folder / "worklist.parquet", published.stores)
     configuration, page = manifest["configuration"], folder / "report.html"
     try:
         most = configuration["worklist"]["report_findings"]

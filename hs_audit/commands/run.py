@@ -22,7 +22,8 @@ from pipeline.job.in_process import PROGRESS
 
 if TYPE_CHECKING:
     from pipeline.config import Config
-    from pipeline.night import MakeClassify, Published
+    from pipeline.night import MakeClassify, Night, Published
+    from pipeline.runs.destination import Destination
 
 _log = logging.getLogger("hs_audit.run")
 
@@ -33,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--run-date", type=_nights, metavar="DATE", help=_RUN_DATE)
     parser.add_argument("--again", action="store_true", help="of several nights, also those that are published already")
     parser.add_argument("--input", metavar="GLOB", help="Parquet files, instead of the configured ones")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="folder of the runs, instead of the configured one")
+    parser.add_argument("--output", metavar="DIR", help="folder of the runs, instead of the configured one")
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--server", metavar="HOST:PORT", help="model server, instead of the configured one")
     model.add_argument(
@@ -60,15 +61,14 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     from hs_audit.backfill import run_nights
     from pipeline.config import load_config
     from pipeline.job.engine import beam_options, on_this_machine
-    from pipeline.runs.staging import Place
 
     config = load_config(args.config).overridden(
         input=args.input, output=args.output, server=args.server, version=args.version
     )
-    for name in ("input", "output"):
-        if getattr(config, name) is None:
-            raise UsageError(f"{name} is neither in {args.config} nor given as --{name}")
-    Location.parse(config.input or "")  # what is no storage of ours is refused before anything is made
+    if config.input is None or config.output is None:
+        name = "output" if config.input else "input"
+        raise UsageError(f"{name} is neither in {args.config} nor given as --{name}")
+    Location.parse(config.input)  # what is no storage of ours is refused before anything is made
     if args.saved_model is None and config.server.address is None:
         raise UsageError(f"no model: give --server or --saved-model, or server.address in {args.config}")
     if args.saved_model:
@@ -79,19 +79,24 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
             "--saved-model serves on this machine alone, where workers of an engine elsewhere do not reach it; "
             "start `hs-audit serve` and give its address with --server"
         )
-    audit_night = partial(_audit, args, config, options, make_classify)
+    audit_night = partial(_audit_night, args, config, options, make_classify)
     console = PlainConsole(stderr=True)
     if not isinstance(args.run_date, tuple):
         exit_code, sentence = audit_night(args.run_date or config.yesterday(), _print_summary)
         if exit_code:
             console.print(sentence, soft_wrap=True)
         return exit_code
-    output = config.output
-    assert output is not None
-    return run_nights(args.run_date, audit_night, lambda night: Place(output, night).is_published, args.again, console)
+    return run_nights(args.run_date, audit_night, lambda night: _place(config, night).is_published, args.again, console)
 
 
-def _audit(
+def _place(config: "Config", run_date: date) -> "Destination":
+    from pipeline.runs.destination import destination
+
+    assert config.output is not None
+    return destination(config.output, run_date, config.stores(), config.publish.grace_days, config.publish.delta)
+
+
+def _audit_night(
     args: argparse.Namespace,
     config: "Config",
     options: Any,
@@ -100,36 +105,39 @@ def _audit(
     show: "Callable[[Published, Console], None]" = lambda published, console: None,
 ) -> tuple[int, str]:
     """Audits one night by Beam's `options`: its exit code and its sentence."""
-    from hs_audit.logs import attempt_log, native_output
-    from hs_audit.watching import progress, stoppable
     from pipeline.job.counters import forget_counts
     from pipeline.job.engine import decoding_threads_of
-    from pipeline.night import Night, audit, with_a_server
-    from pipeline.runs.attempts import AttemptRecord, recorded
+    from pipeline.night import Night, with_a_server
     from pipeline.runs.staging import new_attempt_id
 
     forget_counts()
-    night = Night(
-        config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)}),
-        run_date,
-        new_attempt_id(),
-        args.saved_model,
-        options,
-        config.worklist.selection(),
-        config.verdict.pairs(),
-        args.trust_model,
-    )
-    night.place.prepare()
     PROGRESS.begin()
-    place, attempt = night.place, night.attempt_id
-    record = AttemptRecord(place.log(attempt, ".json"), attempt, night.run_date, _so_far)
+    place, attempt = _place(config, run_date), new_attempt_id()
+    config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
+    read = (config.worklist.selection(), config.verdict.pairs())
+    place.prepare()
+    with place.logs(attempt) as logs:
+        night = Night(config, place, run_date, attempt, logs, args.saved_model, options, *read, args.trust_model)
+        return _audit(night, make_classify or with_a_server, show)
+
+
+def _audit(
+    night: "Night", make_classify: "MakeClassify", show: "Callable[[Published, Console], None]"
+) -> tuple[int, str]:
+    from hs_audit.logs import attempt_log, native_output
+    from hs_audit.watching import progress, stoppable
+    from pipeline.night import audit
+    from pipeline.runs.attempts import AttemptRecord, recorded
+
+    config, attempt, logs = night.config, night.attempt_id, night.logs
+    record = AttemptRecord(logs.path(".json"), attempt, night.run_date, _so_far)
     # Outermost: a log handler keeps the stderr that it finds, and must find the terminal's.
-    with native_output(place.log(attempt, ".stderr.log")):
+    with native_output(logs.path(".stderr.log")):
         console = PlainConsole(stderr=True)
-        log = attempt_log(place.log(attempt, ".log"), config.log_format, attempt, console, lambda: PROGRESS.run_id)
+        log = attempt_log(logs.path(".log"), config.log_format, attempt, console, lambda: PROGRESS.run_id)
         with log, recorded(record), stoppable(record), progress(console):
             _log.info("auditing %s as attempt %s", night.run_date, attempt)
-            published = audit(night, make_classify or with_a_server)
+            published = audit(night, make_classify)
             exit_code, sentence = _ending(published, config.limits.warn_unscored_share)
             record.end(exit_code, sentence)
         show(published, console)
@@ -148,7 +156,7 @@ def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
     share = published.ledger.unscored_share()
     if share > warn_above or published.ledger.unknown_files:
         return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
-    return 0, f"published {published.folder}"
+    return 0, f"published {published.run}"
 
 
 def _nights(written: str) -> date | tuple[date, ...]:

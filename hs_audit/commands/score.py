@@ -17,8 +17,9 @@ from rich.table import Table
 
 from hs.proportions import Estimate, Rate
 from hs.tables import read_rates
+from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
-from pipeline.runs.published import read_findings, read_manifest, read_worklist
+from pipeline.runs.published import read_findings, read_worklist
 from pipeline.runs.score import Group, Score, drawn_in, score
 from pipeline.runs.truth import read_truth
 
@@ -27,7 +28,7 @@ _MOST_GROUPS = 12
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="a published run_date=… folder")
+    add_run_argument(parser)
     parser.add_argument(
         "--truth", type=Path, required=True, help="CSV with declaration_id, kind, true_hs_code, and item_no if need be"
     )
@@ -35,17 +36,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--rates", type=Path, metavar="FILE", help="CSV with hs_code and duty_rate (percent), for revenue"
     )
     parser.add_argument(
-        "--worklist", type=Path, metavar="FILE", help="worklist.parquet with a random share (default: the run's own)"
+        "--worklist", metavar="FILE", help="worklist.parquet with a random share (default: the run's own)"
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints the score."""
-    read_manifest(args.run)  # refuses what is no published run, or of a newer schema
+    published = run_of(args)
     truth, rates = read_truth(args.truth), read_rates(args.rates)
-    findings = read_findings(args.run, {declaration for declaration, _ in truth})
-    worklist = read_worklist(args.worklist or args.run / "worklist.parquet")
+    findings = read_findings(published, {declaration for declaration, _ in truth})
+    worklist = read_worklist(args.worklist or published.folder / "worklist.parquet", published.stores)
     measured = score(findings, truth, rates, drawn_in(worklist))
     if args.json:
         print(json.dumps(_as_json(measured), indent=2))

@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from rich.console import Console
 
 from hs.errors import UsageError
 from hs.ranking import By, Selection
 from hs.tables import read_rates
+from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
+from pipeline.findings.parts import opened
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.worklist import require_columns, select
-from pipeline.runs.published import findings_of, outside, read_manifest
+from pipeline.runs.published import findings_of, outside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("published", metavar="RUN", type=Path, help="a published run_date=… folder")
+    add_run_argument(parser)
     parser.add_argument("--budget", default="5%", help="how many findings: 200, or a share such as 5%% (default: 5%%)")
     parser.add_argument("--by", type=By, choices=list(By), default=By.RISK, help="what ranks them (default: risk)")
     parser.add_argument(
@@ -48,14 +49,15 @@ def run(args: argparse.Namespace) -> int:
         selection = Selection(args.budget, args.by, args.per_office, share, args.seed, rates)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    read_manifest(args.published)  # refuses what is no published run, or of a newer schema
-    parts = findings_of(args.published)
+    published = run_of(args)
+    parts = findings_of(published)
     try:
-        require_columns(selection, pq.read_schema(parts[0]).names)
-        worklist = select(parts, selection)
+        with opened(parts[0], published.stores) as file:
+            require_columns(selection, file.schema_arrow.names)
+        worklist = select(parts, selection, published.stores)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"the findings in {args.published} cannot be read: {error}") from error
-    folder = outside(args.published, args.output)
+    folder = outside(published, args.output)
     try:
         write_worklist(worklist, folder)
     except OSError as error:

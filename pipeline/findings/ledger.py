@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.archive.inputs import Inputs
+from pipeline.findings.parts import OF_THIS_MACHINE, opened
 from pipeline.values import DeadLetter
 
 _BATCH_ROWS = 4096
@@ -71,13 +73,19 @@ class Ledger:
         return missing / max(self.rows + unknown, 1)
 
 
-def draw_up(inputs: Inputs, dead_letters: Sequence[DeadLetter], parts: Iterable[Path]) -> Ledger:
+def draw_up(
+    inputs: Inputs,
+    dead_letters: Sequence[DeadLetter],
+    parts: Iterable[Path | Location],
+    stores: Stores = OF_THIS_MACHINE,
+) -> Ledger:
     """Accounts for every row of every input file.
 
     Args:
         inputs: what the run was to read.
         dead_letters: all of them, of whole files and of ranges.
         parts: the staged files of findings.
+        stores: how they are reached.
 
     Raises:
         LedgerError: if a row has no finding or more than one, or a picture is not counted once.
@@ -87,10 +95,11 @@ def draw_up(inputs: Inputs, dead_letters: Sequence[DeadLetter], parts: Iterable[
     seen = {(pointer.file, pointer.index): np.zeros(pointer.rows, np.uint8) for pointer in inputs.pointers()}
     ids = []
     for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS, columns=_COLUMNS):
-            _mark_rows(batch, seen)
-            _count(batch, ledger)
-            ids.append(_hashed_ids(batch))
+        with opened(part, stores) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=_COLUMNS):
+                _mark_rows(batch, seen)
+                _count(batch, ledger)
+                ids.append(_hashed_ids(batch))
     for letter in dead_letters:
         _bury(letter, seen, ledger)
     _check(seen)

@@ -7,11 +7,15 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.findings.schema import DEAD_LETTERS
 from pipeline.values import DeadLetter
 
 
-def keep_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_id: str) -> list[Path]:
+def keep_parts(
+    folder: Location, names: Sequence[str], schema: pa.Schema, attempt_id: str, stores: Stores
+) -> list[Location]:
     """Removes the files that have no receipt; a night without rows gets one empty file.
 
     The attempt stands in each name: who listed the files of a run that is replaced meanwhile finds none of them, and
@@ -22,16 +26,18 @@ def keep_parts(folder: Path, names: Sequence[str], schema: pa.Schema, attempt_id
         names: of the files that have a receipt; a worker whose bundle was tried again left others behind.
         schema: of the findings.
         attempt_id: of this attempt.
+        stores: how the folder is reached.
 
     Returns:
         The files that are left.
     """
-    for path in folder.iterdir():
-        if path.name not in names:
-            path.unlink()
+    for facts in stores.files(folder):
+        if facts.location.name not in names:
+            stores.delete(facts.location)
     if not names:
         names = [f"part-00000-{attempt_id}.parquet"]
-        pq.write_table(schema.empty_table(), folder / names[0])
+        with stores.open_output(folder / names[0]) as stream:
+            pq.write_table(schema.empty_table(), stream)
     return [folder / name for name in names]
 
 

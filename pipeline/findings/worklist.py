@@ -17,12 +17,14 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from hs.errors import UsageError
 from hs.ranking import By, Place, Selection, case_numbers, draw_number, place
 from hs.revenue import Stake, number, stake
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
+from pipeline.findings.parts import OF_THIS_MACHINE, opened
 from pipeline.findings.schema import FIELD_NAMES
 
 RANDOM = "random"
@@ -86,35 +88,40 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
         raise UsageError("a worklist by revenue needs the column value, which the archive does not have")
 
 
-def select(parts: Iterable[Path], selection: Selection) -> pa.Table:
+def select(parts: Iterable[Path | Location], selection: Selection, stores: Stores = OF_THIS_MACHINE) -> pa.Table:
     """The worklist, best first: all columns of the findings, and those of `ADDED`.
 
     Args:
         parts: files of findings; one batch at a time is in memory, and as many rows as the budget has.
         selection: which.
+        stores: how the files are reached.
     """
     parts = list(parts)
-    schema = pq.read_schema(parts[0])
-    rows_by_office = _rows_by_office(parts, selection.per_office)
+    with opened(parts[0], stores) as file:
+        schema = file.schema_arrow
+    rows_by_office = _rows_by_office(parts, selection.per_office, stores)
     if not rows_by_office.total():  # no office, and no tables to put together
         return pa.schema([*schema, *ADDED]).empty_table()
     offices = {name: _Office(selection, rows) for name, rows in rows_by_office.items()}
     for part in parts:
-        for batch in pq.ParquetFile(part).iter_batches(_BATCH_ROWS):
-            for name, rows in _by_office(_ranked(batch, selection), selection.per_office):
-                offices[name].add(rows)
+        with opened(part, stores) as file:
+            for batch in file.iter_batches(_BATCH_ROWS):
+                for name, rows in _by_office(_ranked(batch, selection), selection.per_office):
+                    offices[name].add(rows)
     table = pa.concat_tables(office.chosen() for office in offices.values())
     table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
     table = table.append_column(ADDED.field("case"), pa.array(_cases(table), pa.int64()))
     return table.select([*schema.names, *ADDED.names])
 
 
-def _rows_by_office(parts: Sequence[Path], per_office: bool) -> Counter[str | None]:
-    if not per_office:
-        return Counter({None: sum(pq.read_metadata(part).num_rows for part in parts)})
+def _rows_by_office(parts: Sequence[Path | Location], per_office: bool, stores: Stores) -> Counter[str | None]:
     rows: Counter[str | None] = Counter()
     for part in parts:
-        rows.update(_called(row["office"]) for row in rows_of(pq.read_table(part, columns=["office"])))
+        with opened(part, stores) as file:
+            if per_office:
+                rows.update(_called(row["office"]) for row in rows_of(file.read(["office"])))
+            else:
+                rows[None] += file.metadata.num_rows
     return rows
 
 

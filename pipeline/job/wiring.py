@@ -5,14 +5,14 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from hs.errors import NotPublished, UsageError
-from hs.files import write_whole
+from hs.errors import NotPublished, StorageLost, UsageError
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
@@ -48,7 +48,7 @@ def run_job(
     layout: Layout,
     classify: beam.PTransform,
     table: FindingsTable,
-    staging: Path,
+    staging: Location,
     attempt_id: str,
     options: PipelineOptions,
     post: Post,
@@ -76,7 +76,7 @@ def run_job(
     read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout, post)
     classified = read[DECLARATIONS] | "Classify" >> classify
     findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
-    written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id)
+    written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id, post.stores)
     troubles = (read[TROUBLE], classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
     reports = (
         written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
@@ -88,11 +88,11 @@ def run_job(
         reports
         | "Reports" >> beam.Flatten()
         | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
-        | "Report" >> beam.Map(_write_reports, staging / _REPORTS)  # a file: a pipeline returns nothing
+        | "Report" >> beam.Map(_write_reports, staging / _REPORTS, post.stores)  # a file: a pipeline returns nothing
     )
     if post.lease is None:
         counted_elsewhere([run_to_its_end(pipeline, None)])
-        return _read_reports(staging / _REPORTS)
+        return _read_reports(staging / _REPORTS, post.stores)
     with kept(post.lease) as launcher:
         counts = run_to_its_end(pipeline, launcher)
         launcher.hear()
@@ -100,25 +100,28 @@ def run_job(
             counted_elsewhere([counts])
         if launcher.trouble:
             return WorkerReports([], [], {}, [launcher.trouble])
-        if not (launcher.workers or (staging / _REPORTS).exists()):
+        if not (launcher.workers or post.stores.exists(staging / _REPORTS)):
             raise UsageError(
                 f"no worker sees the output folder, {staging.parent.parent}: "
                 "launcher and workers must share it; nothing was published"
             )
     post.lease.remove()
-    return _read_reports(staging / _REPORTS)
+    return _read_reports(staging / _REPORTS, post.stores)
 
 
-def _write_reports(reports: list[dict[str, Any]], path: Path) -> None:
-    with suppress(OSError):  # Beam would wrap it; that there is no file says enough
-        write_whole(path, json.dumps(reports))
+def _write_reports(reports: list[dict[str, Any]], file: Location, stores: Stores) -> None:
+    with suppress(OSError, StorageLost):  # Beam would wrap it; that there is no file says enough
+        stores.write_bytes(file, json.dumps(reports).encode())
 
 
-def _read_reports(path: Path) -> WorkerReports:
-    if not path.exists():
-        raise NotPublished(f"the reports of the workers cannot be written to {path.parent}; nothing was published")
-    reports = json.loads(path.read_text(encoding="utf-8"))
-    path.unlink()  # what is left in the folder is published
+def _read_reports(file: Location, stores: Stores) -> WorkerReports:
+    try:
+        reports = json.loads(stores.read_bytes(file))
+    except FileNotFoundError:
+        raise NotPublished(
+            f"the reports of the workers cannot be written to {file.parent}; nothing was published"
+        ) from None
+    stores.delete(file)  # what is left in the folder is published
     return WorkerReports(
         sorted(report["part"] for report in reports if "part" in report),
         [DeadLetter(**report["dead_letter"]) for report in reports if "dead_letter" in report],

@@ -7,7 +7,7 @@ import dataclasses
 import os
 import uuid
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import apache_beam as beam
@@ -15,7 +15,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.transforms.window import GlobalWindows
 
-from hs.errors import NotPublished
+from hs.errors import NotPublished, StorageLost
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.job.counters import DECLARATIONS
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.post import TROUBLE, why_stopped
@@ -30,23 +32,25 @@ class WriteFindings(beam.PTransform):
     """Batches of findings → `parts`, the names of the files that hold them, and `trouble`: (exit code, sentence)."""
 
     schema: pa.Schema
-    folder: Path
+    folder: Location
     attempt_id: str
+    stores: Stores
 
     def expand(self, findings: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Writes one file per bundle."""
-        write = _Write(self.schema, self.folder, self.attempt_id)
+        write = _Write(self.schema, self.folder, self.attempt_id, self.stores)
         return findings | beam.ParDo(write).with_outputs(TROUBLE, main=PARTS)
 
 
 class _Write(beam.DoFn):
-    def __init__(self, schema: pa.Schema, folder: Path, attempt_id: str) -> None:
-        self._schema, self._folder, self._attempt_id = schema, folder, attempt_id
-        self._trouble = ""  # longer than a bundle: nothing will be published
+    def __init__(self, schema: pa.Schema, folder: Location, attempt_id: str, stores: Stores) -> None:
+        self._schema, self._folder, self._attempt_id, self._stores = schema, folder, attempt_id, stores
+        self._trouble: tuple[int, str] | None = None  # longer than a bundle: nothing will be published
 
     def start_bundle(self) -> None:
         # The attempt, so that a reader never mixes two runs; and no number, as no two workers count together.
         self._name = f"part-{uuid.uuid4().hex}-{self._attempt_id}.parquet"
+        self._sink = ExitStack()
         self._writer: pq.ParquetWriter | None = None
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows = self._pending_bytes = 0
@@ -66,8 +70,7 @@ class _Write(beam.DoFn):
         self._try(self._finish)
         # At the end of a bundle Beam knows no window.
         if self._trouble:
-            trouble = (NotPublished.exit_code, self._trouble)
-            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(self._trouble))
         elif STOP.is_set():  # something may be missing in it: no receipt
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(why_stopped()))
         elif self._writer:
@@ -79,14 +82,22 @@ class _Write(beam.DoFn):
             return
         try:
             write()
+        except StorageLost as error:
+            self._give_up(error.exit_code, str(error))
         except (pa.ArrowException, OSError) as error:
             why = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-            self._trouble = f"the findings cannot be written to {self._folder}: {why}"
-            self._pending = []
+            self._give_up(NotPublished.exit_code, f"the findings cannot be written to {self._folder}: {why}")
+
+    def _give_up(self, exit_code: int, sentence: str) -> None:
+        self._trouble, self._pending = (exit_code, sentence), []
+        # So that half a file is not taken for one; to close it may fail as writing it did.
+        with suppress(_GivenUp, OSError), self._sink:
+            raise _GivenUp
 
     def _flush(self) -> None:
         if self._writer is None:
-            self._writer = pq.ParquetWriter(self._folder / self._name, self._schema, compression="zstd")
+            sink = self._sink.enter_context(self._stores.open_output(self._folder / self._name))
+            self._writer = pq.ParquetWriter(sink, self._schema, compression="zstd")
         self._writer.write_table(pa.Table.from_batches(self._pending))
         self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
@@ -95,3 +106,8 @@ class _Write(beam.DoFn):
             self._flush()
         if self._writer:
             self._writer.close()
+        self._sink.close()  # the writer does not: only now the file is there, and may have its receipt
+
+
+class _GivenUp(Exception):
+    """What is written to is left as if by an error."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from hs.card import Thresholds
-from hs.files import sha256_of
 from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
@@ -87,12 +87,22 @@ def manifest(
     }
 
 
-def write_manifest(manifest: dict[str, Any], folder: Path) -> None:
-    """Writes manifest.json, with name, size and SHA-256 of every other file of the run."""
+def write_manifest(manifest: dict[str, Any], folder: Path, parts: Sequence[Location], stores: Stores) -> None:
+    """Writes manifest.json, with name, size and SHA-256 of every other file of the run.
+
+    Args:
+        manifest: the rest of it.
+        folder: of what the launcher drew up.
+        parts: the files of findings, which may lie elsewhere.
+        stores: how they are reached.
+    """
+    written = {
+        path.relative_to(folder).as_posix(): Location.parse(path) for path in folder.rglob("*") if path.is_file()
+    }
+    files = sorted((written | {f"findings/{part.name}": part for part in parts}).items())
     outputs = [
-        {"path": str(path.relative_to(folder)), "bytes": path.stat().st_size, "sha256": sha256_of(path)}
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        {"path": path, "bytes": stores.info(file).stamp.size_bytes, "sha256": stores.sha256(file)}
+        for path, file in files
     ]
     text = json.dumps(manifest | {"outputs": outputs}, indent=2, ensure_ascii=False)
     (folder / "manifest.json").write_text(f"{text}\n", encoding="utf-8")
