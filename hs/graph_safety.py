@@ -9,7 +9,9 @@ The messages come parsed, so that both the model floor and the bundled server ca
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -65,7 +67,14 @@ def beyond_arithmetic(saved_model: Any) -> list[str]:
 
 
 def _of_graph(graph: Any) -> Iterator[str]:
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    library = graph.graph_def.library.function
+    functions = {function.signature.name: function for function in library}
+    # Which of two is taken is TensorFlow's affair, and looked at would be one.
+    for name, times in Counter(function.signature.name for function in library).items():
+        if times > 1:
+            yield f"function {name} stands there {times} times"
+    yield from _of_twins(graph.graph_def.node)
+    yield from _of_circles(functions)
     for name in functions:
         if name in ALLOWED or name in _SAVING:  # a node of that name could be either, and would pass as the operation
             yield f"function {name} is called like an operation"
@@ -75,6 +84,7 @@ def _of_graph(graph: Any) -> Iterator[str]:
         yield from _of_nodes(function.node_def, functions, lambda _, may_save=may_save: may_save)
         if may_save:
             yield from _of_restoring(function)
+    yield from _of_restoring_session(graph)
     yield from _of_reachable(graph, functions)
     yield from _of_what_loads(graph)
 
@@ -89,6 +99,34 @@ def _of_nodes(nodes: Iterable[Any], functions: Mapping[str, Any], may_save: Any)
         for called in _functions_named(node):
             if called not in functions:
                 yield f"operation {node.name} calls function {called}, which is not there"
+
+
+def _of_twins(nodes: Iterable[Any]) -> Iterator[str]:
+    for name, times in Counter(node.name for node in nodes).items():
+        if times > 1:
+            yield f"operation {name} stands there {times} times"
+
+
+def _of_circles(functions: Mapping[str, Any]) -> Iterator[str]:
+    """A function that calls itself ends the process: TensorFlow has no end to its stack."""
+    calls = {
+        name: {
+            called for node in function.node_def for called in (node.op, *_functions_named(node)) if called in functions
+        }
+        for name, function in functions.items()
+    }
+    try:
+        TopologicalSorter(calls).prepare()
+    except CycleError as error:
+        yield f"function {error.args[1][0]} calls itself"
+
+
+def _of_restoring_session(graph: Any) -> Iterator[str]:
+    """In a graph of TensorFlow 1, restoring reads what the session is given, which is the checkpoint."""
+    given = _node_of(graph.saver_def.filename_tensor_name)
+    for node in graph.graph_def.node:
+        if node.op == "RestoreV2" and (not node.input or _node_of(node.input[0]) != given):
+            yield f"operation {node.name} (RestoreV2) reads another file than the checkpoint"
 
 
 def _of_restoring(function: Any) -> Iterator[str]:
@@ -143,10 +181,12 @@ def _node_of(tensor: str) -> str:
 
 
 def _functions_named(node: Any) -> Iterator[str]:
-    for value in node.attr.values():
-        if value.HasField("func"):
-            yield value.func.name
-        yield from (function.name for function in value.list.func)
+    waiting = list(node.attr.values())
+    while waiting:
+        value = waiting.pop()
+        for function in ([value.func] if value.HasField("func") else []) + list(value.list.func):
+            yield function.name
+            waiting += function.attr.values()  # a function may be given functions
 
 
 def _of_what_loads(graph: Any) -> Iterator[str]:

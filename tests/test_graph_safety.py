@@ -116,6 +116,44 @@ def _main_operation_that_saves(saved: Any) -> None:
     graph.collection_def["saved_model_main_op"].node_list.value.append(node)
 
 
+def _hides_the_function_that_saves(saved: Any) -> None:
+    functions = graph_of(saved).graph_def.library.function
+    save = next(function for function in functions if any(node.op == "SaveV2" for node in function.node_def))
+    harmless = functions[0].signature.name
+    called = an_answering_function(saved).node_def.add(name="added", op="StatefulPartitionedCall").attr["f"].func
+    called.name = harmless if harmless != save.signature.name else functions[1].signature.name
+    called.attr["body"].func.name = save.signature.name
+
+
+def _twin_function(saved: Any) -> None:
+    graph_of(saved).graph_def.library.function.add().CopyFrom(an_answering_function(saved))
+
+
+def _twin_operation(saved: Any) -> None:
+    graph = graph_of(saved).graph_def
+    graph.node.add().CopyFrom(graph.node[0])
+
+
+def _calls_itself(saved: Any) -> None:
+    function = an_answering_function(saved)
+    function.node_def.add(name="added", op=function.signature.name)
+
+
+def _call_each_other(saved: Any) -> None:
+    library = graph_of(saved).graph_def.library
+    for mine, other in (("a", "b"), ("b", "a")):
+        function = library.function.add()
+        function.signature.name = f"__inference_{mine}_1"
+        call = function.node_def.add(name="call", op="PartitionedCall")
+        call.attr["f"].func.name = f"__inference_{other}_1"
+
+
+def _session_restores_another_file(saved: Any) -> None:
+    graph = graph_of(saved)
+    graph.graph_def.node.add(name="elsewhere", op="Const").attr["dtype"].type = 7
+    graph.graph_def.node.add(name="save/RestoreV2_9", op="RestoreV2").input.append("elsewhere")
+
+
 def _opaque_constant(saved: Any) -> None:
     graph_of(saved).graph_def.node.add(name="added", op="Const").attr["dtype"].type = 21
 
@@ -133,6 +171,12 @@ def _opaque_constant(saved: Any) -> None:
         (_restores_another_file, "(RestoreV2) reads another file than the checkpoint"),
         (_answer_that_saves, "signature serving_default reaches operation SaveV2 (SaveV2), which touches files"),
         (_main_operation_that_saves, "saved_model_main_op reaches operation SaveV2 (SaveV2), which touches files"),
+        (_hides_the_function_that_saves, "signature serving_default reaches operation SaveV2 (SaveV2)"),
+        (_twin_function, "stands there 2 times"),
+        (_twin_operation, "stands there 2 times"),
+        (_calls_itself, "calls itself"),
+        (_call_each_other, "calls itself"),
+        (_session_restores_another_file, "(RestoreV2) reads another file than the checkpoint"),
         (_opaque_constant, "operation added (Const) holds what is no number and no text"),
     ],
 )
