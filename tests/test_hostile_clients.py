@@ -38,7 +38,7 @@ from serving.server.refusal import Refusal
 from serving.server.requests import check_inputs
 from serving.tensors import to_tensor
 from tests.archives import RED, picture, row, write_archive
-from tests.servers import models, served, write_half_plus_two, write_scaler
+from tests.servers import models, served, start_anywhere, write_half_plus_two, write_scaler
 
 CONSENT = "HS_AUDIT_TRUST_MODELS"
 
@@ -314,6 +314,19 @@ def test_a_refusal_does_not_repeat_all_that_was_sent(scaler, letter):
 
     assert refused.value.code() is grpc.StatusCode.NOT_FOUND
     assert len(refused.value.details()) < 3000
+
+
+def test_what_is_no_message_is_refused_and_fills_no_log(caplog):
+    server, address = start_anywhere(models())
+
+    with grpc.insecure_channel(address) as channel:
+        send = channel.unary_unary("/tensorflow.serving.PredictionService/Predict")
+        for junk in (b"\xff", b"\x0a\xff\xff", b"\x12\x04\x0a\x01x"):
+            with pytest.raises(grpc.RpcError):
+                send(junk, timeout=20)
+
+    server.stop(None).wait()
+    assert not caplog.records
 
 
 # --- configurations

@@ -1,5 +1,6 @@
 """The gRPC services of the bundled server: Predict, GetModelMetadata, GetModelStatus and HandleReloadConfigRequest."""
 
+import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,8 @@ def start(
     Raises:
         UsageError: if an address cannot be had.
     """
+    # A client that sends what is no message would write a traceback of gRPC's into our log each time.
+    logging.getLogger("grpc._common").setLevel(logging.CRITICAL)
     unlimited = [
         ("grpc.max_receive_message_length", -1),  # gRPC's own limit is 4 MiB, a request of 64 pictures 10 MB
         ("grpc.max_send_message_length", -1),
