@@ -160,7 +160,18 @@ def test_lines_of_one_importer_and_one_pair_of_codes_are_one_case(tmp_path):
 
 
 FORMULAS = ["=1+1", "@x", "\t=1", " +1+1", "＝1+1", "\ufe62 1", "\u3000-1+1", ";=1", '"=1']
-UNSEEN = ["\0=1", "\ufeff=1", "\u200b=1", "\u202e=1", "D1\r=1", 'D1\r\n"=cmd|1"!A1', "D1\n=1"]
+UNSEEN = [
+    "\0=1",
+    "\ufeff=1",
+    "\u200b=1",
+    "\u202e=1",
+    "\u3164=1",
+    "\ufe0f=1",
+    "\u034f＝1",
+    "D1\r=1",
+    'D1\r\n"=cmd|1"!A1',
+    "D1\n=1",
+]
 
 
 @pytest.mark.parametrize("formula", FORMULAS + UNSEEN)
@@ -175,7 +186,7 @@ def test_no_text_of_a_stranger_is_a_formula_or_ends_its_row(tmp_path, formula):
     assert not lines[2]
     assert not {unicodedata.category(char) for char in lines[1].decode()} & {"Cc", "Cf"}
     for cell in next(csv.reader([lines[1].decode()])):
-        assert not cell.startswith(("=", "+", "-", "@", "＝", "\ufe62", "\u3000"))
+        assert not cell.startswith(("=", "+", "-", "@", "＝", "\ufe62", "\u3000", "\u3164", "\ufe0f", "\u034f"))
     (_, row) = load_workbook(tmp_path / "worklist.xlsx")["worklist"].iter_rows()
     assert {cell.data_type for cell in row} <= {"s", "n"}
     texts = [cell.value for cell in row if cell.data_type == "s"]

@@ -25,6 +25,7 @@ _OURS = (
 )  # fmt: skip
 _SIGNS = ("=", "+", "-", "@")
 _SKIPPED = " ,;|'\""
+_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters of Korean by their category, and nothing to see
 _MOST_EXACT = 1e15  # a spreadsheet has 15 digits; and NaN is not less than this
 _MOST_ROWS, _MOST_CHARACTERS = 1_048_576, 32_767  # of a sheet, and of a cell; Excel refuses files with more
 
@@ -110,6 +111,10 @@ def neutralised(text: str) -> str:
     >>> neutralised("=1+1"), neutralised("0808.10"), neutralised("\r\n＝1+1"), neutralised("-")
     ("'=1+1", '0808.10', "'\\r\\n＝1+1", '-')
     """
-    begin = text.lstrip(_SKIPPED + "".join({char for char in text if not char.isprintable()}))
+    begin = text.lstrip(_SKIPPED + _FILLERS + "".join({char for char in text if _unseen(char)}))
     runs = unicodedata.normalize("NFKC", begin[:1]) in _SIGNS and len(begin) > 1
     return f"'{printable(text)}" if runs else printable(text)
+
+
+def _unseen(char: str) -> bool:
+    return not char.isprintable() or unicodedata.category(char).startswith("M")  # marks: alone they show nothing

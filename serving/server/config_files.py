@@ -12,6 +12,7 @@ from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.message import Message
 
 from hs.errors import UsageError
+from hs.text import excerpt
 from serving.messages import ModelServerConfig
 
 _PACKAGE = "hs_audit.server_files"  # not theirs: two declarations of one name in a process are an error
@@ -67,7 +68,9 @@ def read_text_file(path: Path, kind: type[_AnyMessage]) -> _AnyMessage:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     except (text_format.ParseError, UnicodeDecodeError) as error:
         name = f"tensorflow.serving.{kind.DESCRIPTOR.name}"
-        raise UsageError(f"Error parsing text-format {name}: {path}: {error}") from error  # as TF Serving words it
+        raise UsageError(
+            f"Error parsing text-format {name}: {path}: {excerpt(str(error))}"
+        ) from error  # as TF Serving words it
 
 
 def single_model_config(name: str, folder: Path, version: int | None = None) -> ModelServerConfig:
