@@ -48,6 +48,19 @@ def test_a_footer_whose_counts_agree_on_too_few_rows_costs_its_row_group(tmp_pat
     assert f"its pages {ROWS}" in letter.detail
 
 
+def test_a_footer_at_which_arrow_would_end_the_process_is_a_dead_letter(tmp_path):
+    path = archive(tmp_path / "a.parquet", 20)
+    optional, required = b"\x25\x02\x18\x0edeclaration_id", b"\x25\x00\x18\x0edeclaration_id"
+    content = path.read_bytes()
+    assert optional in content  # one bit, and the histogram of its levels has a number too many
+    path.write_bytes(content.replace(optional, required))
+
+    letter = inspect(path, ColumnNames())
+
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason == "bad_footer"
+
+
 def test_an_empty_file_and_an_empty_row_group_are_no_lies(tmp_path):
     empty = archive(tmp_path / "empty.parquet", 0)
 

@@ -130,6 +130,8 @@ def inspect(
             with _parquet(full, stream, None) as file:
                 metadata, schema = file.metadata, file.schema_arrow
             groups = [metadata.row_group(i) for i in range(metadata.num_row_groups)]
+            if all(group.num_rows >= 0 and group.num_columns for group in groups):  # else it is a lie in any case
+                _touch_all(metadata, facts.stamp.size_bytes)
             lie = contradiction(metadata.num_rows, groups, facts.stamp.size_bytes - len(footer))
             rows = tuple(group.num_rows for group in groups)
     except RAISED_BY_BYTES as error:
@@ -139,6 +141,42 @@ def inspect(
     if problem := problem_of_columns(schema, names, keep):
         return DeadLetter(full, None, None, sum(rows), *problem)
     return ArchiveFile(full, sum(rows), rows, facts.stamp, facts.modified_s, hashlib.sha256(footer).hexdigest(), schema)
+
+
+class _NoPages:
+    """A file of some size that gives no bytes, for whoever needs none."""
+
+    def __init__(self, size: int) -> None:
+        self._size, self._at, self.closed = size, 0, False
+
+    def read(self, size: int = -1) -> bytes:
+        """Nothing."""
+        return b""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Moves."""
+        self._at = offset + (0, self._at, self._size)[whence]
+        return self._at
+
+    def tell(self) -> int:
+        """Where it stands."""
+        return self._at
+
+    def close(self) -> None:
+        """Holds nothing."""
+        self.closed = True
+
+
+def _touch_all(metadata: pq.FileMetaData, size_bytes: int) -> None:
+    """Makes Arrow look at every column chunk of a footer where what it thinks of it is raised.
+
+    `metadata.row_group(i).column(j)` ends the process instead, without a word of Python, for what Arrow refuses.
+    """
+    with pq.ParquetFile(
+        pa.PythonFile(_NoPages(size_bytes), "r"), metadata=metadata, buffer_size=1, pre_buffer=False
+    ) as file:
+        for _ in file.iter_batches(1, row_groups=range(metadata.num_row_groups), use_threads=False):
+            break
 
 
 def contradiction(rows: int, groups: Sequence[pq.RowGroupMetaData], other_bytes: int) -> str | None:
