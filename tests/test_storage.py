@@ -254,6 +254,9 @@ def test_what_a_storage_says_of_a_fault_that_passes(words):
         ("AWS Error ACCESS_DENIED during HeadObject operation: No response body.", PermissionError),
         ("AWS Error UNKNOWN (HTTP status 403) during ListObjectsV2 operation: ExpiredToken", PermissionError),
         ("google::cloud::Status(PERMISSION_DENIED: Permanent error in GetObjectMetadata:", PermissionError),
+        ("Azure Error: [AuthorizationFailure] 403 Server failed to authenticate the request.", PermissionError),
+        ("No such file or directory 'customs/x/none'", FileNotFoundError),  # of GCS, for a folder
+        ("No such directory: customs/x/n/m", FileNotFoundError),
         ("AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation: m", BucketMissing),
         ("Couldn't deserialize thrift: TProtocolException: Invalid data", OSError),
         ("Unexpected end of stream", OSError),

@@ -19,6 +19,7 @@ from hs.storage.settings import StorageSettings
 
 _CONNECT_TIMEOUT_S, _SILENCE_TIMEOUT_S = 10, 30  # pyarrow's 1 and 3 are short for a storage that is busy
 _TRIES = 2  # of pyarrow itself: the longer patience is ours
+_GCS_PATIENCE_S = 5  # for each of several requests; by itself it would take fifteen minutes
 
 
 def file_system(location: Location, settings: StorageSettings) -> tuple[fs.FileSystem, str]:
@@ -72,8 +73,7 @@ def _s3(authority: str, settings: StorageSettings) -> fs.FileSystem:
 
 
 def _gs(authority: str, settings: StorageSettings) -> fs.FileSystem:
-    # Half a minute, and not the fifteen that it would take for itself: the longer patience is ours.
-    patience = timedelta(seconds=_SILENCE_TIMEOUT_S)
+    patience = timedelta(seconds=_GCS_PATIENCE_S)
     return fs.GcsFileSystem(**_endpoint(settings), anonymous=settings.anonymous, retry_time_limit=patience)
 
 

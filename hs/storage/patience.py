@@ -43,7 +43,10 @@ _REFUSED = re.compile(
     re.IGNORECASE,
 )
 _NO_BUCKET = re.compile(r"NO_SUCH_BUCKET|\b(NoSuchBucket|ContainerNotFound)\b", re.IGNORECASE)
-_ABSENT = re.compile(r"NO_SUCH_KEY|\b(NoSuchKey|BlobNotFound|NOT_FOUND: )|FileNotFoundException", re.IGNORECASE)
+_ABSENT = re.compile(
+    r"NO_SUCH_KEY|\b(NoSuchKey|BlobNotFound|NOT_FOUND: )|FileNotFoundException|\ANo such (file or )?directory",
+    re.IGNORECASE,
+)
 
 
 def passes(error: BaseException) -> bool:

@@ -195,7 +195,7 @@ class Stores:
 
     def _facts(self, location: Location, handle: pa.NativeFile) -> FileFacts:
         about = {_text(name).lower(): _text(value) for name, value in (handle.metadata() or {}).items()}
-        version, modified_s = about.get("etag") or about.get("generation"), _seconds(about.get("last-modified", ""))
+        version, modified_s = about.get("generation") or about.get("etag"), _seconds(about.get("last-modified", ""))
         if not version or not modified_s:
             where, path = file_system(location, self.settings)
             seen = self._patiently(location, lambda: where.get_file_info(path))
