@@ -124,12 +124,17 @@ def options_of(folder: Location, settings: StorageSettings) -> dict[str, str]:
     """The same settings as pyarrow has, by the names of Rust's object_store; what is left out the environment says."""
     options = {"skip_signature": "true"} if settings.anonymous else {}
     if settings.endpoint:
-        options["google_base_url" if folder.scheme == "gs" else "endpoint"] = settings.endpoint
+        # pyarrow puts Azure's account behind an endpoint of one's own by itself.
+        account = f"/{folder.bucket.split('@')[1].split('.')[0]}" if folder.scheme == "abfss" else ""
+        options["google_base_url" if folder.scheme == "gs" else "endpoint"] = settings.endpoint + account
         options["allow_http"] = "true"
     if folder.scheme == "s3" and settings.region:
         options["region"] = settings.region
+    # The names that pyarrow's side reads; others obstore finds by itself.
     if folder.scheme == "abfss" and (key := os.environ.get("AZURE_STORAGE_KEY")):
-        options["account_key"] = key  # the name that pyarrow's side reads, too
+        options["account_key"] = key
+    elif folder.scheme == "abfss" and (token := os.environ.get("AZURE_STORAGE_SAS_TOKEN")):
+        options["sas_token"] = token
     return options
 
 
