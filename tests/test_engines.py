@@ -109,6 +109,30 @@ def wait_until_silent(fake: FakeServer, seconds: float = 3.0) -> None:
 
 
 @pytest.mark.slow
+def test_a_night_on_an_engine_is_published_on_object_storage_and_a_killed_one_leaves_it_as_it_was(
+    archive, tmp_path, s3, capsys
+):
+    output, settings = s3.folder(tmp_path.name), f"storage: {{endpoint: '{s3.endpoint}', region: us-east-1}}\n"
+    with job_service(tmp_path) as engine, model_server(seconds=0.05) as (address, (fake, first)):
+        night = [*flags(tmp_path, archive, address, *engine.flags, settings=settings), f"--output={output}"]
+        assert main(["run", *night]) == 0
+        current = s3.stores().read_bytes(output / f"run_date={RUN_DATE}" / "_CURRENT")
+        first.clear()
+        fake.cost = Cost(0.2)
+        process = launched(night)
+        assert first.wait(120)
+
+        process.kill()
+        killed = time.monotonic()
+        process.communicate()
+        wait_until_silent(fake, seconds=12)
+
+    assert fake.answered.ended_at - killed < 10
+    assert fake.answered.pictures < 800
+    assert s3.stores().read_bytes(output / f"run_date={RUN_DATE}" / "_CURRENT") == current
+
+
+@pytest.mark.slow
 def test_an_archive_that_workers_do_not_see_is_one_sentence_and_not_dead_letters(engine, tmp_path, capsys):
     archive = write_archive(tmp_path / "archive" / "a.parquet", [row("A1", RED, picture(RED))])
 
