@@ -1,0 +1,93 @@
+"""What is slow to try of runs on object storage: a night published to another cloud's."""
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import fs
+
+from hs.errors import UsageError
+from hs.storage.location import Location
+from hs.storage.settings import StorageSettings
+from hs.storage.stores import Stores
+from hs_audit.cli import main
+from pipeline.runs.published import published_run
+from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
+
+RUN_DATE = "2026-11-21"
+GOODS = (RED, GREEN, BLUE)
+ROWS = [row(f"D{n}", GOODS[n % 5 % 3], picture(GOODS[n % 3], size=(300, 200), shade=n % 50)) for n in range(600)]
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_archive(tmp_path_factory.mktemp("archive") / "a.parquet", ROWS, row_group_size=100)
+
+
+def flags(folder: Path, endpoint: str, server: str, archive: Path, output: object) -> list[str]:
+    config = folder / "config.yaml"
+    config.write_text(
+        f"server: {{model: hs, batch_size: 16}}\nstorage: {{endpoint: '{endpoint}', region: us-east-1}}\n"
+    )
+    where = [f"--server={server}", f"--input={archive}", f"--output={output}"]
+    return [f"--config={config}", f"--run-date={RUN_DATE}", *where]
+
+
+def findings_at(output: Location, stores: Stores) -> list[dict]:
+    """Of the run that stands, in the order of the archive."""
+    rows = []
+    for part in published_run((output / f"run_date={RUN_DATE}").text, stores).files("findings"):
+        with stores.open_input(part) as stream:
+            rows += pq.ParquetFile(stream).read().to_pylist()
+    return sorted(rows, key=lambda finding: (finding["source_row_group"], finding["source_row"]))
+
+
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # everybody's
+
+
+@pytest.fixture
+def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The address of Azurite, which npm installs once into build/storages."""
+    folder = Path(__file__).parents[1] / "build" / "storages"
+    program = folder / "node_modules" / ".bin" / "azurite-blob"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "azurite@3.35.0"]
+        subprocess.run(command, check=True, timeout=600)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)
+    where = ["--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(tmp_path / "azurite")]
+    quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
+    with subprocess.Popen([program, *where, *quiet], stdout=subprocess.PIPE) as server:
+        for line in server.stdout:
+            if b"listens on" in line:
+                break
+        address = f"127.0.0.1:{port}"
+        schemes = {"blob_storage_scheme": "http", "dfs_storage_scheme": "http"}
+        authorities = {"blob_storage_authority": address, "dfs_storage_authority": address}
+        fs.AzureFileSystem("devstoreaccount1", account_key=KEY, **schemes, **authorities).create_dir("customs")
+        yield f"http://{address}"
+        server.kill()
+
+
+def test_a_night_on_azure_equals_the_one_on_a_disk_and_one_of_two_wins(azure, colour_server, archive, tmp_path):
+    output = Location.parse("abfss://customs@devstoreaccount1.dfs.core.windows.net/audits")
+    stores, run = Stores(StorageSettings(azure)), f"run_date={RUN_DATE}"
+
+    for to in (tmp_path / "audits", output, output):
+        assert main(["run", *flags(tmp_path, azure, colour_server, archive, to)]) == 0
+
+    expected = findings_of(tmp_path / "audits" / run)
+    assert findings_at(output, stores) == expected
+    assert KEY not in json.dumps(published_run((output / run).text, stores).manifest)
+    with pytest.raises(UsageError, match="is no published run"):
+        published_run((output / "run_date=2026-01-01").text, stores)
+    assert os.environ["AZURE_STORAGE_KEY"] == KEY
