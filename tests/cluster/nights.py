@@ -1,7 +1,6 @@
 """Nights for the cluster tests: archives, a model server that acts at a count, launchers, findings compared."""
 
 import io
-import json
 import subprocess
 import sys
 import threading
@@ -13,11 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.parquet as pq
 from PIL import Image
 
+from hs.storage.stores import Stores
+from pipeline.runs.published import Run, published_run
 from serving.fake import Cost, FakeServer, plain_model
 from serving.messages import PredictRequest
-from tests.archives import COLOURS, findings_of, row, write_archive
+from tests.archives import COLOURS, row, write_archive
 from tests.cluster.processes import Processes
 
 RUN_DATE = "2026-11-21"
@@ -105,12 +107,16 @@ class Launcher:
         archive: a glob.
         server: which answers.
         settings: more of the configuration, YAML.
+        output: where runs are published; None for a folder in `folder`.
+        stores: how that is reached.
     """
 
     folder: Path
     archive: str
     server: str
     settings: str = ""
+    output: str | None = None
+    stores: Stores = field(default_factory=Stores)
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +138,7 @@ class Launcher:
         """Starts a night in a process of its own, whose log is `NAME.log`."""
         command = (
             sys.executable, "-m", "hs_audit.cli", "run", f"--config={self.config}", f"--run-date={RUN_DATE}",
-            f"--server={self.server}", f"--input={self.archive}", f"--output={self.folder / 'audits'}",
+            f"--server={self.server}", f"--input={self.archive}", f"--output={self.output or self.folder / 'audits'}",
         )  # fmt: skip
         return processes.start(name, *command, *flags)
 
@@ -146,11 +152,18 @@ class Launcher:
 
     def findings(self) -> list[dict]:
         """What was published, in the order of the archive."""
-        return findings_of(self.published)
+        rows: list[dict] = []
+        for file in self._run().files("findings"):
+            with self.stores.open_input(file) as stream:
+                rows += pq.ParquetFile(stream).read().to_pylist()
+        return sorted(rows, key=lambda found: (found["source_file"], found["source_row_group"], found["source_row"]))
 
     def run_id(self) -> str:
         """Of what was published."""
-        return json.loads((self.published / "manifest.json").read_text())["run_id"]
+        return self._run().manifest["run_id"]
+
+    def _run(self) -> Run:
+        return published_run(f"{self.output or self.folder / 'audits'}/run_date={RUN_DATE}", self.stores)
 
 
 def assert_equal_findings(found: list[dict], expected: list[dict], but: Sequence[str] = ()) -> None:

@@ -47,16 +47,17 @@ def local(archive: str, s3: ObjectStorage, tmp_path_factory: pytest.TempPathFact
     """The same, from disk and from S3, published by the engine inside the launcher."""
     folder = tmp_path_factory.mktemp("local")
     with stand_in() as server, processes(folder / "logs") as ours:
-        launchers = Launcher(folder, archive, server.address), from_s3(folder / "s3", s3, server.address)
+        launchers = Launcher(folder, archive, server.address), from_s3(folder / "local-s3", s3, server.address)
         for launcher in launchers:
             assert launcher.run(ours, ["--runner=FnApiRunner"]) == 0, launcher.said(ours)
     return launchers
 
 
 def from_s3(folder: Path, storage: ObjectStorage, server: str) -> Launcher:
-    """A night from S3, which is asked without the proxy that counts requests."""
+    """A night from and to S3, which is asked without the proxy that counts requests."""
     settings = f"storage: {{endpoint: '{storage.moto}', region: us-east-1}}\n"
-    return Launcher(folder, f"s3://{BUCKET}/archive/*.parquet", server, settings)
+    audits = f"s3://{BUCKET}/{folder.name}"
+    return Launcher(folder, f"s3://{BUCKET}/archive/*.parquet", server, settings, audits, storage.stores())
 
 
 @pytest.fixture(scope="module", params=ENGINES)
@@ -80,7 +81,7 @@ def test_from_a_disk_an_engine_publishes_what_one_process_does(cluster, archive,
         assert cluster.shuffled_bytes() < 1000 * ROW_GROUPS
 
 
-def test_from_s3_an_engine_publishes_what_one_process_does(cluster, s3, local, tmp_path):
+def test_from_and_to_s3_an_engine_publishes_what_one_process_does(cluster, s3, local, tmp_path):
     with stand_in() as server:
         launcher = from_s3(tmp_path, s3, server.address)
 
