@@ -103,6 +103,7 @@ def test_a_storage_holds_files_here_and_there_alike(where, tmp_path, s3):
     assert stores.sha256(folder / "a/1.parquet") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert stores.exists(folder / "a/1.parquet")
     assert not stores.exists(folder / "a")
+    assert not stores.exists(Location.parse("s3://customs"))
     stores.delete(folder / "a/1.parquet")
     stores.delete(folder / "a/1.parquet")
     stores.delete_folder(folder / "a/b")
@@ -241,6 +242,8 @@ def test_nobody_waits_for_a_storage_when_the_process_shall_end(monkeypatch):
         "AWS Error NETWORK_CONNECTION during GetObject operation: curlCode: 28, Timeout was reached",
         "google::cloud::Status(UNAVAILABLE: Retry policy exhausted in GetObjectMetadata: PerformWork() - CURL error",
         "GetProperties for 'http://127.0.0.1:1/c/k' failed. Azure Error: [] Fail to get a new connection for: 127",
+        "AWS Error UNKNOWN (HTTP status 429) during HeadObject operation: No response body.",
+        "a fault that nobody has seen yet",
         "HDFS read failed, errno: 255 (Unknown error 255) java.net.ConnectException",
     ],
 )
@@ -258,8 +261,9 @@ def test_what_a_storage_says_of_a_fault_that_passes(words):
         ("No such file or directory 'customs/x/none'", FileNotFoundError),  # of GCS, for a folder
         ("No such directory: customs/x/n/m", FileNotFoundError),
         ("AWS Error NO_SUCH_BUCKET during ListObjectsV2 operation: m", BucketMissing),
-        ("Couldn't deserialize thrift: TProtocolException: Invalid data", OSError),
-        ("Unexpected end of stream", OSError),
+        ("AWS Error UNKNOWN (HTTP status 301) during ListObjectsV2 operation: PermanentRedirect", OSError),
+        ("Failed to read: Azure Error: [InvalidRange] 416 The range specified is invalid", OSError),
+        ("AWS Error UNKNOWN (HTTP status 416) during GetObject operation: InvalidRange", OSError),
     ],
 )
 def test_what_a_storage_says_of_what_does_not_pass(words, kind):

@@ -22,18 +22,11 @@ STOP = threading.Event()  # set where the process shall end: then nobody waits f
 
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 15.0
 
-_PASSING = re.compile(
-    r"AWS Error (NETWORK_CONNECTION|SERVICE_UNAVAILABLE|SLOW_DOWN|THROTTLING|INTERNAL_FAILURE|REQUEST_TIMEOUT"
-    r"|REQUEST_TIME_TOO_SKEWED)"
-    r"|HTTP status:? ?(408|429|5\d\d)|curlCode: \d+"
-    r"|\b(RequestTimeout|SlowDown|TooManyRequests|ServerBusy|OperationTimedOut|InternalError)\b"
-    r"|\b(UNAVAILABLE|DEADLINE_EXCEEDED|RESOURCE_EXHAUSTED|INTERNAL|ABORTED|UNKNOWN): |Retry policy exhausted"
-    r"|\b(ConnectException|SocketTimeoutException|NoRouteToHostException|ConnectTimeoutException|StandbyException"
-    r"|RetriableException|SafeModeException|EOFException|NoHttpResponseException|UnknownHostException)\b"
-    r"|(could ?n.t|could not|cannot|failed to) (connect|resolve)|connection (reset|refused|closed|timed out)"
-    r"|broken pipe|timeout was reached|fail to get a new connection|transport (error|failure)|premature end",
-    re.IGNORECASE,
-)
+_CODE = r"(?:HTTP status:? ?|Azure Error: \[\w*\] |http_status_code=)"
+_BUSY = re.compile(_CODE + r"(408|429)\b|AWS Error REQUEST_TIMEOUT", re.IGNORECASE)
+# Another region, no such range, a wrong request; a folder where a file should be, as a bucket itself is.
+_LASTING = re.compile(_CODE + r"[34]\d\d\b|not a (regular )?file|is a directory|expected file path", re.IGNORECASE)
+
 _REFUSED = re.compile(
     r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT"
     r"|INVALID_CLIENT_TOKEN_ID|MISSING_AUTHENTICATION_TOKEN|INVALID_SIGNATURE)|HTTP status:? ?(401|403)\b"
@@ -50,14 +43,13 @@ _ABSENT = re.compile(
 
 
 def passes(error: BaseException) -> bool:
-    """Whether an error of a storage is of the kind that goes away by itself."""
-    if isinstance(error, ConnectionError | TimeoutError):
-        return True
-    if not isinstance(error, OSError | pa.ArrowException) or isinstance(error, FileNotFoundError | PermissionError):
+    """Whether an error of a storage may go away by itself: what is not known to last, as no outage is a dead letter."""
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | PermissionError):
         return False
     words = str(error)
-    lasting = any(kind.search(words) for kind in (_REFUSED, _NO_BUCKET, _ABSENT))
-    return not lasting and bool(_PASSING.search(words))
+    return bool(_BUSY.search(words)) or not any(
+        kind.search(words) for kind in (_REFUSED, _NO_BUCKET, _ABSENT, _LASTING)
+    )
 
 
 def in_python(error: OSError | pa.ArrowException) -> OSError | pa.ArrowException:

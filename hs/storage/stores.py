@@ -55,8 +55,9 @@ class Stores:
         if location.is_local:
             return location.path.is_file()
         with suppress(FileNotFoundError):
-            self.info(location)
-            return True
+            if location.key:  # a bucket is none either
+                self.info(location)
+                return True
         return False
 
     @contextmanager
