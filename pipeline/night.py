@@ -29,6 +29,7 @@ from hs.storage.stores import Stores
 from hs.text import counted
 from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
+from pipeline.archive.ranges import shared
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger, draw_up
 from pipeline.findings.sheet import write_worklist
@@ -47,7 +48,7 @@ from pipeline.report.page import write_report
 from pipeline.resolving import model_server, resolve, thresholds_of
 from pipeline.runs.destination import Destination, Logs
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
-from pipeline.values import DeadLetter
+from pipeline.values import DeadLetter, RowGroup
 from serving.client.connection import Connection
 from serving.contract import ServedModel
 
@@ -152,9 +153,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
                 classify = make_classify(config, model, connection)
-                pointers, post = inputs.pointers(), _post(night, inputs, model, connection, folder, stores)
-                groups, files = counted(len(pointers), "row group"), counted(len(inputs.files), "file")
-                _log.info("%s of %s for %s", groups, files, counted(workers_of(night.options), "worker"))
+                pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
                 reports = run_job(*job)
                 _refuse_if_in_trouble(reports)
@@ -199,6 +198,18 @@ class _Stopwatch:
         yield
         self.timings_s[name] = time.monotonic() - started
         _log.info("%s took %.1f s", name, self.timings_s[name])
+
+
+def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
+    """What the workers read, shared out among them; says so, and how many of them can be busy."""
+    groups, workers = inputs.pointers(), workers_of(night.options)
+    pointers = shared(groups, workers)
+    counts = counted(len(groups), "row group"), counted(len(inputs.files), "file")
+    ranges = f" in {counted(len(pointers), 'range')} of rows" if len(pointers) > len(groups) else ""
+    _log.info("%s of %s%s for %s", *counts, ranges, counted(workers, "worker"))
+    if 0 < len(pointers) < workers:
+        _log.warning("this archive keeps %s busy at most", counted(len(pointers), "worker"))
+    return pointers
 
 
 def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:

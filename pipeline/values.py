@@ -58,19 +58,27 @@ class Layout:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """Where a reader starts: one row group of one file.
+    """Where a reader starts: one row group of one file, or a range of its rows.
 
     Attributes:
         file: absolute path, or a URI.
         index: of the row group.
         rows: how many it has.
         stamp: what the file was at the start of the run; None where that does not matter.
+        first_row, end_row: of the range; by default all of it.
     """
 
     file: str
     index: int
     rows: int
     stamp: Stamp | None = None
+    first_row: int = 0
+    end_row: int | None = None
+
+    @property
+    def end(self) -> int:
+        """The row that is no longer in it."""
+        return self.rows if self.end_row is None else self.end_row
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from pipeline.archive.compact import PageHeaderError
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.page_sizes import PageSize, largest_data_page
+from pipeline.archive.ranges import most_workers
 from pipeline.archive.row_groups import LARGE_PAGE_BYTES, reads_in_pieces
 from pipeline.archive.survey import (
     NO_ID,
@@ -129,6 +130,8 @@ def _files(inputs: Inputs) -> Section:
     groups, size = sum(len(file.row_groups) for file in files), sum(file.size_bytes for file in files)
     rows = sum(file.rows for file in files)
     line = f"{counted(len(files), 'file')}, {counted(rows, 'row')}, {counted(groups, 'row group')}, {of_bytes(size)}"
+    busy = most_workers(inputs.pointers())
+    notes = [f"at most {counted(busy, 'worker')} can be busy with it at once, however many there are"] if rows else []
     warnings = cut([f"{letter.file}: {letter.reason}: {letter.detail}" for letter in letters], "more unreadable files")
     if letters:
         about = "about " if any(letter.rows is None for letter in letters) else ""
@@ -136,7 +139,7 @@ def _files(inputs: Inputs) -> Section:
         warnings.append(f"{about}{dead / max(dead + rows, 1):.1%} of the rows will be dead letters")
     elif not rows:
         warnings.append("there is no row to audit")
-    return Section("files", [(line,)], warnings)
+    return Section("files", [(line,)], warnings, notes)
 
 
 def _columns(inputs: Inputs, config: Config) -> Section:
@@ -227,7 +230,7 @@ def _large_pages(large: dict[str, PageSize]) -> list[str]:
     advice = (
         f"memory follows the pages; keep them under {of_bytes(LARGE_PAGE_BYTES)} with "
         "pyarrow.parquet.write_table(..., write_batch_size=16), since by default pyarrow writes 1,024 rows before it "
-        "looks at the size of the page (the size of the row groups does not matter)"
+        "looks at the size of the page (for memory the size of the row groups does not matter)"
     )
     return [*cut(lines, "more files with large pages"), advice]
 

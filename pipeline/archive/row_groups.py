@@ -42,6 +42,7 @@ _MOST_VALUE_BYTES = 1 << 20  # of all columns of a row beside its pictures; they
 _STEP_BYTES = 256 << 20  # a row may repeat a whole dictionary page, or fill a page by itself
 _BATCH_BYTES = 4 << 20  # all of it stays in memory until the last picture of the batch is decoded
 _BATCH_ROWS = 64  # rows of 20 kB cost a quarter more by 16, and by 128 a sixteenth less
+_PASSED_ROWS = 4096  # in a step over rows of another worker: ids, codes and tickets
 _GROWTH = 4  # 2 reads row groups of 100 rows 6 % more slowly; 16 reads 16 large pictures after one row without any
 
 
@@ -68,26 +69,31 @@ def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) 
     Raises:
         StorageLost: if the storage is away, which says nothing about the rows.
     """
-    first_row = 0
+    first_row = source.first_row
     try:
         with open_archive(source.file, stores, source.stamp) as archive:
             file = archive.parquet
             rows = file.metadata.row_group(source.index).num_rows if source.index < file.num_row_groups else 0
             if rows != source.rows:
-                yield _unread(source, 0, "changed", f"had {source.rows} rows at the start of the run, now {rows}")
+                yield _unread(
+                    source, first_row, "changed", f"had {source.rows} rows at the start of the run, now {rows}"
+                )
                 return
             present = file.schema_arrow
             if problem := problem_of_columns(present, layout.names, [theirs for _, theirs in layout.kept]):
-                yield _unread(source, 0, "changed", problem[1])
+                yield _unread(source, first_row, "changed", problem[1])
                 return
             group = _Group(archive, source.index, layout.names.images)
             columns = columns_to_read(layout, set(present.names))
             archive.will_look_at(source.index, group.leaves_of(columns))
             grown, repeated = group.most_unpacked(columns)
             if grown > _MOST_PAGE_BYTES:
-                yield _unread(source, 0, "too_large", f"a page unpacks to {grown} bytes, more than {_MOST_PAGE_BYTES}")
+                yield _unread(
+                    source, first_row, "too_large", f"a page unpacks to {grown} bytes, more than {_MOST_PAGE_BYTES}"
+                )
                 return
-            for part in group.parts(columns, min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))):
+            most_rows = min(_BATCH_ROWS, max(1, _STEP_BYTES // max(repeated, 1)))
+            for part in group.parts(columns, most_rows, first_row, source.end):
                 if part.size > _MOST_ROW_BYTES:
                     detail = f"{part.size} bytes of pictures, more than {_MOST_ROW_BYTES}"
                     yield DeadLetter(source.file, source.index, first_row, 1, "too_large", detail)
@@ -100,7 +106,7 @@ def read_row_group(source: RowGroup, layout: Layout, stores: Stores = ANYWHERE) 
             reason, detail = "changed", "it was written again while it was read"
         yield _unread(source, first_row, reason, detail)
         return
-    if first_row != source.rows:
+    if first_row != source.end:
         yield _unread(source, first_row, "bad_page", f"the row group ends after {first_row} of {source.rows} rows")
 
 
@@ -200,14 +206,23 @@ class _Group:
     def _chunks(self, leaves: Sequence[int]) -> Iterator[tuple[int, int]]:
         return chunks_of(self.archive.parquet.metadata.row_group(self.index), leaves)
 
-    def parts(self, columns: list[str], most_rows: int = _BATCH_ROWS) -> Iterator[_Part]:
-        """At most so many rows each, with 4 MiB of pictures or a single row."""
-        stands_in = self._stands_in()
+    def parts(
+        self, columns: list[str], most_rows: int = _BATCH_ROWS, first_row: int = 0, end: int | None = None
+    ) -> Iterator[_Part]:
+        """At most so many rows each, with 4 MiB of pictures or a single row; those from one row to another.
+
+        Of the pictures before the first row no page is unpacked, unless only Arrow can read them.
+        """
+        stands_in = self._stands_in() or (first_row > 0 and self.chunk is not None and self.chunk.can_stand_in())
         self.archive.will_read(self.index, self.leaves_of(columns))
         if self.chunk and stands_in:
-            yield from _stored_parts(StandIn(self.archive.headers, self.chunk), self, columns, most_rows)
+            stand_in = StandIn(self.archive.headers, self.chunk)
+            steps = _stored_steps(stand_in, self, columns, most_rows, first_row)
+            for step in _between(steps, first_row, end):
+                yield from _stored_parts(stand_in, step, self.images)
             return
-        for batch in _batches(self.archive.parquet, self.index, columns, self.images, most_rows):
+        batches = _batches(self.archive.parquet, self.index, columns, self.images, most_rows)
+        for batch in _between(batches, first_row, end):
             column = batch.column(self.images)
             yield _Part(batch, *flat_pictures(column), decoded_bytes(column) if batch.num_rows == 1 else 0)
 
@@ -216,27 +231,51 @@ class _Group:
         return bool(chunk and chunk.largest_bytes > LARGE_PAGE_BYTES and chunk.can_stand_in())
 
 
-def _stored_parts(stand_in: StandIn, group: _Group, columns: list[str], most_rows: int) -> Iterator[_Part]:
-    """Rows whose pictures stay in their pages until they are decoded."""
+def _between(batches: Iterator[pa.RecordBatch], first_row: int, end: int | None) -> Iterator[pa.RecordBatch]:
+    """The rows of batches from one row to another; what comes after them is not read."""
+    at = 0
+    for batch in batches:
+        begin = max(0, first_row - at)
+        wanted = batch[begin : None if end is None else max(begin, end - at)]
+        if wanted.num_rows:
+            yield wanted
+        at += batch.num_rows
+        if end is not None and at >= end:
+            return
+
+
+def _stored_steps(
+    stand_in: StandIn, group: _Group, columns: list[str], most_rows: int, first_row: int
+) -> Iterator[pa.RecordBatch]:
+    """Rows with tickets; those before the first that is wanted in few large steps."""
+    at, longest = 0, _PASSED_ROWS if most_rows == _BATCH_ROWS else most_rows
     with stand_in.open(group.archive.parquet.metadata) as file:
-        for step in file.iter_batches(most_rows, row_groups=[group.index], columns=columns, use_threads=False):
-            counts, tickets = flat_pictures(step.column(group.images))
-            ends, first, size = np.cumsum(counts), 0, 0
-            mine: list[StoredPictures] = []
-            for row in range(step.num_rows):  # each by itself: what a page costs is paid as it is needed
-                pictures = stand_in.pictures(tickets[int(ends[row] - counts[row]) : int(ends[row])])
-                try:
-                    of_row = sum(pictures.sizes())
-                except RAISED_BY_BYTES:
-                    if mine:  # those before the page that is damaged are none the worse
-                        yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
-                    raise
-                if mine and size + of_row > _BATCH_BYTES:
-                    yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
-                    first, size, mine = row, 0, []
-                mine.append(pictures)
-                size += of_row
-            yield _Part(step[first:], counts[first:], StoredPictures.joined(mine), size)
+        begin = min(longest, first_row) or most_rows
+        for step in file.iter_batches(begin, row_groups=[group.index], columns=columns, use_threads=False):
+            yield step
+            at += step.num_rows
+            file.reader.set_batch_size(min(longest, first_row - at) if at < first_row else most_rows)
+
+
+def _stored_parts(stand_in: StandIn, step: pa.RecordBatch, images: str) -> Iterator[_Part]:
+    """Rows whose pictures stay in their pages until they are decoded."""
+    counts, tickets = flat_pictures(step.column(images))
+    ends, first, size = np.cumsum(counts), 0, 0
+    mine: list[StoredPictures] = []
+    for row in range(step.num_rows):  # each by itself: what a page costs is paid as it is needed
+        pictures = stand_in.pictures(tickets[int(ends[row] - counts[row]) : int(ends[row])])
+        try:
+            of_row = sum(pictures.sizes())
+        except RAISED_BY_BYTES:
+            if mine:  # those before the page that is damaged are none the worse
+                yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
+            raise
+        if mine and size + of_row > _BATCH_BYTES:
+            yield _Part(step[first:row], counts[first:row], StoredPictures.joined(mine), size)
+            first, size, mine = row, 0, []
+        mine.append(pictures)
+        size += of_row
+    yield _Part(step[first:], counts[first:], StoredPictures.joined(mine), size)
 
 
 def _batches(
@@ -309,4 +348,4 @@ def _of_bounded_rows(declarations: Declarations) -> Iterator[Declarations | Dead
 
 
 def _unread(source: RowGroup, first_row: int, reason: str, detail: str) -> DeadLetter:
-    return DeadLetter(source.file, source.index, first_row, source.rows - first_row, reason, detail)
+    return DeadLetter(source.file, source.index, first_row, source.end - first_row, reason, detail)
