@@ -20,6 +20,7 @@ MEGABYTES = 18_000_000  # just under what a file may have
 QUARTERS = ((255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0))
 ROWS = 12_345
 PICTURE = picture(RED)
+NOISE = np.random.default_rng(1).integers(0, 256, (48, 64, 3), np.uint8)
 
 
 def saved(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -179,6 +180,54 @@ UNSUPPORTED = {
 }
 
 
+def gif_on_a_larger_screen() -> bytes:
+    gif = saved(Image.new("P", (32, 24)), "GIF")
+    return gif[:6] + struct.pack("<HH", 64, 48) + gif[10:]
+
+
+def jpeg_of_late_height() -> bytes:
+    """Its height stands behind its pixels."""
+    jpeg = saved(quartered(), "JPEG", quality=95)
+    frame = jpeg.index(b"\xff\xc0") + 5
+    return jpeg[:frame] + b"\0\0" + jpeg[frame + 2 : -2] + b"\xff\xdc\0\4" + struct.pack(">H", 48) + jpeg[-2:]
+
+
+def png_with_text(bytes_of_text: int) -> bytes:
+    png = saved(quartered(), "PNG")
+    at = png.index(b"IDAT") - 4
+    return png[:at] + png_chunk(b"zTXt", b"x\0\0" + zlib.compress(bytes(bytes_of_text), 9)) + png[at:]
+
+
+def large_grey(kind: str, mode: str, **options: object) -> bytes:
+    """49 megapixels in some kilobytes."""
+    return saved(Image.new(mode, (7000, 7000)), kind, **options)
+
+
+READ: dict[str, Callable[[], bytes]] = {
+    "a GIF on a larger screen": gif_on_a_larger_screen,
+    "a JPEG without its end": lambda: saved(quartered(), "JPEG")[:-2],
+    "a JPEG of late height": jpeg_of_late_height,
+    "a 16-bit grey with a transparent shade": lambda: saved(Image.new("I;16", (8, 8), 300), "PNG", transparency=300),
+    "a bitmap of odd channels": lambda: bmp(8, 8, 16, 3, bytes(128), struct.pack("<3I", 0xF00, 0xF0, 0xF)),
+    "a PNG of much text": lambda: png_with_text(200_000_000),
+    "49 megapixels of RGBA in a PNG": lambda: large_grey("PNG", "RGBA", compress_level=1),
+    "49 megapixels of floats in a TIFF": lambda: large_grey("TIFF", "F", compression="tiff_lzw"),
+    "49 megapixels in a GIF": lambda: large_grey("GIF", "P", transparency=0),
+    "37 megapixels in a WEBP": lambda: saved(Image.new("RGB", (8000, 4600)), "WEBP", lossless=True, method=0),
+    "a progressive JPEG of 40 scans": lambda: jpeg_of_scans(30),
+}
+REFUSED: dict[str, Callable[[], bytes]] = {
+    "TGA": lambda: saved(quartered(), "TGA"),
+    "ICNS": lambda: saved(Image.new("RGBA", (32, 32)), "ICNS"),
+    "CUR": lambda: b"\0\0\2\0\1\0" + bytes(100),
+    "a JPEG cut short": lambda: saved(Image.fromarray(NOISE), "JPEG")[:-200],
+    "a JPEG overwritten": lambda: saved(Image.fromarray(NOISE), "JPEG")[:700] + b"\xff\xc4" * 50,
+    "a TIFF overwritten": lambda: saved(Image.fromarray(NOISE), "TIFF", compression="tiff_lzw")[:-300] + bytes(300),
+    "a PNG overwritten": lambda: saved(Image.fromarray(NOISE), "PNG")[:200] + bytes(3000),
+    "65500 x 65500 pixels": lambda: bmp(65_500, 65_500, 1, 0, b"\0"),
+}
+
+
 def archive(path: Path, rows: int, row_group_size: int | None = None, **columns: pa.Array) -> Path:
     """A file of plain columns; those given stand in place of good ones."""
     good = {
@@ -215,3 +264,12 @@ UNPACKS: dict[str, Callable[[int], dict[str, pa.Array]]] = {
     "a passed-through text of 20 MB": lambda rows: {"office": once("x" * 20_000_000, rows, pa.string())},
     "codes of 1 MB": lambda rows: {"declared_hs_code": once("0\u0301" * 500_000, rows, pa.string())},
 }
+
+
+def odd_archives(folder: Path) -> None:
+    """Files of strange columns, counts and row groups."""
+    bare = [{"bytes": PICTURE, "a.b": "x"}]
+    archive(folder / "dotted.parquet", 3, images=pa.array([bare] * 3))
+    archive(folder / "many.parquet", 2_000, row_group_size=2)
+    for name, count in {"no rows": b"\x80\x80\x00", "minus one": b"\x81\x80\x00", "a million": b"\x80\x89\x7a"}.items():
+        with_row_counts(archive(folder / f"{name}.parquet", ROWS), count)

@@ -13,7 +13,7 @@ from PIL import Image
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
 from hs.pictures.room import Room
 from hs.pictures.work import TooCostly
-from tests.hostile import COSTLY, QUARTERS, UNSUPPORTED, bmp, jpeg_of_scans, png_chunk, quartered, saved
+from tests.hostile import COSTLY, QUARTERS, REFUSED, UNSUPPORTED, bmp, jpeg_of_scans, png_chunk, quartered, saved
 
 SIZE = PictureSize(height=24, width=32)
 LIMITS = PictureLimits()
@@ -216,3 +216,11 @@ def test_pictures_that_together_need_too_much_wait_for_each_other():
 def test_a_picture_for_which_there_is_never_room_is_refused():
     with pytest.raises(TooCostly, match="2 MB of memory"), Room().of(2_000_000, most=1_000_000):
         pass
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_is_broken_or_no_format_of_ours_is_refused_without_a_word_on_stderr(what, capfd):
+    picture = decode(REFUSED[what](), SIZE, LIMITS)
+
+    assert picture.status not in (PictureStatus.OK, PictureStatus.TOO_COSTLY)
+    assert capfd.readouterr().err == ""
