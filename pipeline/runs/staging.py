@@ -79,8 +79,6 @@ class Place:
         Raises:
             UsageError: if they cannot be made or written to.
         """
-        if "://" in str(self.output) or str(self.output).startswith(("gs:/", "s3:/", "hdfs:/")):
-            raise UsageError(f"output must be on a mounted file system, where a rename is atomic, got {self.output}")
         try:
             for folder in (self.staging, self.output / "_logs"):
                 folder.mkdir(parents=True, exist_ok=True)
