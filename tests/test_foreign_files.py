@@ -5,12 +5,15 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import h5py
 import numpy as np
 import pytest
 
+from hs.apart import run_apart
 from hs.errors import UsageError
+from model.training import foreign_files
 from model.training.backbones import load_backbone
 from model.training.foreign_files import check_apart, problem_of
 
@@ -139,6 +142,28 @@ def test_hostile_weights_are_refused_by_name_from_a_process_of_their_own(tmp_pat
 
     with pytest.raises(UsageError, match=r"the weights .*vgg16\.h5 unpacks to more than"):
         load_backbone("vgg16", str(path), side=32)
+
+
+def test_the_same_bytes_are_looked_at_once_and_others_anew(tmp_path, monkeypatch):
+    looked: list[str] = []
+
+    def counted(module: str, *arguments: str, **bounds: float) -> CompletedProcess[str]:
+        looked.append(module)
+        return run_apart(module, *arguments, **bounds)
+
+    monkeypatch.setattr(foreign_files, "run_apart", counted)
+    path = tmp_path / "weights.h5"
+
+    with h5py.File(path, "w") as file:
+        _plain(file)
+    check_apart(path, "weights")
+    check_apart(path, "weights")
+    with h5py.File(path, "w") as file:
+        _external_link(file)
+    with pytest.raises(UsageError, match="link"):
+        check_apart(path, "weights")
+
+    assert len(looked) == 2
 
 
 @pytest.mark.parametrize("name", ["weights.json", "weights.bin"])

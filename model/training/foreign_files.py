@@ -7,12 +7,14 @@ import json
 import subprocess
 import sys
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from shutil import copyfileobj
 from zipfile import BadZipFile, ZipFile
 
 from hs.apart import run_apart
 from hs.errors import UsageError
+from hs.files import sha256_of
 from model.training.hdf5_looks import MOST_WEIGHT_BYTES, first_problem
 
 _MOST_TEXT_BYTES = 16 << 20  # Inception-V3 is told in 200 kB
@@ -30,16 +32,19 @@ def check_apart(path: Path, what: str) -> None:
     stored = path.stat().st_size
     if stored > MOST_WEIGHT_BYTES:
         raise UsageError(f"the {what} {path} has {stored} bytes, more than {MOST_WEIGHT_BYTES}")
-    most_bytes = _MOST_BYTES_TO_LOAD + 4 * stored
+    if problem := _problem_seen_apart(path, sha256_of(path), _MOST_BYTES_TO_LOAD + 4 * stored):
+        raise UsageError(f"the {what} {path} {problem}")
+
+
+@lru_cache(maxsize=16)  # a grid of trainings loads the same network for each, and a look at it takes TensorFlow's start
+def _problem_seen_apart(path: Path, digest: str, most_bytes: int) -> str | None:
     try:
         done = run_apart("model.training.foreign_files", str(path), most_bytes=most_bytes, timeout_s=_MOST_SECONDS)
-        problem = json.loads(done.stdout.splitlines()[-1])["problem"]
+        return json.loads(done.stdout.splitlines()[-1])["problem"]
     except subprocess.TimeoutExpired:
-        problem = f"takes more than {_MOST_SECONDS:.0f} s to be looked at"
+        return f"takes more than {_MOST_SECONDS:.0f} s to be looked at"
     except (IndexError, KeyError, ValueError):  # it ended before it could say anything
-        problem = f"takes more than {most_bytes >> 20} MiB of memory, or ends the process that looks at it"
-    if problem:
-        raise UsageError(f"the {what} {path} {problem}")
+        return f"takes more than {most_bytes >> 20} MiB of memory, or ends the process that looks at it"
 
 
 def problem_of(path: Path) -> str | None:
