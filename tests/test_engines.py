@@ -83,6 +83,7 @@ def test_a_night_on_an_engine_is_published_and_counted(engine, archive, tmp_path
     assert (counts["declarations"], counts["pictures"], counts["requests"]) == (400, 400, fake.answered.requests)
 
 
+@pytest.mark.slow
 def test_a_job_that_is_cancelled_at_the_engine_is_130_and_its_workers_stop(engine, archive, tmp_path, capsys):
     with model_server(seconds=0.2) as (address, (fake, first)):
         threading.Thread(target=lambda: (first.wait(60), engine.cancel_all()), daemon=True).start()

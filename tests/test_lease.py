@@ -92,6 +92,7 @@ def test_a_worker_stops_where_the_launcher_shows_no_sign_of_life(answers, stops)
     assert stop.is_set() == stops
 
 
+@pytest.mark.slow
 def test_workers_stop_with_the_launcher_or_when_one_of_them_is_in_trouble_and_what_they_say_is_heard(lease, tmp_path):
     with kept(lease) as launcher:
         first = worker(Post(lease), waits=True)
@@ -182,6 +183,7 @@ def test_a_worker_is_named_by_host_and_process_and_its_waits_are_told_without_co
     assert found.name.startswith(f"{HOST}-")
 
 
+@pytest.mark.slow
 def test_on_object_storage_an_outage_of_the_storage_stops_no_worker_and_the_launchers_end_does(s3):
     lease = Lease.of(s3.folder("attempt"), s3.stores())
     with kept(lease) as launcher:

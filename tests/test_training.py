@@ -177,7 +177,9 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path,
     return folder, backbone, *train_here(folder / "whole", backbone)
 
 
-@pytest.mark.parametrize("share", [0.02, 0.1, 0.4, 0.6, 0.98])
+@pytest.mark.parametrize(
+    "share", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.02, 0.1, 0.6)), 0.4, 0.98]
+)
 def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupted, monkeypatch, share):
     monkeypatch.setattr("model.training.epochs._CHECKPOINT_EVERY_S", 0.0)
     folder, backbone, whole, steps = uninterrupted
