@@ -7,44 +7,19 @@ import sys
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 
-from hs.storage.location import Location
-from hs.storage.stores import Stores
 from hs_audit.cli import main
 from pipeline.runs.published import published_run
-from tests.archives import BLUE, GREEN, RED, picture, row, write_archive
+from tests.object_nights import RUN_DATE, findings_at, flags, write_night
 from tests.object_storage import NO_ANSWER, ObjectStorage
-
-RUN_DATE = "2026-11-21"
-GOODS = (RED, GREEN, BLUE)
-ROWS = [row(f"D{n}", GOODS[n % 5 % 3], picture(GOODS[n % 3], size=(300, 200), shade=n % 50)) for n in range(600)]
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_archive(tmp_path_factory.mktemp("archive") / "a.parquet", ROWS, row_group_size=100)
-
-
-def flags(folder: Path, endpoint: str, server: str, archive: Path, output: object) -> list[str]:
-    config = folder / "config.yaml"
-    config.write_text(
-        f"server: {{model: hs, batch_size: 16}}\nstorage: {{endpoint: '{endpoint}', region: us-east-1}}\n"
-    )
-    where = [f"--server={server}", f"--input={archive}", f"--output={output}"]
-    return [f"--config={config}", f"--run-date={RUN_DATE}", *where]
-
-
-def findings_at(output: Location, stores: Stores) -> list[dict]:
-    """Of the run that stands, in the order of the archive."""
-    rows = []
-    for part in published_run((output / f"run_date={RUN_DATE}").text, stores).files("findings"):
-        with stores.open_input(part) as stream:
-            rows += pq.ParquetFile(stream).read().to_pylist()
-    return sorted(rows, key=lambda finding: (finding["source_row_group"], finding["source_row"]))
+    return write_night(tmp_path_factory.mktemp("archive"))
 
 
 def test_whoever_follows_current_sees_a_whole_run_however_often_one_is_killed(
