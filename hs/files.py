@@ -3,7 +3,7 @@
 import hashlib
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -55,8 +55,22 @@ def version_folder(model: Path, number: int | None = None) -> Path:
         ContractBroken: if it is not there.
     """
     found = versions(model)
+    return found[chosen_version(model, found, number)]
+
+
+def chosen_version(model: object, found: Collection[int], number: int | None) -> int:
+    """The number that is asked for, by default the newest.
+
+    Args:
+        model: what holds the versions, for people.
+        found: their numbers.
+        number: which one; None for the newest.
+
+    Raises:
+        ContractBroken: if it is not there.
+    """
     if not found:
-        raise ContractBroken(f"{model} holds no model: expected numbered versions such as {model / '1'}")
+        raise ContractBroken(f"{model} holds no model: expected numbered versions such as {model}/1")
     if number is not None and number not in found:
-        raise ContractBroken(f"{model} has no version {number}; it has {', '.join(map(str, found))}")
-    return found[max(found) if number is None else number]
+        raise ContractBroken(f"{model} has no version {number}; it has {', '.join(map(str, sorted(found)))}")
+    return max(found) if number is None else number

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hs.errors import ContractBroken, UsageError
+from hs.files import chosen_version
 from hs.storage.facts import FileFacts
 from hs.storage.location import Location
 from hs.storage.pieces import PIECE_BYTES, PiecewiseFile
@@ -56,11 +57,7 @@ def _version(model: Location, number: int | None, stores: Stores) -> tuple[Locat
         name, _, inside = facts.location.relative_to(model).partition("/")
         if inside and name.isdecimal() and str(int(name)) == name:
             by_number.setdefault(int(name), []).append(facts)
-    if not by_number:
-        raise ContractBroken(f"{model} holds no model: expected numbered versions such as {model / '1'}")
-    if number is not None and number not in by_number:
-        raise ContractBroken(f"{model} has no version {number}; it has {', '.join(map(str, sorted(by_number)))}")
-    chosen = max(by_number) if number is None else number
+    chosen = chosen_version(model, by_number, number)
     return model / str(chosen), by_number[chosen]
 
 
