@@ -21,9 +21,6 @@ class Logs(Protocol):
     def path(self, suffix: str) -> Path:
         """Of a log, on this machine."""
 
-    def send(self) -> None:
-        """To where they are kept, as far as they are written."""
-
 
 class Destination(Protocol):
     """What `pipeline.night` needs of the place of a night; see `Folders` and `Objects`."""

@@ -113,6 +113,3 @@ class KeptLogs:
     def path(self, suffix: str) -> Path:
         """Of a log of this attempt."""
         return self.place.log(self.attempt_id, suffix)
-
-    def send(self) -> None:
-        """They are where they belong."""

@@ -63,9 +63,8 @@ class Objects:
 
     def published(self, attempt_id: str) -> Location:
         """Where the files of an attempt are: they stay where they were written."""
-        return (
-            self.run / f"attempt-{attempt_id}"
-        )  # not attempt=: Polars takes that for a column, and refuses the Delta log
+        # Not attempt=: Polars takes that for a column, and refuses the Delta log.
+        return self.run / f"attempt-{attempt_id}"
 
     def prepare(self) -> None:
         """Makes sure that the storage can be reached and written before anything else is done.
@@ -96,7 +95,7 @@ class Objects:
         notes, name = _Notes(self.output / "_staging", self.stores), _name(self.run, attempt_id)
         try:
             notes.write(name, "under way")
-        except (FileNotFoundError, PermissionError, OSError) as error:
+        except OSError as error:
             raise UsageError(f"the output {self.output} cannot be written: {_in_a_line(error)}") from error
         yield self._conditional().see(CURRENT)
         notes.remove(name)
