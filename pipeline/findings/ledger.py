@@ -13,9 +13,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hs.storage.location import Location
-from hs.storage.stores import Stores
+from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.inputs import Inputs
-from pipeline.findings.parts import OF_THIS_MACHINE, opened
+from pipeline.findings.parts import opened
 from pipeline.values import DeadLetter
 
 _BATCH_ROWS = 4096
@@ -77,7 +77,7 @@ def draw_up(
     inputs: Inputs,
     dead_letters: Sequence[DeadLetter],
     parts: Iterable[Path | Location],
-    stores: Stores = OF_THIS_MACHINE,
+    stores: Stores = ANYWHERE,
 ) -> Ledger:
     """Accounts for every row of every input file.
 

@@ -9,8 +9,6 @@ import pyarrow.parquet as pq
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 
-OF_THIS_MACHINE = Stores()
-
 
 @contextmanager
 def opened(part: Path | Location, stores: Stores) -> Iterator[pq.ParquetFile]:

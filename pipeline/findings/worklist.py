@@ -22,9 +22,9 @@ from hs.errors import UsageError
 from hs.ranking import By, Place, Selection, case_numbers, draw_number, place
 from hs.revenue import Stake, number, stake
 from hs.storage.location import Location
-from hs.storage.stores import Stores
+from hs.storage.stores import ANYWHERE, Stores
 from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
-from pipeline.findings.parts import OF_THIS_MACHINE, opened
+from pipeline.findings.parts import opened
 from pipeline.findings.schema import FIELD_NAMES
 
 RANDOM = "random"
@@ -88,7 +88,7 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
         raise UsageError("a worklist by revenue needs the column value, which the archive does not have")
 
 
-def select(parts: Iterable[Path | Location], selection: Selection, stores: Stores = OF_THIS_MACHINE) -> pa.Table:
+def select(parts: Iterable[Path | Location], selection: Selection, stores: Stores = ANYWHERE) -> pa.Table:
     """The worklist, best first: all columns of the findings, and those of `ADDED`.
 
     Args:

@@ -13,7 +13,7 @@ from datetime import date
 from pathlib import Path
 
 from hs.storage.location import Location
-from pipeline.findings.parts import OF_THIS_MACHINE
+from hs.storage.stores import ANYWHERE
 from pipeline.runs.delta_log import DeltaLog
 
 
@@ -47,7 +47,7 @@ class LinkedParts:
             if (standing := self._standing(output, folder)) is None:
                 continue
             parts = {self._in_table(part): Location.parse(part) for part in sorted(standing.glob("*.parquet"))}
-            if self.log.sync(date.fromisoformat(folder.name.removeprefix("run_date=")), parts, OF_THIS_MACHINE):
+            if self.log.sync(date.fromisoformat(folder.name.removeprefix("run_date=")), parts, ANYWHERE):
                 for other in folder.iterdir():
                     os.utime(other)  # their grace begins
 

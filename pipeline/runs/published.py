@@ -12,9 +12,9 @@ import pyarrow.compute as pc
 
 from hs.errors import UsageError
 from hs.storage.location import Location
-from hs.storage.stores import Stores
+from hs.storage.stores import ANYWHERE, Stores
 from pipeline.findings.finding import SOURCE_ROW, Finding, findings_in
-from pipeline.findings.parts import OF_THIS_MACHINE, opened
+from pipeline.findings.parts import opened
 from pipeline.findings.schema import SCHEMA_VERSION
 from pipeline.findings.worklist import ADDED
 from pipeline.runs.current import CURRENT, Current
@@ -47,7 +47,7 @@ class Run:
         return [self.folder / path for path in sorted(named)]
 
 
-def published_run(written: str | Path, stores: Stores = OF_THIS_MACHINE) -> Run:
+def published_run(written: str | Path, stores: Stores = ANYWHERE) -> Run:
     """Finds a run.
 
     Args:
@@ -147,7 +147,7 @@ def outside(run: Run, output: Path) -> Path:
     return output
 
 
-def read_worklist(worklist_file: str | Path | Location, stores: Stores = OF_THIS_MACHINE) -> pa.Table:
+def read_worklist(worklist_file: str | Path | Location, stores: Stores = ANYWHERE) -> pa.Table:
     """The worklist that a run chose, or that was chosen anew, best first; a column that it did not have yet is null.
 
     Args:
