@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from hs.storage.location import Location
 from hs.storage.stores import Stores
+from pipeline.findings.parts import opened
 from pipeline.runs.published import published_run
 from tests.archives import BLUE, GREEN, RED, picture, row, write_archive
 
@@ -32,6 +31,6 @@ def findings_at(output: Location, stores: Stores) -> list[dict]:
     """Of the run that stands, in the order of the archive."""
     rows = []
     for part in published_run((output / f"run_date={RUN_DATE}").text, stores).files("findings"):
-        with stores.open_input(part) as stream:
-            rows += pq.ParquetFile(stream).read().to_pylist()
+        with opened(part, stores) as file:
+            rows += file.read().to_pylist()
     return sorted(rows, key=lambda finding: (finding["source_row_group"], finding["source_row"]))
