@@ -1,6 +1,7 @@
 """The one PUT with a precondition: an object is written only if it still is as it was seen. pyarrow cannot state that.
 
-S3 and Azure compare ETags, GCS generations. A service that ignores preconditions is refused by `enforced`.
+S3 and Azure compare ETags, GCS generations. A service that ignores preconditions is not found out: of two runs of one
+night that are published at the same moment the later one would stand, and the earlier believe that it does.
 """
 
 import os
@@ -83,7 +84,7 @@ class Conditional:
         """Writes an object if it still is as it was seen, or still absent; whether it was written.
 
         Raises:
-            UsageError: if it may not be written, or the bucket is not there.
+            UsageError: if it may not be written.
             StorageLost: if the storage is away.
         """
         mode = "create" if seen is None else dict(seen.version)
