@@ -152,7 +152,7 @@ def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> t
 
     @contextmanager
     def task(name: str, total: int):
-        def advance(count: int) -> None:
+        def advance(count: int, pictures: int = 0) -> None:
             nonlocal done
             done += 1
             if done == stop_after:

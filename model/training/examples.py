@@ -23,6 +23,7 @@ from hs.storage.location import Location
 from model.cases.duplicates import group_alike, perceptual_hash
 from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_case
 from model.cases.variants import variant
+from model.task import Advance
 from model.training.backbones import Backbone
 from model.training.networks import Cut, as_constants
 from model.training.row_files import RowFile
@@ -92,14 +93,14 @@ class Preparation:
     seed: int
 
 
-def prepare(cases: Cases, how: Preparation, folder: Path, advance: Callable[[int], None]) -> Examples:
+def prepare(cases: Cases, how: Preparation, folder: Path, advance: Advance) -> Examples:
     """Decodes the cases, makes variants, and computes what stays the same through training.
 
     Args:
         cases: to learn from.
         how: the network and the variants.
         folder: where the files go; another one for other cases or another preparation.
-        advance: is told how many cases were done.
+        advance: is told how many cases were done, and how many pictures they have.
 
     Raises:
         UsageError: if no picture can be read.
@@ -123,7 +124,7 @@ def prepare(cases: Cases, how: Preparation, folder: Path, advance: Callable[[int
             index.flush()
             done.append(chunk)
             pictures += len(chunk["pictures"])
-            advance(chunk["cases"])
+            advance(chunk["cases"], len(chunk["pictures"]))
     return _examples(done, inputs, features, how, cases.path)
 
 
