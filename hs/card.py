@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from hs.codes import LEVELS
+
 CONTRACT_VERSION = 1
 RESIZE_FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's, without importing it
 
+_ONLY_NEWER = ("levels", "right_flagged", "right_flagged_at_most")
 _MOST_CHARACTERS = 1_000_000  # a card of 10,000 classes and all kinds of mistake has a few thousand
 _MOST_PIXELS_A_SIDE = 4096
 _MOST_DRAFT = 16
@@ -33,17 +36,46 @@ class Mistake(StrEnum):
 
 
 @dataclass(frozen=True)
+class LevelThreshold:
+    """Where a declared code differs at one level of the HS.
+
+    Attributes:
+        digits: the level that is judged.
+        within: the coarser level whose probability is shared out; 0 is all there is.
+        differs_below: the share of that probability which the declared code needs at `digits`.
+        right_flagged: share of right declarations that this threshold would flag, as held-out cases say.
+        right_flagged_at_most: the same, bounded at 90 % confidence.
+    """
+
+    digits: int
+    within: int
+    differs_below: float
+    right_flagged: float | None = None
+    right_flagged_at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("digits", "within"):
+            _check_whole(name, getattr(self, name), 0, max(LEVELS))
+        if self.digits not in LEVELS or self.within not in (0, *LEVELS) or self.within >= self.digits:
+            raise ValueError(f"a level is one of {LEVELS} within a coarser, got {self.digits} within {self.within}")
+        _check_numbers(self)
+
+
+@dataclass(frozen=True)
 class Thresholds:
     """Where the verdicts part.
 
     Attributes:
-        differs_below: the declared code's probability under which a declaration differs.
+        differs_below: the declared code's probability under which a declaration differs, where there are no `levels`.
         agrees_above: the declared code's probability from which on a declaration agrees.
         unknown_above: normalised entropy (0 sure, 1 clueless) above which the pictures show unknown goods.
         wrong_share: share of wrong declarations that the thresholds were drawn at.
         novel_above: the model's novelty (0 seen, 1 unlike anything seen) above which they do, in place of the entropy;
             None where the model gives no novelty.
         abstain_above: novelty above which not even a firm no to the declared code is believed; None is `novel_above`.
+        levels: a declaration differs where one of these says so; in place of `differs_below`, if there are any.
+        right_flagged: share of right declarations that would be flagged, as held-out cases say; None in older cards.
+        right_flagged_at_most: the same, bounded at 90 % confidence.
     """
 
     differs_below: float
@@ -52,14 +84,15 @@ class Thresholds:
     wrong_share: float = 0.05
     novel_above: float | None = None
     abstain_above: float | None = None
+    levels: tuple[LevelThreshold, ...] = ()
+    right_flagged: float | None = None
+    right_flagged_at_most: float | None = None
 
     def __post_init__(self) -> None:
-        for field_ in dataclasses.fields(self):
-            value = getattr(self, field_.name)
-            if value is not None or field_.default is dataclasses.MISSING:
-                _check_number(field_.name, value, 0, 1)
-        if self.differs_below > self.agrees_above:
-            raise ValueError(f"differs_below ({self.differs_below}) must not exceed agrees_above ({self.agrees_above})")
+        _check_numbers(self)
+        for below in (self.differs_below, *(level.differs_below for level in self.levels)):
+            if below > self.agrees_above:
+                raise ValueError(f"differs_below ({below}) must not exceed agrees_above ({self.agrees_above})")
 
 
 @dataclass(frozen=True)
@@ -104,8 +137,13 @@ class Card:
             _check_text(name, getattr(self, name))
 
     def to_json(self) -> str:
-        """This card as one line of JSON with sorted keys."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
+        """This card as one line of JSON with sorted keys; what only newer cards have is left out of others."""
+        written = dataclasses.asdict(self)
+        for drawn in (written["thresholds"], *written["thresholds_for"].values()):
+            for name in _ONLY_NEWER:  # a run's id is made of this text, and an older card keeps its own
+                if not drawn[name] and drawn[name] != 0:
+                    del drawn[name]
+        return json.dumps(written, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> "Card":
@@ -139,7 +177,8 @@ def _mistake(name: str) -> Mistake:
 
 def _thresholds(written: dict[str, Any]) -> Thresholds:
     of_old = {"abstain_above": written["alien_above"]} if "alien_above" in written else {}  # its name up to 0.1.0
-    return Thresholds(**_known_fields(Thresholds, of_old | written))
+    levels = tuple(LevelThreshold(**_known_fields(LevelThreshold, level)) for level in written.get("levels", ()))
+    return Thresholds(**_known_fields(Thresholds, of_old | written) | {"levels": levels})
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:
@@ -150,6 +189,14 @@ def _check_whole(name: str, value: object, least: int, most: int) -> None:
 def _check_number(name: str, value: object, least: float, most: float) -> None:
     if type(value) not in (int, float) or not least <= value <= most:  # type: ignore[operator]
         raise ValueError(f"{name} must be in [{least:g}, {most:g}], got {value!r:.100}")
+
+
+def _check_numbers(value: Any) -> None:
+    """Checks that each field of a dataclass that is a share is one, or is None where it may be."""
+    for field_ in dataclasses.fields(value):
+        written = getattr(value, field_.name)
+        if "float" in str(field_.type) and (written is not None or field_.default is dataclasses.MISSING):
+            _check_number(field_.name, written, 0, 1)
 
 
 def _check_text(name: str, value: object) -> None:

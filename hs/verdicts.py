@@ -1,6 +1,5 @@
 """From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -12,6 +11,7 @@ from hs.card import Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 from hs.declared_codes import ParsedCode
+from hs.flags import abstains, columns_at_levels, differs_at, differs_by_sums, shows_unknown, sums_at_levels
 from hs.nomenclature import exists
 
 
@@ -170,7 +170,7 @@ class Judge:
             disagreement=together.disagreement,
             novelty=together.novelty,
         )
-        unknown = self._unknown(combined, together.novelty)
+        unknown = shows_unknown(combined, together.novelty, self.thresholds)
         out_of_reach = _out_of_reach(declared, self.table)
         if declared.code is None or out_of_reach:
             surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best) and not unknown
@@ -178,53 +178,48 @@ class Judge:
         code = declared.code.digits
         at_levels = declared_probabilities(combined, declared.code, self.table)
         finest = max(at_levels)
-        one_by_one = evidence.probabilities[:, self.table.columns(code[:finest])].sum(axis=1)
-        reason = self._compare(at_levels[finest], one_by_one)
-        if unknown and (reason is not Reason.DIFFERS or self._abstains(together.novelty)):
+        parts_at = int(differs_at(combined[None], declared.code, self.table, self.thresholds)[0])
+        reason = self._compare(declared.code, at_levels[finest], parts_at, evidence.probabilities)
+        if unknown and (reason is not Reason.DIFFERS or abstains(together.novelty, self.thresholds)):
             return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
         # Only the chapter or heading agrees: the whole code is none that the classifier knows.
         if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
             return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
-        if reason is Reason.DIFFERS and self._look_alike(combined, code[:finest]):
+        if reason is Reason.DIFFERS and self._look_alike(combined, declared.code):
             reason = Reason.LOOK_ALIKE
         return judgement(
             reason,
-            differs_at=self._differs_at(at_levels) if reason is Reason.DIFFERS else None,
+            differs_at=parts_at if reason is Reason.DIFFERS else None,
             declared_probabilities=at_levels,
             risk=risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
         )
 
-    def _unknown(self, probabilities: np.ndarray, novelty: float | None) -> bool:
-        if novelty is None or self.thresholds.novel_above is None:
-            return normalised_entropy(probabilities) > self.thresholds.unknown_above
-        return novelty > self.thresholds.novel_above
-
-    def _abstains(self, novelty: float | None) -> bool:
-        """Whether the pictures are so unlike all that was learned that they do not even speak against a code."""
-        return novelty is None or self.thresholds.abstain_above is None or novelty > self.thresholds.abstain_above
-
-    def _compare(self, probability: float, one_by_one: np.ndarray) -> Reason:
-        low, high = self.thresholds.differs_below, self.thresholds.agrees_above
-        if one_by_one.min() < low and one_by_one.max() >= high:
-            return Reason.PICTURES_DISAGREE
-        if low <= probability < high:
-            return Reason.LOW_CONFIDENCE
-        return Reason.DIFFERS if probability < low else Reason.AGREES
+    def _compare(self, declared: HSCode, probability: float, parts_at: int, pictures: np.ndarray) -> Reason:
+        high = self.thresholds.agrees_above
+        if len(pictures) > 1:
+            finest = columns_at_levels(declared, self.table)
+            against = differs_at(pictures, declared, self.table, self.thresholds) > 0
+            if against.any() and pictures[:, finest[max(finest)]].sum(axis=1).max() >= high:
+                return Reason.PICTURES_DISAGREE
+        if parts_at:
+            return Reason.DIFFERS
+        return Reason.AGREES if probability >= high else Reason.LOW_CONFIDENCE
 
     def _sure(self, recommendations: tuple[Recommendation, ...]) -> bool:
         return bool(recommendations) and recommendations[0].probability >= self.sure_above
 
-    def _look_alike(self, probabilities: np.ndarray, declared: str) -> bool:
+    def _look_alike(self, probabilities: np.ndarray, declared: HSCode) -> bool:
         """Whether the declared code would not differ, were it one with those that look like it."""
         pairs = [*self.look_alikes, *((second, first) for first, second in self.look_alikes)]
-        alike = [other for one, other in pairs if declared.startswith(one)]
-        # A set, as a class such as `87*` may hold both and counts once.
-        outputs = {output for code in (declared, *alike) for output in self.table.columns(code)}
-        return bool(alike) and float(probabilities[sorted(outputs)].sum()) >= self.thresholds.differs_below
-
-    def _differs_at(self, at_levels: dict[int, float]) -> int:
-        """The coarsest level at which the pictures do not speak for the declared code."""
-        return min(level for level, probability in at_levels.items() if probability < self.thresholds.agrees_above)
+        columns = columns_at_levels(declared, self.table)
+        alike = [other for one, other in pairs if declared.digits[: max(columns)].startswith(one)]
+        if not alike:
+            return False
+        for level in columns:
+            # A set, as a class such as `87*` may hold both and counts once.
+            outputs = {output for other in alike for output in self.table.columns(other[:level])}
+            columns[level] = np.array(sorted(outputs.union(columns[level].tolist())), np.intp)
+        return not differs_by_sums(sums_at_levels(probabilities[None], columns), self.thresholds)[0]
 
 
 def which_count(digests: Sequence[str]) -> list[int]:
@@ -291,17 +286,6 @@ def recommend(probabilities: np.ndarray, table: ClassTable, top_k: int) -> tuple
     best = np.argsort(-per_code, kind="stable")[:top_k]
     chosen = zip(best.tolist(), per_code[best].tolist(), strict=True)
     return tuple(Recommendation(table.codes[i], probability) for i, probability in chosen)
-
-
-def normalised_entropy(probabilities: np.ndarray) -> float:
-    """Shannon entropy of float [C] over its maximum, log C: 0 when one class has all, 1 when all are alike.
-
-    >>> normalised_entropy(np.array([0.5, 0.5, 0.0, 0.0]))
-    0.5
-    """
-    present = probabilities[probabilities > 0]
-    entropy = -float((present * np.log(present)).sum())
-    return min(max(0.0, entropy) / math.log(max(len(probabilities), 2)), 1.0)  # rounding leads beyond
 
 
 def risk(probability: float, codes: int, assumed_wrong_share: float) -> float:

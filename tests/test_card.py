@@ -7,15 +7,30 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from hs.card import RESIZE_FILTERS, Card, Thresholds
+from hs.card import RESIZE_FILTERS, Card, LevelThreshold, Thresholds
 
 THRESHOLDS = Thresholds(0.05, 0.5, 0.9, novel_above=0.2, abstain_above=0.4)
 FIRM = {"differs_below": 0.1, "agrees_above": 1, "unknown_above": 1}
 CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.0, THRESHOLDS, "sha256:00")
 
 
-def test_a_card_is_read_as_it_was_written():
-    assert Card.from_json(CARD.to_json()) == CARD
+LEVELS = (LevelThreshold(2, 0, 0.01, 0.001, 0.002), LevelThreshold(6, 4, 0.02))
+BY_LEVEL = replace(THRESHOLDS, levels=LEVELS, right_flagged=0.0, right_flagged_at_most=0.002)
+
+
+@pytest.mark.parametrize("thresholds", [THRESHOLDS, BY_LEVEL])
+def test_a_card_is_read_as_it_was_written(thresholds):
+    card = replace(CARD, thresholds=thresholds)
+
+    assert Card.from_json(card.to_json()) == card
+
+
+def test_a_card_without_levels_is_the_text_that_it_always_was():
+    written = json.loads(CARD.to_json())
+
+    assert list(written["thresholds"]) == [
+        "abstain_above", "agrees_above", "differs_below", "novel_above", "unknown_above", "wrong_share",
+    ]  # fmt: skip
 
 
 def test_keys_that_this_version_does_not_know_are_left_out():
@@ -56,6 +71,18 @@ def test_a_card_of_an_older_version_keeps_its_limit_of_novelty():
             {"thresholds": FIRM | {"differs_below": True}},
             "differs_below must be in [0, 1]",
         ),
+        ({"thresholds": FIRM | {"levels": [{"digits": 4, "within": 4, "differs_below": 0}]}}, "got 4 within 4"),
+        ({"thresholds": FIRM | {"levels": [{"digits": 5, "within": 2, "differs_below": 0}]}}, "got 5 within 2"),
+        (
+            {"thresholds": FIRM | {"levels": [{"digits": True, "within": 0, "differs_below": 0}]}},
+            "digits must be a whole",
+        ),
+        (
+            {"thresholds": FIRM | {"levels": [{"digits": 4, "within": 2, "differs_below": 2}]}},
+            "differs_below must be in",
+        ),
+        ({"thresholds": FIRM | {"levels": 4}}, "not a model card"),
+        ({"thresholds": FIRM | {"right_flagged": -1}}, "right_flagged must be in [0, 1]"),
         ({"thresholds_for": {"by_moonlight": {}}}, "must be for some of at_random, within_chapter, within_heading"),
         ({"thresholds_for": {"x" * 100_000: {}}}, "got 'xxxx"),
         ({"contract_version": "x" * 100_000}, "contract_version must be 1, got 'xxxx"),

@@ -9,7 +9,8 @@ from hs.card import Card, Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 from hs.declared_codes import parse_declared_code
-from hs.verdicts import VERDICT_OF, Evidence, Judge, Reason, Verdict, combine, normalised_entropy, risk
+from hs.flags import normalised_entropy
+from hs.verdicts import VERDICT_OF, Evidence, Judge, Reason, Verdict, combine, risk
 
 TABLE = ClassTable(("870829", "870899", "392690", "732690"))
 JUDGE = Judge(TABLE, Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.8))

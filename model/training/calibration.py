@@ -8,7 +8,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, softmax
 
 from hs.card import Mistake, Thresholds
-from hs.verdicts import normalised_entropy
+from hs.flags import normalised_entropy
 from model.measures import negative_log_likelihood
 
 _LOG_TEMPERATURE = (-3, 3)  # without a mistake among the held-out cases, likelihood alone would make it 0

@@ -1,0 +1,121 @@
+"""Whether pictures speak against a declared code, and from which digit on: for the night and whatever measures it.
+
+Probabilities are summed at 2, 4, 6 … digits; the share that a level has of a coarser one meets the card's thresholds.
+"""
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from hs.card import LevelThreshold, Thresholds
+from hs.class_table import ClassTable
+from hs.codes import HSCode
+
+
+def flagged(
+    probabilities: np.ndarray,
+    table: ClassTable,
+    thresholds: Thresholds,
+    novelty: np.ndarray | None = None,
+) -> np.ndarray:
+    """Whether a night flags declarations of one picture each, bool [N, C]: row by picture, column by declared class.
+
+    The rest of a prefix (`87*`) is never declared, so its column is False.
+
+    >>> table = ClassTable(("870829", "870899", "392690"))
+    >>> flagged(np.array([[0.98, 0.01, 0.01]]), table, Thresholds(0.05, 0.5, 0.9)).tolist()
+    [[False, True, True]]
+
+    Args:
+        probabilities: float [N, C].
+        table: what the columns stand for.
+        thresholds: where the verdicts part.
+        novelty: float [N], how unlike each picture is to all that was learned; None where the model is silent.
+    """
+    found = np.zeros(probabilities.shape, bool)
+    for column, label in enumerate(table.labels):
+        if not label.endswith("*"):
+            found[:, column] = differs_at(probabilities, HSCode(label), table, thresholds) > 0
+    novelties = [None] * len(probabilities) if novelty is None else novelty.tolist()
+    heard = [
+        not (shows_unknown(row, novel, thresholds) and abstains(novel, thresholds))
+        for row, novel in zip(probabilities, novelties, strict=True)
+    ]
+    return found & np.array(heard, bool)[:, None]
+
+
+def differs_at(probabilities: np.ndarray, declared: HSCode, table: ClassTable, thresholds: Thresholds) -> np.ndarray:
+    """The coarsest level at which pictures speak against a declared code, int [N]; 0 where they do not.
+
+    Args:
+        probabilities: float [N, C].
+        declared: the code; only levels that the classes know are judged.
+        table: what the columns stand for.
+        thresholds: where the verdicts part.
+    """
+    return differs_by_sums(sums_at_levels(probabilities, columns_at_levels(declared, table)), thresholds)
+
+
+def columns_at_levels(declared: HSCode, table: ClassTable) -> dict[int, np.ndarray]:
+    """Level → the outputs that do not contradict the declared code there, as far as the code and the classes go."""
+    columns = {}
+    for prefix in declared.prefixes():
+        if not table.knows(prefix):
+            break
+        columns[len(prefix)] = table.columns(prefix)
+    return columns
+
+
+def sums_at_levels(probabilities: np.ndarray, columns: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Level → summed probability float [N] of these outputs, coarsest first; probabilities are float [N, C]."""
+    return {level: probabilities[:, outputs].sum(axis=1) for level, outputs in columns.items()}
+
+
+def differs_by_sums(at_levels: Mapping[int, np.ndarray], thresholds: Thresholds) -> np.ndarray:
+    """The coarsest level at which a declared code differs, int [N]; 0 where it does not.
+
+    A threshold speaks of the share that the code has at one level of its probability at a coarser one. Between these
+    two levels the code differs at the first that has not enough to agree.
+
+    Args:
+        at_levels: level → summed probability of the declared code, float [N], coarsest first.
+        thresholds: where the verdicts part.
+    """
+    if not at_levels:
+        raise ValueError("a code of which no level is known cannot be judged")
+    count = len(next(iter(at_levels.values())))
+    found = np.zeros(count, np.int64)
+    finest = max(at_levels)
+    for rule in thresholds.levels or (LevelThreshold(finest, 0, thresholds.differs_below),):
+        if rule.digits not in at_levels or (rule.within and rule.within not in at_levels):
+            continue
+        whole = at_levels[rule.within] if rule.within else np.ones(count)
+        speaks = at_levels[rule.digits] < rule.differs_below * whole
+        for level in (level for level in at_levels if rule.within < level <= rule.digits):
+            weak = speaks & (at_levels[level] < thresholds.agrees_above * whole)
+            found[weak & ((found == 0) | (found > level))] = level
+    return found
+
+
+def shows_unknown(probabilities: np.ndarray, novelty: float | None, thresholds: Thresholds) -> bool:
+    """Whether pictures, with probabilities float [C] together, show goods that the classifier has not learned."""
+    if novelty is None or thresholds.novel_above is None:
+        return normalised_entropy(probabilities) > thresholds.unknown_above
+    return novelty > thresholds.novel_above
+
+
+def abstains(novelty: float | None, thresholds: Thresholds) -> bool:
+    """Whether unknown goods are so unlike all that was learned that they do not even speak against a code."""
+    return novelty is None or thresholds.abstain_above is None or novelty > thresholds.abstain_above
+
+
+def normalised_entropy(probabilities: np.ndarray) -> float:
+    """Shannon entropy of float [C] over its maximum, log C: 0 when one class has all, 1 when all are alike.
+
+    >>> normalised_entropy(np.array([0.5, 0.5, 0.0, 0.0]))
+    0.5
+    """
+    present = probabilities[probabilities > 0]
+    entropy = -float((present * np.log(present)).sum())
+    return min(max(0.0, entropy) / math.log(max(len(probabilities), 2)), 1.0)  # rounding leads beyond
