@@ -43,7 +43,9 @@ def evaluation_page(
         rows = said.only(~said.generated) if one.name == "originals" else said
         pictures[one.name] = {
             "inspected": inspected_curve(one.nights),
-            "reliability": reliability_diagram(reliability(rows.probabilities, rows.labels)),
+            "reliability": reliability_diagram(
+                reliability(rows.probabilities.max(axis=1), rows.probabilities.argmax(axis=1) == rows.labels)
+            ),
             "confusion": confusion_picture(one.confusion, [each.label for each in one.classes]),
         }
     notes = f"{len(said.unreadable)} pictures could not be read. " if said.unreadable else ""
