@@ -181,6 +181,30 @@ def test_of_very_many_pictures_of_a_case_those_count_that_the_audit_counts(model
     assert said.probabilities[0] != pytest.approx(every.probabilities, rel=1e-4)
 
 
+def test_two_models_are_compared_on_the_cases_whose_codes_both_know(colour_model, model_with_novelty, tmp_path):
+    from model.cases.reading import open_cases
+    from model.evaluation.paired import compare
+    from model.exported.predictions import predict
+
+    rows = [(code, [picture(code, shade=number)]) for code in COLOURS for number in range(4)]
+    mistaken = [("392690", [picture("870829", shade=20)])]
+    both = write_cases(tmp_path / "both.parquet", rows[:6] + mistaken)
+    more = write_cases(tmp_path / "more.parquet", rows[:6] + mistaken + [("080810", [picture("870829")])])
+    old, new = (
+        predict(model, open_cases(cases), lambda _: None, leave_out_unknown=True)
+        for model, cases in ((colour_model / "1", both), (model_with_novelty, more))
+    )
+    old = old.only(old.numbers != 2)
+
+    found = compare(new, old)
+
+    assert (found.cases, found.only_old, found.only_new, found.by_chance) == (6, 0, 0, 1)
+    assert found.top_1.mean == 0
+    of_new, of_old = (said.probabilities[np.arange(6), said.labels] for said in (new.only(new.numbers != 2), old))
+    assert found.likelihood.mean == pytest.approx(np.log(of_new).mean() - np.log(of_old).mean(), rel=1e-4)
+    assert compare(new, old.only(np.zeros(6, bool))) is None
+
+
 def test_codes_that_the_model_does_not_know_are_one_sentence_unless_left_out(colour_model, tmp_path, capsys):
     rows = [("870829", [picture("870829")]), ("080810", [picture("870829")])]
     path = write_cases(tmp_path / "cases.parquet", rows)

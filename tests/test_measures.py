@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.evaluation.paired import difference_of_means, difference_of_shares
 from model.measures import augrc, reliability
 
 
@@ -69,3 +70,37 @@ def test_the_area_is_half_the_square_of_the_mistakes_at_best_and_half_the_mistak
     assert augrc(np.arange(1000), right) == pytest.approx(0.1**2 / 2)
     assert augrc(np.zeros(1000), right) == pytest.approx(0.1 / 2)
     assert augrc(np.arange(1000), np.ones(1000, bool)) == 0
+
+
+def test_a_difference_of_two_models_is_within_its_interval_as_often_as_promised():
+    held = []
+    for seed in range(300):
+        random = np.random.default_rng(seed)
+        old, new = random.random(200) < 0.88, random.random(200) < 0.92
+        found = difference_of_shares(new, old, np.arange(200))
+        held.append(found.low <= 0.04 <= found.high)
+
+    assert 0.92 <= np.mean(held) <= 0.985
+
+
+@pytest.mark.parametrize("difference", [difference_of_shares, difference_of_means])
+def test_pictures_of_one_case_tell_less_than_as_many_cases(difference):
+    random = np.random.default_rng(0)
+    new, old = (np.repeat(random.random(50) < share, 4).astype(float) for share in (0.9, 0.7))
+
+    apart = difference(new, old, np.arange(200))
+    together = difference(new, old, np.repeat(np.arange(50), 4))
+
+    assert together.mean == apart.mean
+    assert together.high - together.low > 1.7 * (apart.high - apart.low)
+
+
+def test_models_that_no_case_tells_apart_may_still_differ():
+    same = np.ones(300, bool)
+
+    found = difference_of_shares(same, same, np.arange(300))
+
+    assert found.mean == 0
+    assert -0.02 < found.low < 0 < found.high < 0.02
+    assert not found.better
+    assert not found.worse

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -37,6 +37,8 @@ class Predictions:
         unknown: codes that the classifier does not know → cases, left out.
         novelty: float32 [N], NaN where the model does not give it.
         novelty_of_unknown: float32 [M], of the cases that were left out.
+        numbers: int [N], the position of each case in its file.
+        sources: the case that each was made from, mostly itself; those of one tell less than as many different ones.
     """
 
     table: ClassTable
@@ -49,13 +51,21 @@ class Predictions:
     unknown: dict[str, int]
     novelty: np.ndarray
     novelty_of_unknown: np.ndarray
+    numbers: np.ndarray
+    sources: tuple[str, ...]
 
     def only(self, rows: np.ndarray) -> "Predictions":
         """These rows alone; bool [N]."""
-        truth = tuple(label for label, kept in zip(self.truth, rows, strict=True) if kept)
-        kept = (self.probabilities[rows], truth, self.labels[rows], self.generated[rows])
-        return Predictions(
-            self.table, self.card, *kept, self.unreadable, self.unknown, self.novelty[rows], self.novelty_of_unknown
+        places = np.flatnonzero(rows).tolist()
+        return replace(
+            self,
+            probabilities=self.probabilities[rows],
+            truth=tuple(self.truth[place] for place in places),
+            labels=self.labels[rows],
+            generated=self.generated[rows],
+            novelty=self.novelty[rows],
+            numbers=self.numbers[rows],
+            sources=tuple(self.sources[place] for place in places),
         )
 
 
@@ -67,6 +77,8 @@ class _OfCase:
     generated: bool
     probabilities: np.ndarray
     novelty: float | None
+    number: int
+    source: str
 
 
 def read_card(version: Path) -> tuple[Card, ClassTable]:
@@ -126,6 +138,8 @@ def predict(
         unknown,
         np.array([one.novelty for one in known], np.float32),
         np.array([one.novelty for one in said if one.hs_code in unknown], np.float32),
+        np.array([one.number for one in known]),
+        tuple(one.source for one in known),
     )
 
 
@@ -155,5 +169,5 @@ def _of_cases(classified: Iterator[Classified]) -> Iterator[_OfCase]:
     for _, of_case in groupby(classified, key=lambda one: one[0].case):
         pictures, probabilities, novelty = zip(*of_case, strict=True)
         together = combine(np.stack(probabilities), np.array(novelty))
-        facts = (pictures[0].hs_code, pictures[0].generated, together.probabilities.astype(np.float32))
-        yield _OfCase(*facts, together.novelty)
+        first, said = pictures[0], together.probabilities.astype(np.float32)
+        yield _OfCase(first.hs_code, first.generated, said, together.novelty, first.case, first.source_case)
