@@ -11,7 +11,9 @@ from hs.codes import LEVELS
 CONTRACT_VERSION = 1
 RESIZE_FILTERS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")  # Pillow's, without importing it
 
-_ONLY_NEWER = ("levels", "right_flagged", "right_flagged_at_most")
+_ONLY_NEWER = (
+    "levels", "right_flagged", "right_flagged_at_most", "known_as_unknown", "known_as_unknown_at_most",
+)  # fmt: skip
 _MOST_CHARACTERS = 1_000_000  # a card of 10,000 classes and all kinds of mistake has a few thousand
 _MOST_PIXELS_A_SIDE = 4096
 _MOST_DRAFT = 16
@@ -76,6 +78,8 @@ class Thresholds:
         levels: a declaration differs where one of these says so; in place of `differs_below`, if there are any.
         right_flagged: share of right declarations that would be flagged, as held-out cases say; None in older cards.
         right_flagged_at_most: the same, bounded at 90 % confidence.
+        known_as_unknown: share of known goods above `novel_above`, as held-out cases say; None in older cards.
+        known_as_unknown_at_most: the same, bounded at 90 % confidence.
     """
 
     differs_below: float
@@ -87,6 +91,8 @@ class Thresholds:
     levels: tuple[LevelThreshold, ...] = ()
     right_flagged: float | None = None
     right_flagged_at_most: float | None = None
+    known_as_unknown: float | None = None
+    known_as_unknown_at_most: float | None = None
 
     def __post_init__(self) -> None:
         _check_numbers(self)

@@ -16,9 +16,10 @@ CARD = Card(224, 224, "bilinear", 2, "HS 2022", 1.0, THRESHOLDS, "sha256:00")
 
 LEVELS = (LevelThreshold(2, 0, 0.01, 0.001, 0.002), LevelThreshold(6, 4, 0.02))
 BY_LEVEL = replace(THRESHOLDS, levels=LEVELS, right_flagged=0.0, right_flagged_at_most=0.002)
+PROMISED = replace(THRESHOLDS, known_as_unknown=0.04, known_as_unknown_at_most=0.05)
 
 
-@pytest.mark.parametrize("thresholds", [THRESHOLDS, BY_LEVEL])
+@pytest.mark.parametrize("thresholds", [THRESHOLDS, BY_LEVEL, PROMISED])
 def test_a_card_is_read_as_it_was_written(thresholds):
     card = replace(CARD, thresholds=thresholds)
 

@@ -31,9 +31,9 @@ from model.training.networks import Cut, Devices, cut, fresh_copy, head, weights
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
+from model.training.unknown_goods import KnownGoods, draw
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
-_ABSTAIN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
 
 
 @dataclass(frozen=True)
@@ -133,11 +133,8 @@ class Trainer:
         thresholds = thresholds_by_mistake(
             probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
         )
-        novel, abstain = np.quantile(novelty, (1 - self.recipe.unknown_share, 1 - _ABSTAIN_SHARE)).tolist()
-        thresholds = {
-            mistake: replace(drawn, novel_above=novel, abstain_above=max(novel, abstain))
-            for mistake, drawn in thresholds.items()
-        }
+        unknown = draw([KnownGoods(novelty, groups)], self.recipe.unknown_share)
+        thresholds = {mistake: replace(drawn, **asdict(unknown)) for mistake, drawn in thresholds.items()}
         flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
         return Trained(
             self._assembled(parts, learned),

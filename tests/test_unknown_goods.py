@@ -1,0 +1,67 @@
+"""Where goods begin to be unknown, and what is promised of it."""
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+from model.training.bounds import at_most
+from model.training.unknown_goods import KnownGoods, draw
+
+
+def known_goods(count: int, seed: int = 0, scale: float = 0.1, copies: int = 1) -> KnownGoods:
+    """So many groups of so many equal pictures."""
+    novelty = np.random.default_rng(seed).exponential(scale, count).clip(0, 1)
+    return KnownGoods(np.repeat(novelty, copies).astype(np.float32), np.repeat(np.arange(count), copies))
+
+
+def test_a_bound_is_the_least_share_that_would_hardly_give_so_few():
+    share = at_most(7, 200)
+
+    assert binom.cdf(7, 200, share) == pytest.approx(0.1)
+    assert 7 / 200 < share < 0.1
+
+
+def test_the_share_of_known_goods_above_the_threshold_stays_within_the_promise_nine_times_in_ten():
+    truly = []
+    for seed in range(200):
+        drawn = draw([known_goods(300, seed)], 0.05)
+        truly.append(np.exp(-drawn.novel_above / 0.1))  # how much of the distribution lies above
+
+    kept = np.mean(np.array(truly) <= 0.05)
+    assert 0.85 <= kept <= 0.97
+    assert np.mean(truly) > 0.02
+
+
+def test_few_cases_give_a_more_cautious_threshold_and_tell_so():
+    few, many = draw([known_goods(60)], 0.05), draw([known_goods(6000)], 0.05)
+
+    assert few.novel_above > many.novel_above
+    assert few.known_as_unknown_at_most <= 0.05
+    assert many.known_as_unknown == pytest.approx(0.046, abs=0.003)
+    assert many.known_as_unknown_at_most == pytest.approx(0.05, abs=0.001)
+
+
+def test_pictures_of_one_group_tell_no_more_than_one():
+    once, often = draw([known_goods(100)], 0.05), draw([known_goods(100, copies=9)], 0.05)
+
+    assert often == once
+
+
+def test_the_promise_is_kept_on_goods_from_elsewhere_too():
+    alike, shifted = known_goods(500), known_goods(500, seed=1, scale=0.2)
+
+    drawn = draw([alike, shifted], 0.05)
+
+    assert drawn == draw([shifted, alike], 0.05)
+    assert shifted.share_at_most(drawn.novel_above) <= 0.05
+    assert drawn.known_as_unknown == shifted.share_above(drawn.novel_above)
+    assert drawn.abstain_above > drawn.novel_above
+
+
+def test_where_a_promise_cannot_be_borne_out_nothing_that_was_seen_is_unknown_and_the_bound_says_what_that_is_worth():
+    known = known_goods(10)
+
+    drawn = draw([known], 0.05)
+
+    assert drawn.novel_above == drawn.abstain_above == known.novelty.max()
+    assert (drawn.known_as_unknown, round(drawn.known_as_unknown_at_most, 3)) == (0, 0.206)
