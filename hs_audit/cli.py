@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from hs.errors import AuditError, Interrupted, UsageError
 from hs.text import did_you_mean, printable
 from hs_audit.extras import require_extra, require_messages
+from hs_audit.flag_values import refuse
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ def _run(name: str, arguments: list[str]) -> int:
     if command.passes_flags_on:
         parsed.beam_flags = rest
     try:
+        refuse(parser, parsed)
         return module.run(parsed)
     except AuditError as error:
         print(f"hs-audit {name}: {printable(str(error))}", file=sys.stderr)

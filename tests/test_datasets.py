@@ -146,7 +146,7 @@ def test_harmful_pictures_can_be_left_out(tmp_path):
         (["--train=40", "--test=10"], "40 pictures were asked for to learn from and 10 to measure on, there are 20"),
         (["--codes=7"], "7 codes were asked for, there are 1"),
         (["--rest"], "--rest needs --chapter"),
-        (["--split=1.5"], "--split must be in (0, 1)"),
+        (["--split=1.5"], "--split must be a number, above 0 and below 1, got '1.5'"),
     ],
 )  # fmt: skip
 def test_more_than_there_is_is_one_sentence_and_leaves_nothing(tmp_path, capsys, flags, sentence):

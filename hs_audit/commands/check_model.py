@@ -7,6 +7,7 @@ from hs.files import version_folder
 from hs.storage.location import Location
 from hs.storage.models import model_here
 from hs.storage.stores import ANYWHERE
+from hs_audit import flag_values as flags
 from hs_audit.terminal import PlainConsole, Section, print_section
 
 EPILOG = """\
@@ -20,7 +21,7 @@ exit codes: 0 all is well, 6 it is not"""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("model", type=Location.parse, metavar="MODEL", help="folder of the numbered versions")
-    parser.add_argument("--version", type=int, help="which of them (default: the newest)")
+    parser.add_argument("--version", type=flags.VERSION, help="which of them (default: the newest)")
 
 
 def run(args: argparse.Namespace) -> int:

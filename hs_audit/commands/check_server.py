@@ -9,6 +9,7 @@ import numpy as np
 
 from hs.errors import UsageError
 from hs.text import counted
+from hs_audit import flag_values as flags
 from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, patience, print_section
 from pipeline.config import Config, Server, load_config
 from serving.client.client import Client
@@ -31,9 +32,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", nargs="?", metavar="HOST:PORT", help="as in server.address, which it replaces")
     parser.add_argument("--config", type=Path, metavar="FILE", help="YAML; model, version, batch size, TLS")
     parser.add_argument("--model", help="its name at the server (default: the configuration's)")
-    parser.add_argument("--version", type=int, help="which version (default: the newest)")
-    parser.add_argument("--batch-size", type=int, help="pictures in a request (default: the configuration's)")
-    parser.add_argument("--seconds", type=float, default=5.0, help="for each measurement (default: %(default)s)")
+    parser.add_argument("--version", type=flags.VERSION, help="which version (default: the newest)")
+    parser.add_argument("--batch-size", type=flags.COUNT, help="pictures in a request (default: as configured)")
+    parser.add_argument(
+        "--seconds", type=flags.number(above=0), default=5.0, help="of a measurement (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ from rich.table import Table
 from hs.errors import UsageError
 from hs.files import sha256_of, write_whole
 from hs.storage.location import Location
+from hs_audit import flag_values as flags
 from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
 from model.cases.data_sets import PRESETS, Choice, Looked, plan_for
@@ -30,23 +31,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--cases", type=Location.parse, required=True, help="Parquet file, manifest, or folder of cases"
     )
     parser.add_argument("--output", type=Path, required=True, help="folder for the data set")
-    parser.add_argument("--preset", choices=sorted(PRESETS), help="a data set of the paper; else by the flags below")
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="of the paper (default: by the flags below)")
     parser.add_argument(
-        "--pictures", choices=("all", "first"), default="all", help="of each case; presets take the first"
+        "--pictures",
+        choices=("all", "first"),
+        default="all",
+        help="of each case (default: %(default)s; presets: first)",
     )
     parser.add_argument("--exclude", type=Path, metavar="FILE", help="ids of cases to leave out, one a line")
-    parser.add_argument("--size", type=int, default=224, help="side of generated pictures (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the draw and the variants (default: %(default)s)")
+    parser.add_argument(
+        "--size", type=flags.SIDE, default=224, help="side of generated pictures (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seed", type=flags.SEED, default=0, help="of the draw and the variants (default: %(default)s)"
+    )
     own = parser.add_argument_group("without a preset")
-    own.add_argument("--codes", type=int, metavar="N", help="the N codes with the most pictures (default: all)")
-    own.add_argument("--chapter", help="digits that the codes begin with")
+    own.add_argument("--codes", type=flags.COUNT, metavar="N", help="the N codes with the most pictures (default: all)")
+    own.add_argument("--chapter", help="digits that the codes begin with (default: any)")
     own.add_argument("--rest", action="store_true", help="the other codes of the chapter as one class, as in 87*")
-    own.add_argument("--digits", type=int, choices=(2, 4, 6, 8, 10), help="cut the codes to so many")
-    own.add_argument("--split", type=float, default=0.7, help="share to learn from (default: %(default)s)")
-    own.add_argument("--train", type=int, metavar="N", help="originals of each code to learn from (default: the split)")
-    own.add_argument("--test", type=int, metavar="N", help="originals of each code to measure on (default: the split)")
-    own.add_argument("--variants", type=int, default=0, help="generated for each original to learn from (default: 0)")
-    own.add_argument("--fill", type=int, metavar="N", help="generate until each code has N to learn from")
+    own.add_argument("--digits", type=int, choices=(2, 4, 6, 8, 10), help="cut the codes to so many (default: none)")
+    own.add_argument("--split", type=flags.SHARE, default=0.7, help="share to learn from (default: %(default)s)")
+    own.add_argument(
+        "--train", type=flags.COUNT, metavar="N", help="originals of a code to learn from (default: the split)"
+    )
+    own.add_argument(
+        "--test", type=flags.COUNT, metavar="N", help="originals of a code to measure on (default: the split)"
+    )
+    own.add_argument(
+        "--variants", type=flags.whole(0, 1000), default=0, help="of each original, to learn from (default: 0)"
+    )
+    own.add_argument(
+        "--fill", type=flags.COUNT, metavar="N", help="generate until a code has N to learn from (default: none)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:

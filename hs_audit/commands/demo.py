@@ -17,6 +17,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hs.errors import UsageError
+from hs_audit import flag_values as flags
 from hs_audit.terminal import PlainConsole
 
 RUN_DATE = date(2026, 1, 15)
@@ -26,8 +27,12 @@ _OURS = frozenset({"archive", "audits", "cases.parquet", "config.yaml", "model",
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("folder", nargs="?", type=Path, default=Path("demo"), metavar="DIR", help="default: demo")
-    parser.add_argument("--declarations", type=int, default=400, help="how many the night has (default: %(default)s)")
-    parser.add_argument("--cases", type=int, default=150, help="rulings per kind of goods (default: %(default)s)")
+    parser.add_argument(
+        "--declarations", type=flags.whole(50, 10**7), default=400, help="of the night (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--cases", type=flags.whole(10, 10**6), default=150, help="rulings per kind of goods (default: %(default)s)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -62,8 +67,6 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """A demo does not write over what is not its own."""
-    if args.declarations < 50 or args.cases < 10:
-        raise UsageError("the demo needs at least 50 declarations and 10 cases")
     if args.folder.exists() and not args.folder.is_dir():
         raise UsageError(f"{args.folder} is a file; the demo needs a folder")
     if args.folder.is_dir() and (others := {path.name for path in args.folder.iterdir()} - _OURS):

@@ -13,6 +13,7 @@ from hs.files import version_folder, write_whole
 from hs.storage.location import Location
 from hs.storage.models import model_here
 from hs.storage.stores import ANYWHERE
+from hs_audit import flag_values as flags
 from hs_audit.commands.train import add_case_arguments
 from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
@@ -25,13 +26,13 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("model", type=Location.parse, metavar="MODEL", help="folder of the numbered versions")
-    parser.add_argument("--version", type=int, help="which of them (default: the newest)")
+    parser.add_argument("--version", type=flags.VERSION, help="which of them (default: the newest)")
     add_case_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path(), help="folder for evaluation.html and .json (default: .)")
     parser.add_argument(
-        "--wrong-share", type=float, default=0.05, help="of the simulated nights (default: %(default)s)"
+        "--wrong-share", type=flags.SHARE, default=0.05, help="of the simulated nights (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of these nights (default: %(default)s)")
+    parser.add_argument("--seed", type=flags.SEED, default=0, help="of these nights (default: %(default)s)")
     parser.add_argument("--leave-out-unknown", action="store_true", help="leave out cases whose code the model lacks")
 
 

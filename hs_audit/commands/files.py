@@ -17,7 +17,9 @@ _KINDS = ("findings", "dead_letters", "all")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("published", metavar="RUN|DIR", help="a published run_date=… folder, or the output around it")
-    parser.add_argument("--run-date", type=date.fromisoformat, metavar="D", help="YYYY-MM-DD, of a run in DIR")
+    parser.add_argument(
+        "--run-date", type=date.fromisoformat, metavar="D", help="YYYY-MM-DD, of a run in DIR (default: RUN is one)"
+    )
     parser.add_argument("--what", choices=_KINDS, default="findings", help="which files (default: findings)")
     add_storage_argument(parser)
 

@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hs.errors import UsageError
 from hs.storage.location import Location
+from hs_audit import flag_values as flags
 from hs_audit.extras import require_extra
 from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
@@ -38,10 +39,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     model = parser.add_mutually_exclusive_group()
     model.add_argument("--server", metavar="HOST:PORT", help="model server, instead of the configured one")
     model.add_argument(
-        "--saved-model", type=Location.parse, metavar="MODEL", help="serve this model for the run, on this machine"
+        "--saved-model",
+        type=Location.parse,
+        metavar="MODEL",
+        help="serve this one for the run, on this machine (default: none)",
     )
     parser.add_argument("--trust-model", action="store_true", help="serve it even if it holds more than arithmetic")
-    parser.add_argument("--version", type=int, help="version of the model (default: the newest, pinned for the run)")
+    parser.add_argument(
+        "--version", type=flags.VERSION, help="version of the model (default: the newest, pinned for the run)"
+    )
 
 
 _RUN_DATE = (

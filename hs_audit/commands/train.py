@@ -8,16 +8,16 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs.errors import Interrupted, UsageError
 from hs.storage.location import Location
+from hs_audit import flag_values as flags
+from hs_audit.recipe_flags import add_learning_arguments, add_threshold_arguments, do_not_go_together, recipe_from
 from hs_audit.steps import Steps
 from model.measures import calibration_error, top_k
 from model.quiet import quiet_import
-from model.training.recipes import FROM_SCRATCH, PRETRAINED, Recipe
 
 if TYPE_CHECKING:
     from model.cases.reading import Cases
@@ -33,38 +33,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     network = parser.add_argument_group("the network")
     network.add_argument("--backbone", default="compact", metavar="NAME", help=_BACKBONE)
     network.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
-    network.add_argument("--sha256", help="which the weights, or the .keras file, must have")
-    network.add_argument("--size", type=int, help="side of the input in pixels (default: 224; compact: 64)")
-    learning = parser.add_argument_group("learning")
-    learning.add_argument("--epochs", type=int, help=_EPOCHS)
-    learning.add_argument("--learning-rate", type=float, help="of RMSprop in the last phase, at its highest")
-    learning.add_argument("--batch-size", type=int, help="pictures in a step of the last phase")
-    learning.add_argument("--variants", type=int, help="copies of each picture, cropped, turned and mirrored")
-    learning.add_argument("--dropout", type=float, help="before the last layer")
-    learning.add_argument(
-        "--fine-tune", type=float, metavar="SHARE", help="of the backbone's weights (default: 0.3); 0: none"
-    )
-    learning.add_argument("--balance", choices=("none", "weights", "sampling"), help="of rare and common codes")
-    learning.add_argument("--early-stopping", action="store_true", default=None, help="at the epoch the folds did best")
-    learning.add_argument("--seed", type=int, help="of everything random (default: 0)")
+    network.add_argument("--sha256", type=flags.sha256, help="of the weights, or of the .keras file (default: any)")
+    network.add_argument("--size", type=flags.whole(32, 4096), help=_SIZE)
+    add_learning_arguments(parser.add_argument_group("learning"))
     thresholds = parser.add_argument_group("temperature and thresholds")
-    thresholds.add_argument("--folds", type=int, help="parts that the cases are cut into")
-    thresholds.add_argument("--measured", type=int, help="how many of them are held out in turn")
-    thresholds.add_argument("--precision", type=float, help="wanted of the flag (default: 0.9)")
-    thresholds.add_argument("--wrong-share", type=float, help="assumed of all declarations (default: 0.05)")
-    thresholds.add_argument("--validation", type=Location.parse, metavar="CASES", help="other cases to measure on")
+    add_threshold_arguments(thresholds)
+    thresholds.add_argument(
+        "--validation", type=Location.parse, metavar="CASES", help="other cases to measure on (default: none)"
+    )
     thresholds.add_argument(
         "--tune-on-validation", action="store_true", help="draw all of it from these, not the folds"
     )
     machine = parser.add_argument_group("the machine")
-    machine.add_argument("--arithmetic", default="float32", help="or mixed_float16, mixed_bfloat16")
+    machine.add_argument("--arithmetic", type=flags.one_of(*_ARITHMETIC), default=_ARITHMETIC[0], help=_ARITHMETIC_HELP)
     machine.add_argument("--all-gpus", action="store_true", help="share each batch among all GPUs")
     machine.add_argument("--work", type=Path, help="keep what is computed on the way here (default: MODEL/.work, "
                          "removed at the end)")  # fmt: skip
 
 
-_EPOCHS = "looks at each picture in the last phase (default: 11; the head alone: 50; from scratch: 30)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
+_SIZE = "side of the input in pixels (default: 224; compact: 64; a .keras file: its own)"
+_ARITHMETIC = ("float32", "mixed_float16", "mixed_bfloat16")
+_ARITHMETIC_HELP = f"{', '.join(_ARITHMETIC)} (default: %(default)s)"
 
 
 def add_case_arguments(parser: argparse.ArgumentParser) -> None:
@@ -76,31 +66,10 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
                         help="of each case (default: %(default)s)")  # fmt: skip
 
 
-def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
-    """The default recipe with what the flags change."""
-    recipe = PRETRAINED if pretrained else FROM_SCRATCH
-    if pretrained and args.fine_tune == 0:
-        recipe = replace(recipe, tail=None)
-    given = {
-        "variants": args.variants,
-        "dropout": args.dropout,
-        "balance": args.balance,
-        "early_stopping": args.early_stopping,
-        "seed": args.seed,
-        "folds": args.folds,
-        "measured": args.measured or (args.folds if pretrained else None),  # all: 3 of --folds 2 would be refused
-        "precision": args.precision,
-        "wrong_share": args.wrong_share,
-        "tail_share": args.fine_tune or None,
-    }
-    recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})
-    of_phase = {"epochs": args.epochs, "learning_rate": args.learning_rate, "batch_size": args.batch_size}
-    last = replace(recipe.last, **{name: value for name, value in of_phase.items() if value is not None})
-    return replace(recipe, tail=last) if recipe.tail else replace(recipe, head=last)
-
-
 def run(args: argparse.Namespace) -> int:
     """Trains and exports."""
+    if sentences := list(do_not_go_together(args)):
+        raise UsageError("; ".join(sentences))
     with quiet_import():
         from model.cases.reading import open_cases, refuse_others
         from model.exported.export import export_trained
@@ -110,8 +79,6 @@ def run(args: argparse.Namespace) -> int:
 
     started = time.monotonic()
     cases = open_cases(args.cases, args.pictures == "all")
-    if args.tune_on_validation and not args.validation:
-        raise UsageError("--tune-on-validation needs --validation")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
     if others:
         refuse_others(others, cases)

@@ -11,6 +11,7 @@ from rich.console import Console
 from hs.errors import UsageError
 from hs.ranking import By, Selection
 from hs.tables import read_rates
+from hs_audit import flag_values as flags
 from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
 from pipeline.findings.parts import opened
@@ -29,9 +30,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--per-office", action="store_true", help="the budget holds for each office")
     parser.add_argument(
-        "--random-share", default="0%", metavar="SHARE", help="share of the budget drawn at random, such as 5%%"
+        "--random-share", default="0%", metavar="SHARE", help="of the budget, drawn at random (default: 0%%)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draw (default: 0)")
+    parser.add_argument("--seed", type=flags.SEED, default=0, help="of the draw (default: 0)")
     parser.add_argument(
         "--output",
         type=Path,

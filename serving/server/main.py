@@ -63,7 +63,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--ssl_config_file", type=Path, help="an SSLConfig: the port is encrypted")
     where.add_argument("--grpc_max_threads", type=int, default=4 * (os.cpu_count() or 1), metavar="N",
                        help="requests that are answered at once (default: %(default)s)")  # fmt: skip
-    where.add_argument("--grpc_channel_arguments", default="", metavar="KEY=VALUE,…", help="options of gRPC's server")
+    where.add_argument(
+        "--grpc_channel_arguments", default="", metavar="KEY=VALUE,…", help="options of gRPC's server (default: none)"
+    )
     how = parser.add_argument_group("how")
     _flag(how, "--enable_batching", False, "merge requests that come at the same time")
     how.add_argument("--batching_parameters_file", type=Path, help="BatchingParameters, for --enable_batching")
