@@ -2,18 +2,15 @@
 
 import io
 import json
-import tracemalloc
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from hs_audit.cli import main
 from model.cases.data_sets import PRESETS
-from model.cases.duplicates import group_alike, perceptual_hash
 from tests.rulings import Ruling, noise, write_cases
 
 CHAPTER_87 = {"8708290000": 1281, "8708999000": 394, "8708400000": 283, "8708309000": 131, "8799999999": 192}
@@ -157,61 +154,3 @@ def test_more_than_there_is_is_one_sentence_and_leaves_nothing(tmp_path, capsys,
     assert code == 2
     assert sentence in " ".join(capsys.readouterr().err.split())
     assert not list((tmp_path / "out").glob("*.parquet"))
-
-
-def test_the_perceptual_hash_survives_saving_again_and_tells_others_apart():
-    originals = [np.asarray(Image.open(io.BytesIO(noise(number)))) for number in range(50)]
-    copies = [np.asarray(Image.open(io.BytesIO(alike(noise(number)))).convert("RGB")) for number in range(50)]
-    hashes = np.array([perceptual_hash(pixels) for pixels in [*originals, *copies]], np.uint64)
-
-    groups = group_alike(np.arange(100), np.arange(100), hashes)
-
-    assert groups.tolist() == [*range(50), *range(50)]
-
-
-def test_pictures_of_one_colour_are_like_no_other():
-    plain = np.full((24, 24, 3), 200, np.uint8)
-
-    groups = group_alike(np.arange(2), np.arange(2), np.array([perceptual_hash(plain), 0], np.uint64))
-
-    assert groups.tolist() == [0, 1]
-
-
-def nearly_equal(hashes: np.ndarray, random: np.random.Generator, most: int) -> np.ndarray:
-    """The same hashes with up to so many bits of each turned over."""
-    for _ in range(most):
-        turned, bit = random.integers([[2], [64]], size=(2, len(hashes)), dtype=np.uint64)
-        hashes = hashes ^ (turned << bit)
-    return hashes
-
-
-@pytest.mark.parametrize("distance", [0, 1, 6, 13])
-def test_groups_are_those_of_comparing_each_picture_with_each(distance):
-    random = np.random.default_rng(distance)
-    first = random.integers(2**64, size=200, dtype=np.uint64)
-    hashes = np.concatenate([first, nearly_equal(first, random, 2 * distance), np.zeros(9, np.uint64)])
-    cases, digests = random.integers(300, size=409), random.integers(4000, size=409)
-
-    groups = group_alike(cases, digests, hashes, distance)
-
-    alike = (np.bitwise_count(hashes[:, None] ^ hashes) <= distance) & (hashes[:, None] != 0) & (hashes != 0)
-    alike |= (cases[:, None] == cases) | (digests[:, None] == digests)
-    for _ in range(9):  # what is like the like is alike, over up to 512 steps
-        alike = alike @ alike
-    assert groups.tolist() == [cases[row].min() for row in alike]
-
-
-@pytest.mark.parametrize("distinct", [20_000, 40])
-def test_looking_for_pictures_alike_takes_little_memory_however_many_are(distinct):
-    random = np.random.default_rng(0)
-    originals = random.integers(2**64, size=distinct, dtype=np.uint64)
-    hashes = nearly_equal(np.resize(originals, 20_000), random, 3)
-    numbers = np.arange(20_000)
-
-    tracemalloc.start()
-    groups = group_alike(numbers, numbers, hashes)
-    peak_mb = tracemalloc.get_traced_memory()[1] / 1e6
-    tracemalloc.stop()
-
-    assert len(np.unique(groups)) == distinct
-    assert peak_mb < 40

@@ -119,6 +119,7 @@ def _card(args: argparse.Namespace, cases: Cases, excluded: frozenset[str], draw
             "cases_of_other_codes": len(looked.codes) - len(sides.of_case) - sides.left_over.total(),
             "cases_beyond_the_counts": dict(sides.left_over),
         },
+        "grouping": [looked.grouping.sentence, *looked.grouping.refusals],
         "cases_alike": sum(count for count in groups.values() if count > 1),
         "sha256": files,
     }
@@ -145,7 +146,9 @@ def _markdown(card: dict[str, Any]) -> str:
         f"# Data set {card['name']}",
         f"Drawn from {card['cases']['count']} cases ({card['cases']['digest']}) with seed {card['seed']}. All pictures "
         f"of a case, equal files and nearly equal pictures ({card['cases_alike']} cases) stay on one side; generated "
-        "pictures, random crops, turns and mirrors, stay on the side of their original.",
+        "pictures, random crops, turns and mirrors, stay on the side of their original. "
+        + ". ".join(card["grouping"])
+        + ".",
         lines,
         f"Left out: {sum(left_out['unreadable_pictures'].values())} unreadable pictures, {left_out['excluded_cases']} "
         f"cases by request, {left_out['cases_of_other_codes']} cases of other codes, "

@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
     recipe = recipe_from(args, backbone.pretrained)
     work = args.work or args.output / ".work"
     with Steps() as steps, _kept_for_the_next_try(work, forever=args.work is not None):
-        trainer = Trainer(backbone, recipe, Devices(args.arithmetic, args.all_gpus), work, steps.step)
+        trainer = Trainer(backbone, recipe, Devices(args.arithmetic, args.all_gpus), work, steps.step, steps.say)
         trained = trainer.train(cases, others if args.tune_on_validation else None)
         _tell_unreadable(trained, steps)
         version, path = export_trained(trained, backbone, recipe, cases, args.output)

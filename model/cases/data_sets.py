@@ -20,7 +20,8 @@ from PIL import Image
 
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
-from model.cases.duplicates import group_alike, perceptual_hash
+from model.cases.duplicates import perceptual_hash, thumbnail
+from model.cases.groups import Grouping, Pictures, group_cases
 from model.cases.reading import Cases, Unreadable, decode_case
 from model.cases.variants import variant
 
@@ -143,6 +144,7 @@ class Looked:
         pictures: how many readable ones each has.
         groups: int [N], what must stay on one side.
         unreadable: pictures left out.
+        grouping: how the groups came about.
     """
 
     numbers: np.ndarray
@@ -150,6 +152,7 @@ class Looked:
     pictures: np.ndarray
     groups: np.ndarray
     unreadable: tuple[Unreadable, ...]
+    grouping: Grouping
 
 
 def look(cases: Cases, excluded: frozenset[str], advance: Callable[[int], None]) -> Looked:
@@ -162,7 +165,7 @@ def look(cases: Cases, excluded: frozenset[str], advance: Callable[[int], None])
     """
     size = PictureSize(64, 64)  # pixels are for the hash alone, which looks at 32 x 32
     numbers, codes, counts = [], [], []
-    of_picture, digests, hashes = [], [], []
+    of_picture, case_ids, its_codes, digests, hashes, thumbnails = [], [], [], [], [], []
     unreadable: list[Unreadable] = []
     for number, case in enumerate(cases):
         advance(1)
@@ -177,14 +180,18 @@ def look(cases: Cases, excluded: frozenset[str], advance: Callable[[int], None])
         counts.append(len(readable))
         for picture in readable:
             of_picture.append(len(numbers) - 1)
+            case_ids.append(case.case_id)
+            its_codes.append(case.hs_code)
             digests.append(picture.digest)
             hashes.append(perceptual_hash(picture.pixels))
+            thumbnails.append(thumbnail(picture.pixels))
     if not numbers:
         raise UsageError(f"{cases.path} has no case with a readable picture")
-    alike = group_alike(np.array(of_picture), np.array(digests), np.array(hashes, np.uint64))
+    facts = (np.array(of_picture), case_ids, its_codes, digests, np.array(hashes, np.uint64), np.stack(thumbnails))
+    grouping = group_cases(Pictures(*facts))
     groups = np.empty(len(numbers), np.int64)
-    groups[of_picture] = alike
-    return Looked(np.array(numbers), tuple(codes), np.array(counts), groups, tuple(unreadable))
+    groups[of_picture] = grouping.groups
+    return Looked(np.array(numbers), tuple(codes), np.array(counts), groups, tuple(unreadable), grouping)
 
 
 def plan_for(looked: Looked, choice: Choice) -> tuple[Plan, dict[str, str]]:

@@ -20,7 +20,8 @@ import tensorflow as tf
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
 from hs.storage.location import Location
-from model.cases.duplicates import group_alike, perceptual_hash
+from model.cases.duplicates import perceptual_hash, thumbnail, thumbnail_as_text, thumbnail_from_text
+from model.cases.groups import Grouping, Pictures, group_cases
 from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_case
 from model.cases.variants import variant
 from model.task import Advance
@@ -52,6 +53,7 @@ class Examples:
         generated: bool [P], whether a picture was generated before we saw it.
         variants: how many of each picture there are beside itself.
         unreadable: pictures left out.
+        grouping: how the groups came about.
     """
 
     inputs: RowFile
@@ -63,6 +65,7 @@ class Examples:
     generated: np.ndarray
     variants: int
     unreadable: tuple[Unreadable, ...]
+    grouping: Grouping | None = None
 
     @property
     def name(self) -> str:
@@ -215,6 +218,7 @@ def _about(picture: CasePicture) -> dict[str, Any]:
         "generated": picture.generated,
         "digest": picture.digest,
         "hash": perceptual_hash(picture.pixels),
+        "thumbnail": thumbnail_as_text(thumbnail(picture.pixels)),
     }
 
 
@@ -225,21 +229,27 @@ def _examples(
     if not pictures:
         raise UsageError(f"{path} has no readable picture")
     classes, labels = np.unique([picture["hs_code"] for picture in pictures], return_inverse=True)
-    _, sources = np.unique([picture["source"] for picture in pictures], return_inverse=True)
-    first_case = np.full(sources.max() + 1, np.iinfo(np.int64).max)
-    cases = np.array([picture["case"] for picture in pictures])
-    np.minimum.at(first_case, sources, cases)
-    hashes = np.array([picture["hash"] for picture in pictures], np.uint64)
-    # What was made of a case counts as that case: it is not alike by its pixels.
-    groups = group_alike(first_case[sources], np.array([picture["digest"] for picture in pictures]), hashes)
+    sources = [picture["source"] for picture in pictures]
+    grouping = group_cases(
+        Pictures(
+            # What was made of a case counts as that case: it is not alike by its pixels.
+            np.unique(sources, return_inverse=True)[1],
+            sources,
+            [picture["hs_code"] for picture in pictures],
+            [picture["digest"] for picture in pictures],
+            np.array([picture["hash"] for picture in pictures], np.uint64),
+            np.stack([thumbnail_from_text(picture["thumbnail"]) for picture in pictures]),
+        )
+    )
     return Examples(
         inputs,
         features,
         tuple(str(code) for code in classes),
         labels,
-        groups,
-        cases,
+        grouping.groups,
+        np.array([picture["case"] for picture in pictures]),
         np.array([picture["generated"] for picture in pictures]),
         how.variants,
         tuple(Unreadable(**picture) for chunk in done for picture in chunk["unreadable"]),
+        grouping,
     )

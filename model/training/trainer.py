@@ -8,7 +8,7 @@ Whatever is computed is kept in a work folder, so that a training that was inter
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -76,6 +76,10 @@ class _Learner:
             yield "blocks", recipe.tail, self.both
 
 
+def _nobody(sentence: str) -> None:
+    """Listens to none."""
+
+
 @dataclass(frozen=True)
 class Trainer:
     """What every fit of a training shares.
@@ -86,6 +90,7 @@ class Trainer:
         devices: where.
         folder: for what is computed on the way.
         task: tells how far it is.
+        say: is told in a sentence what was found.
     """
 
     backbone: Backbone
@@ -93,6 +98,7 @@ class Trainer:
     devices: Devices
     folder: Path
     task: Task
+    say: Callable[[str], None] = _nobody
 
     @property
     def size(self) -> PictureSize:
@@ -114,6 +120,9 @@ class Trainer:
         _check_enough(codes, least)  # what can be said before any picture is decoded, which takes minutes
         parts = self._cut()
         examples = self._examples(cases, parts, self.recipe.variants)
+        if examples.grouping:
+            for sentence in (examples.grouping.sentence, *examples.grouping.refusals):
+                self.say(sentence)
         _check_enough(dict.fromkeys(codes, 0) | _different_cases(examples), least)
         learned = None
         if tune_on is None:
@@ -158,7 +167,7 @@ class Trainer:
         learns = parts.tail.count_params() if parts.tail else 0
         network = self.backbone.network  # random weights decide on nothing: a new network draws its own
         weights = weights_digest(network) if self.backbone.pretrained else [each.shape for each in network.weights]
-        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights, learns]
+        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights, learns, "thumbnails"]
         key = key_of(*facts, asdict(self.size), variants, self.recipe.seed)
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
