@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any, get_args
 
 from hs_audit import flag_values as flags
-from model.training.recipes import FROM_SCRATCH, PRETRAINED, Balance, Recipe
+from model.training.recipes import FROM_SCRATCH, PRETRAINED, Balance, HeldOut, Recipe
 
 
 def add_learning_arguments(learning: Any) -> None:
@@ -51,6 +51,12 @@ def add_learning_arguments(learning: Any) -> None:
     learning.add_argument(
         "--early-stopping", action="store_true", default=None, help="at the epoch that was best on the held-out parts"
     )
+    learning.add_argument(
+        "--drop-small-codes",
+        type=flags.whole(0, 1_000_000),
+        metavar="N",
+        help=f"learn no HS code with fewer different cases; 0: refuse them {_default('drop_small_codes')}",
+    )
     learning.add_argument("--seed", type=flags.SEED, help=f"of everything random {_default('seed')}")
 
 
@@ -63,6 +69,18 @@ def add_threshold_arguments(thresholds: Any) -> None:
         "--measured",
         type=flags.whole(1, 100),
         help=f"how many of them are held out in turn (default: all; from scratch: {FROM_SCRATCH.measured})",
+    )
+    thresholds.add_argument(
+        "--held-out",
+        type=flags.one_of(*get_args(HeldOut)),
+        metavar="HOW",
+        help="alike: new declarations are like the cases; shifted: they come from elsewhere, and whole looks of a "
+        f"code's goods are held out; both: half of each code in either way {_default('held_out')}",
+    )
+    thresholds.add_argument(
+        "--groups",
+        metavar="COLUMN",
+        help="of the cases: importer, office, shop, year; whatever has one value is held out together (default: none)",
     )
     thresholds.add_argument("--precision", type=flags.SHARE, help=f"wanted of the flag {_default('precision')}")
     thresholds.add_argument(
@@ -99,6 +117,9 @@ def recipe_from(args: argparse.Namespace, pretrained: bool) -> Recipe:
         "measured": args.measured or (args.folds if pretrained else None),  # all: 3 of --folds 2 would be refused
         "precision": args.precision,
         "wrong_share": args.wrong_share,
+        "held_out": args.held_out,
+        "groups": args.groups,
+        "drop_small_codes": args.drop_small_codes,
         "tail_share": args.fine_tune or None,
     }
     recipe = replace(recipe, **{name: value for name, value in given.items() if value is not None})

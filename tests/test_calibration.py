@@ -4,7 +4,6 @@ from scipy.special import softmax
 
 from model.measures import calibration_error
 from model.training.calibration import draw_thresholds, fit_calibration, fit_temperature, flagged_share
-from model.training.trainer import held_out_folds
 
 
 def predictions(count: int = 4000, classes: int = 10, sharpness: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -111,12 +110,3 @@ def test_a_classifier_that_knows_nothing_flags_nothing():
     thresholds = draw_thresholds(np.full((1000, 10), 0.1), labels)
 
     assert thresholds.differs_below <= 0.1
-
-
-def test_cases_are_held_out_whole_and_in_blocks_of_neighbours():
-    labels = np.repeat([0, 1], 12)
-    cases = np.repeat(np.arange(12), 2)
-
-    folds = held_out_folds(labels, cases, 3)
-
-    assert folds.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [0] * 4 + [1] * 4 + [2] * 4

@@ -287,3 +287,30 @@ def test_a_picture_that_is_gone_before_it_is_read_is_told_by_its_file(tmp_path):
 
     with pytest.raises(UsageError, match=r"870829/a.png cannot be read: No such file or directory"):
         list(cases.pictures(PictureSize(8, 8)))
+
+
+@pytest.mark.parametrize("layout", [as_csv, as_json_lines])
+def test_a_column_of_a_manifest_has_a_value_for_each_case(tmp_path, layout):
+    cases = open_cases(layout(tmp_path))
+
+    codes = cases.column("hs_code")
+
+    assert codes == [code for code, _ in RULINGS]
+    with pytest.raises(UsageError, match="has no column 'shop'; known are hs_code"):
+        cases.column("shop")
+
+
+def test_a_column_of_a_table_has_a_value_for_each_case_and_nothing_is_no_value(tmp_path):
+    years = [2024, None, 2025, 2026, 2024, 2024]
+    path = write_cases(tmp_path / "cases.parquet", [(code, [data]) for code, data in RULINGS], year=years)
+
+    kept = open_cases(path).without({RULINGS[0][0]})
+
+    assert open_cases(path).column("year") == ["2024", None, "2025", "2026", "2024", "2024"]
+    assert kept.column("year") == [None, "2025", "2024", "2024"]
+    assert (kept.count, len(list(kept)), kept.digest() == open_cases(path).digest()) == (4, 4, False)
+
+
+def test_a_folder_of_pictures_has_no_columns(tmp_path):
+    with pytest.raises(UsageError, match="has no column 'office'"):
+        open_cases(as_named_files(tmp_path)).column("office")

@@ -98,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
             f"{recipe.precision}; {time.monotonic() - started:.0f} s"
         )
         if others:
-            _measure(path, others, steps)
+            _measure(path, others.without(set(others.codes()) - set(trained.classes)), steps)
     return 0
 
 

@@ -16,8 +16,9 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -33,6 +34,7 @@ from hs.pictures.formats import SUFFIXES
 from hs.storage.location import Location
 from hs.storage.pieces import PiecewiseFile
 from hs.storage.stores import ANYWHERE, Stores
+from hs.text import did_you_mean
 
 _ROWS = 32
 _COLUMNS = ("case_id", "hs_code", "source_case", "generated", "images")
@@ -97,6 +99,10 @@ class Unreadable:
     reason: str
 
 
+def _no_columns(name: str) -> list[str | None]:
+    raise UsageError(f"a folder of pictures has no column {name!r}; a manifest or Parquet file of cases may have it")
+
+
 @dataclass(frozen=True)
 class Cases:
     """Cases that can be read again and again, one at a time.
@@ -108,6 +114,8 @@ class Cases:
         rows: reads them, with their pictures or without.
         files: what they lie in, for the digest.
         stores: how these are reached.
+        column: name → what stands there for each case; raises UsageError where there is no such column.
+        without_codes: what was left out of them.
     """
 
     path: Location
@@ -116,6 +124,8 @@ class Cases:
     rows: Callable[[bool], Iterator[Case]] = field(repr=False)
     files: tuple[Location, ...] = field(repr=False)
     stores: Stores = ANYWHERE
+    column: Callable[[str], list[str | None]] = field(repr=False, default=_no_columns)
+    without_codes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Case]:
         """Reads the cases in a fixed order."""
@@ -129,9 +139,24 @@ class Cases:
         """HS code that is none of these → how many cases have it, sorted; no picture is read."""
         return dict(sorted(Counter(code for code in self.codes() if code not in known).items()))
 
+    def without(self, codes: Collection[str]) -> "Cases":
+        """These cases but for those of some HS codes."""
+        if not codes:
+            return self
+        kept = [code not in codes for code in self.codes()]
+
+        def rows(with_pictures: bool) -> Iterator[Case]:
+            return (case for case in self.rows(with_pictures) if case.hs_code not in codes)
+
+        def column(name: str) -> list[str | None]:
+            return list(compress(self.column(name), kept))
+
+        left_out = tuple(sorted({*self.without_codes, *codes}))
+        return replace(self, count=sum(kept), rows=rows, column=column, without_codes=left_out)
+
     def digest(self) -> str:
-        """SHA-256 over the files' names and bytes, `sha256:` and 64 hex digits."""
-        total = hashlib.sha256()
+        """SHA-256 over the files' names and bytes, and what was left out: `sha256:` and 64 hex digits."""
+        total = hashlib.sha256("".join(f"{code}\n" for code in self.without_codes).encode())
         for file in self.files:
             total.update(f"{file.name}\0{self.stores.sha256(file)}\n".encode())
         return f"sha256:{total.hexdigest()}"
@@ -207,7 +232,7 @@ def open_cases(where: str | Path | Location, all_pictures: bool = True, stores: 
             return _from_manifest(path / name, kind)
     if tables := tuple(file for file in found if file.suffix == ".parquet" and file.parent == path):
         return _from_tables(path, tables, kind)
-    # Sorted, as folds are blocks of neighbours, and file systems list in any order.
+    # Sorted, as file systems list in any order.
     pictures = [file for file in found if file.suffix.lower() in SUFFIXES]
     files = sorted(pictures, key=lambda file: file.relative_to(path).split("/"))
     if not files:
@@ -277,7 +302,33 @@ def _from_tables(path: Location, tables: tuple[Location, ...], kind: _Kind) -> C
         for table in tables:
             yield from _table_rows(table, with_pictures, kind.stores)
 
-    return Cases(path, count, kind.all_pictures, rows, tables, kind.stores)
+    def column(name: str) -> list[str | None]:
+        return [value for table in tables for value in _table_column(table, name, kind.stores)]
+
+    return Cases(path, count, kind.all_pictures, rows, tables, kind.stores, column)
+
+
+def _table_column(path: Location, name: str, stores: Stores) -> list[str | None]:
+    with _table(path, stores) as file:
+        schema = file.schema_arrow
+        _check_named(path, name, [other for other in schema.names if other != "images"])
+        if pa.types.is_nested(schema.field(name).type):
+            raise UsageError(f"{path}: column {name!r} is {schema.field(name).type}; text or a number is needed")
+        try:
+            return [_as_written(value) for value in file.read(columns=[name]).column(0).to_pylist()]
+        except (OSError, pa.ArrowException, OverflowError) as error:
+            raise UsageError(f"{path} cannot be read to its end: {_first_line(error)}") from error
+
+
+def _check_named(path: Location, name: str, known: list[str]) -> None:
+    if name not in known:
+        raise UsageError(f"{path} has no column {name!r}{did_you_mean(name, known)}")
+
+
+def _as_written(value: object) -> str | None:
+    """What stands in a column; nothing, spaces and not-a-number say nothing."""
+    written = "" if value is None else str(value).strip()
+    return None if written in ("", "nan") else written
 
 
 def _table_rows(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
@@ -309,7 +360,8 @@ def _already_read(encoded: bytes) -> Callable[[], bytes]:
 
 def _from_manifest(path: Location, kind: _Kind) -> Cases:
     entries = []
-    for number, line in enumerate(_manifest_lines(path, kind.stores)):
+    lines = list(_manifest_lines(path, kind.stores))
+    for number, line in enumerate(lines):
         if not isinstance(line, dict) or not line.get("file_name") or line.get("hs_code") is None:
             raise UsageError(f"{path}, line {number + 1}: file_name and hs_code are needed in each line")
         name = str(line["file_name"])
@@ -319,7 +371,17 @@ def _from_manifest(path: Location, kind: _Kind) -> Cases:
         raise UsageError(f"{path} names no picture")
     if absent := [file for _, _, file in entries if not kind.stores.exists(file)]:
         raise UsageError(f"{path} names {len(absent)} files that do not exist, the first of them {absent[0]}")
-    return _from_entries(path, entries, kind, (path, *(file for _, _, file in entries)))
+
+    def column(name: str) -> list[str | None]:
+        known = list(dict.fromkeys(str(key) for line in lines for key in line if key not in (None, "file_name")))
+        _check_named(path, name, known)
+        of_case: dict[str, str | None] = {}
+        for (case_id, _, _), line in zip(entries, lines, strict=True):
+            of_case[case_id] = of_case.get(case_id) or _as_written(line.get(name))
+        return list(of_case.values())
+
+    cases = _from_entries(path, entries, kind, (path, *(file for _, _, file in entries)))
+    return replace(cases, column=column)
 
 
 def _beside(manifest: Location, name: str) -> Location:

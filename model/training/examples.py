@@ -7,9 +7,9 @@ The files grow chunk by chunk, and a preparation that was interrupted goes on be
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -54,6 +54,7 @@ class Examples:
         variants: how many of each picture there are beside itself.
         unreadable: pictures left out.
         grouping: how the groups came about.
+        stored: int [P], the number of each picture in the files; None where all of these are there.
     """
 
     inputs: RowFile
@@ -66,6 +67,7 @@ class Examples:
     variants: int
     unreadable: tuple[Unreadable, ...]
     grouping: Grouping | None = None
+    stored: np.ndarray | None = None
 
     @property
     def name(self) -> str:
@@ -74,7 +76,23 @@ class Examples:
 
     def rows(self, pictures: np.ndarray, variants: np.ndarray | int = 0) -> np.ndarray:
         """Where these variants of these pictures stand in the files, int [n]."""
-        return pictures * (1 + self.variants) + variants
+        numbers = pictures if self.stored is None else self.stored[pictures]
+        return numbers * (1 + self.variants) + variants
+
+    def without(self, codes: Collection[str]) -> "Examples":
+        """These examples but for those of some HS codes; the files stay as they are."""
+        classes = tuple(code for code in self.classes if code not in codes)
+        number = np.array([classes.index(code) if code in classes else -1 for code in self.classes])
+        kept = np.flatnonzero(number[self.labels] >= 0)
+        return replace(
+            self,
+            classes=classes,
+            labels=number[self.labels[kept]],
+            groups=self.groups[kept],
+            cases=self.cases[kept],
+            generated=self.generated[kept],
+            stored=kept if self.stored is None else self.stored[kept],
+        )
 
 
 @dataclass(frozen=True)

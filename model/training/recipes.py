@@ -6,6 +6,7 @@ from typing import Literal
 from hs.errors import UsageError
 
 Balance = Literal["none", "weights", "sampling"]
+HeldOut = Literal["both", "alike", "shifted"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ class Recipe:
         wrong_share: share of wrong declarations among all that the thresholds assume.
         unknown_share: share of known goods that may be taken for unknown.
         seed: of everything random.
+        held_out: which cases are held out together (see `model/training/folds.py`).
+        groups: column of the cases whose values are held out as a whole; None goes by how the goods look.
+        drop_small_codes: HS codes with fewer different cases are not learned; 0 learns all.
     """
 
     head: Phase | None
@@ -69,6 +73,9 @@ class Recipe:
     wrong_share: float = 0.05
     unknown_share: float = 0.05
     seed: int = 0
+    held_out: HeldOut = "both"
+    groups: str | None = None
+    drop_small_codes: int = 0
 
     def __post_init__(self) -> None:
         if self.head is None and self.tail is None:

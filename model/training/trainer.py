@@ -7,8 +7,7 @@ Each fit has two phases where the backbone is pretrained: a head on its features
 Whatever is computed is kept in a work folder, so that a training that was interrupted goes on where it was.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -17,16 +16,18 @@ import numpy as np
 from scipy.special import softmax
 
 from hs.card import Mistake, Thresholds
-from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
+from hs.text import counted
 from model.cases.reading import Cases, Unreadable
 from model.keys import key_of
 from model.measures import calibration_error, negative_log_likelihood, top_k
 from model.task import Task
 from model.training.backbones import Backbone
 from model.training.calibration import Calibration, fit_calibration, flagged_share, thresholds_by_mistake
+from model.training.enough import check_enough, different_cases, large_enough, left_out, small_codes
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
+from model.training.folds import Folds, deal, hold_out
 from model.training.networks import Cut, Devices, cut, fresh_copy, head, weights_digest
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
@@ -115,27 +116,28 @@ class Trainer:
         Raises:
             UsageError: if there are fewer than two codes, or a code has fewer different cases than there are folds.
         """
-        least = 1 if tune_on else self.recipe.folds
-        codes = Counter(cases.codes())
-        _check_enough(codes, least)  # what can be said before any picture is decoded, which takes minutes
+        column = cases.column(self.recipe.groups) if self.recipe.groups else None  # says at once where there is none
         parts = self._cut()
-        examples = self._examples(cases, parts, self.recipe.variants)
-        if examples.grouping:
-            for sentence in (examples.grouping.sentence, *examples.grouping.refusals):
-                self.say(sentence)
-        _check_enough(dict.fromkeys(codes, 0) | _different_cases(examples), least)
+        examples = self._enough_examples(cases, parts, 1 if tune_on else self.recipe.folds)
+        places = None if column is None else _numbered(column)[examples.cases]
         learned = None
         if tune_on is None:
-            said, novelty, held_out = self._on_folds(examples, parts)
-            labels, groups = examples.labels[held_out], examples.groups[held_out]
+            folds = self._folds(examples, places)
+            said, novelty, held_out = self._on_folds(examples, parts, folds.fold_of)
+            labels, groups, shifted = examples.labels[held_out], examples.groups[held_out], folds.shifted[held_out]
+            # Confusions are counted on other folds; where one alone is held out, on others of its groups.
+            blocks = folds.fold_of[held_out]
+            if self.recipe.measured == 1:
+                blocks = deal(groups, labels, self.recipe.folds, self.recipe.seed)
         else:
+            tune_on = tune_on.without(set(tune_on.codes()) - set(examples.classes))
             others = self._examples(tune_on, parts, 0)  # measured as they are, without variants
             learned, said, novelty, labels = self._on_others(examples, parts, others)
-            groups = others.groups
+            groups, shifted = others.groups, None
+            blocks = deal(groups, labels, self.recipe.folds, self.recipe.seed)
         losses = [negative_log_likelihood(logits, labels) for logits in said]
         epochs = int(np.argmin(losses)) + 1 if self.recipe.early_stopping else self.recipe.last.epochs
         logits = said[np.argmin(losses)]
-        blocks = held_out_folds(labels, groups, self.recipe.folds)
         calibration, probabilities = fit_calibration(logits, labels, blocks)
         if learned is None or epochs < self.recipe.last.epochs:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
@@ -151,10 +153,48 @@ class Trainer:
             examples.classes,
             calibration,
             thresholds,
-            _metrics(logits, probabilities, labels) | {"held_out_flagged_share_of_wrong": flagged},
+            _metrics(logits, probabilities, labels, shifted) | {"held_out_flagged_share_of_wrong": flagged},
             epochs,
             examples.unreadable,
         )
+
+    def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> Examples:
+        """Examples of all codes with enough different cases; says what was grouped and what is left out."""
+        wanted = self.recipe.drop_small_codes
+        cases, small = large_enough(cases, least, wanted)
+        if small:
+            self.say(left_out(small, wanted))
+        examples = self._examples(cases, parts, self.recipe.variants)
+        if examples.grouping:
+            for sentence in (examples.grouping.sentence, *examples.grouping.refusals):
+                self.say(sentence)
+        if small := small_codes(examples, wanted):
+            self.say(left_out(small, wanted))
+            examples = examples.without(small)
+        check_enough(dict.fromkeys(set(cases.codes()) - set(small), 0) | different_cases(examples), least)
+        return examples
+
+    def _folds(self, examples: Examples, places: np.ndarray | None) -> Folds:
+        """Which pictures are held out together; says so where it is not as a matter of course."""
+
+        def features_of(pictures: np.ndarray) -> np.ndarray:
+            if examples.features is not None:
+                return examples.features.read(examples.rows(pictures))
+            return _coarse(examples.inputs.read(examples.rows(pictures)))  # nothing has learned to see yet
+
+        recipe = self.recipe
+        how = (recipe.folds, recipe.seed, recipe.held_out)
+        folds = hold_out(examples.labels, examples.groups, *how, features_of, places)
+        if places is not None:
+            known = places[places >= 0]
+            alone = examples.labels[~folds.shifted] if recipe.held_out != "alike" else []
+            codes = ", ".join(examples.classes[label] for label in np.unique(alone).astype(int))
+            self.say(
+                f"held out by {recipe.groups}: {counted(len(np.unique(known)), 'value')}; "
+                f"{counted(int((places < 0).sum()), 'picture')} without one"
+                + (f"; cases of {codes} are of one value alone, and held out like others" if codes else "")
+            )
+        return folds
 
     def _cut(self) -> Cut:
         """The backbone in two; one without weights learns as a whole, as random ones are worth nothing."""
@@ -172,9 +212,10 @@ class Trainer:
         with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
-    def _on_folds(self, examples: Examples, parts: Cut) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _on_folds(
+        self, examples: Examples, parts: Cut, fold_of: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Logits [E, N, C] and novelty [N] from networks that had not seen the like, and the pictures, int [N]."""
-        fold_of = held_out_folds(examples.labels, examples.groups, self.recipe.folds)
         said, novelty, pictures = [], [], []
         for fold in range(self.recipe.measured):
             held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
@@ -228,7 +269,7 @@ class Trainer:
     ) -> tuple[_Learner, Fitted]:
         """Both phases from the beginning; the last one has so many epochs, and is measured on what is held out."""
         recipe = self.recipe
-        facts = [asdict(recipe), asdict(self.devices), examples.name, name]
+        facts = [asdict(recipe), asdict(self.devices), examples.name, examples.classes, name, pictures.tolist()]
         keras.utils.set_random_seed(recipe.seed)  # before the learner is made: its first weights are drawn from it
         with self.devices.scope():
             learner = self._learner(parts, len(examples.classes))
@@ -270,27 +311,17 @@ class Trainer:
         return keras.Model(self.backbone.network.input, [single(found), found])
 
 
-def held_out_folds(labels: np.ndarray, groups: np.ndarray, folds: int) -> np.ndarray:
-    """The fold in which each picture is held out, int [N].
+def _numbered(column: list[str | None]) -> np.ndarray:
+    """Values as numbers, int [N]; -1 where nothing is said."""
+    number = {value: place for place, value in enumerate(sorted({value for value in column if value is not None}))}
+    return np.array([-1 if value is None else number[value] for value in column])
 
-    The groups of each code are cut into blocks of neighbours: what stands together in a file of cases was often
-    photographed together, and a shuffled split would measure on pictures nearly like those learned from.
 
-    >>> held_out_folds(np.zeros(6, int), np.arange(6), 3).tolist()
-    [0, 0, 1, 1, 2, 2]
-
-    Args:
-        labels: int [N], the class of each picture.
-        groups: int [N], what stays together, in the order of the file.
-        folds: how many.
-    """
-    fold_of: dict[int, int] = {}
-    for label in np.unique(labels):
-        distinct = np.unique(groups[labels == label])
-        for place, group in enumerate(distinct.tolist()):
-            # A group of two codes stays in one fold: that of the first.
-            fold_of.setdefault(group, place * folds // len(distinct))
-    return np.array([fold_of[group] for group in groups.tolist()])
+def _coarse(pixels: np.ndarray) -> np.ndarray:
+    """Pixels uint8 [n, H, W, 3] in so few that what is left is how goods lie and what colour they have: float32."""
+    step = max(1, pixels.shape[1] // 8)
+    few = pixels[:, ::step, ::step].astype(np.float32)
+    return (few - few.mean(axis=(1, 2, 3), keepdims=True)).reshape(len(pixels), -1)
 
 
 def _rows(examples: Examples, part: str) -> RowFile:
@@ -304,27 +335,22 @@ def _held_out_rows(held_out: tuple[Examples, np.ndarray], part: str) -> tuple[Ro
     return _rows(examples, part), examples.rows(pictures)
 
 
-def _different_cases(examples: Examples) -> dict[str, int]:
-    """HS code → how many cases there are, those alike as one."""
-    labels, groups = examples.labels, examples.groups
-    return {code: len(np.unique(groups[labels == label])) for label, code in enumerate(examples.classes)}
-
-
-def _check_enough(different: Mapping[str, int], least: int) -> None:
-    """Refuses what cannot be learned from, given how many different cases each HS code has."""
-    if len(different) < 2:
-        raise UsageError(f"a classifier needs cases of at least two HS codes, got {', '.join(different) or 'none'}")
-    if few := [f"{code} ({count})" for code, count in sorted(different.items()) if count < least]:
-        raise UsageError(
-            f"each HS code needs at least {least} different cases with a readable picture; too few: {', '.join(few)}"
-        )
-
-
-def _metrics(logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    return {
+def _metrics(
+    logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, shifted: np.ndarray | None
+) -> dict[str, float]:
+    measured = {
         "held_out_pictures": len(labels),
         "held_out_top_1": top_k(probabilities, labels, 1),
         "held_out_top_3": top_k(probabilities, labels, 3),
         "held_out_calibration_error": calibration_error(probabilities, labels),
         "held_out_calibration_error_before": calibration_error(softmax(logits, axis=1), labels),
     }
+    for name, some in {} if shifted is None else {"alike": ~shifted, "shifted": shifted}.items():
+        if some.any():
+            measured |= {
+                f"held_out_{name}_pictures": int(some.sum()),
+                f"held_out_{name}_top_1": top_k(probabilities[some], labels[some], 1),
+                f"held_out_{name}_top_3": top_k(probabilities[some], labels[some], 3),
+                f"held_out_{name}_calibration_error": calibration_error(probabilities[some], labels[some]),
+            }
+    return measured
