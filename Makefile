@@ -36,7 +36,7 @@ test: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 test-slow: $(VENV)/installed
 	$(BIN)/pytest -m slow

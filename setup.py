@@ -53,6 +53,7 @@ setup(
             "obstore>=0.9,<1",
             "polars>=1",
             "pytest>=8",
+            "pytest-xdist>=3.8",
             "ruff>=0.12",
             "types-PyYAML",
         ],
