@@ -33,8 +33,13 @@ class Mistake(StrEnum):
         >>> Mistake.WITHIN_HEADING.could_be("870830", "870829"), Mistake.WITHIN_HEADING.could_be("392690", "870829")
         (True, False)
         """
-        shared = {Mistake.AT_RANDOM: 0, Mistake.WITHIN_CHAPTER: 2, Mistake.WITHIN_HEADING: 4}[self]
+        shared = self.shared
         return declared != true and not declared.endswith("*") and declared[:shared] == true[:shared]
+
+    @property
+    def shared(self) -> int:
+        """How many digits a wrong code has in common with the true one at least."""
+        return {Mistake.AT_RANDOM: 0, Mistake.WITHIN_CHAPTER: 2, Mistake.WITHIN_HEADING: 4}[self]
 
 
 @dataclass(frozen=True)

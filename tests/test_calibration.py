@@ -3,7 +3,7 @@ import pytest
 from scipy.special import softmax
 
 from model.measures import calibration_error
-from model.training.calibration import draw_thresholds, fit_calibration, fit_temperature, flagged_share
+from model.training.calibration import fit_calibration, fit_temperature
 
 
 def predictions(count: int = 4000, classes: int = 10, sharpness: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
@@ -43,17 +43,6 @@ def test_what_is_known_to_be_confused_keeps_some_of_the_probability():
     assert calibration_error(held_out, labels) < 0.02
 
 
-def test_wrong_declarations_of_goods_with_look_alikes_are_found_all_the_same():
-    logits, labels = confident_mistakes()
-    plain = softmax(logits / fit_temperature(logits, labels), axis=1)
-
-    _, calibrated = fit_calibration(logits, labels, np.arange(3000) % 3)
-
-    found = [flagged_share(said, labels, draw_thresholds(said, labels).differs_below) for said in (plain, calibrated)]
-    assert found[0] < 0.3
-    assert found[1] > 0.85
-
-
 def test_a_few_held_out_pictures_leave_the_probabilities_whole():
     calibration, held_out = fit_calibration(np.array([[2.0, 1.0], [0.0, 1.0]]), np.array([0, 1]), np.array([0, 0]))
 
@@ -69,44 +58,3 @@ def test_predictions_without_a_mistake_leave_finite_probabilities():
 
     assert 0.01 < calibration.temperature < 100
     assert np.isfinite(held_out).all()
-
-
-@pytest.mark.parametrize("precision", [0.8, 0.9, 0.95])
-def test_the_flag_has_the_stated_precision_on_a_night_drawn_from_the_same_predictions(precision):
-    logits, labels = predictions(20_000)
-    probabilities = softmax(logits, axis=1)
-    thresholds = draw_thresholds(probabilities[:10_000], labels[:10_000], precision=precision)
-
-    flagged_right, flagged_wrong = simulated_night(probabilities[10_000:], labels[10_000:], thresholds.differs_below)
-
-    assert flagged_wrong / (flagged_wrong + flagged_right) == pytest.approx(precision, abs=0.04)
-
-
-def simulated_night(probabilities: np.ndarray, labels: np.ndarray, differs_below: float) -> tuple[float, float]:
-    """How many right and wrong declarations are flagged if 5 % are declared under another code at random."""
-    random = np.random.default_rng(1)
-    others = (labels + random.integers(1, probabilities.shape[1], len(labels))) % probabilities.shape[1]
-    rows = np.arange(len(labels))
-    right = (probabilities[rows, labels] < differs_below).sum() * 0.95
-    return right, (probabilities[rows, others] < differs_below).sum() * 0.05
-
-
-def test_the_share_of_wrong_declarations_that_is_flagged_counts_every_other_code():
-    probabilities = np.array([[0.7, 0.2, 0.1], [0.05, 0.9, 0.05]])
-
-    assert flagged_share(probabilities, np.array([0, 1]), 0.15) == 0.75
-
-
-def test_a_declaration_agrees_only_if_its_code_is_more_likely_than_not():
-    logits, labels = predictions()
-
-    assert draw_thresholds(softmax(logits, axis=1), labels).agrees_above >= 0.5
-
-
-def test_a_classifier_that_knows_nothing_flags_nothing():
-    random = np.random.default_rng(0)
-    labels = random.integers(0, 10, 1000)
-
-    thresholds = draw_thresholds(np.full((1000, 10), 0.1), labels)
-
-    assert thresholds.differs_below <= 0.1

@@ -1,14 +1,11 @@
-"""Temperature and thresholds from predictions on cases that the network had not seen. NumPy and SciPy only."""
+"""Probabilities from predictions on cases that the network had not seen. NumPy and SciPy only."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, softmax
 
-from hs.card import Mistake, Thresholds
-from hs.flags import normalised_entropy
 from model.measures import negative_log_likelihood
 
 _LOG_TEMPERATURE = (-3, 3)  # without a mistake among the held-out cases, likelihood alone would make it 0
@@ -90,79 +87,3 @@ def _confusions(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
     counts = np.eye(probabilities.shape[1])
     np.add.at(counts.T, labels, probabilities)
     return counts / counts.sum(axis=1, keepdims=True)
-
-
-def draw_thresholds(
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    may_be_wrong: np.ndarray | None = None,
-    *,
-    wrong_share: float = 0.05,
-    precision: float = 0.9,
-    wrong_among_agreeing: float = 0.005,
-    agrees_at_least: float = 0.5,
-    unknown_share: float = 0.02,
-) -> Thresholds:
-    """Draws the thresholds of the verdicts on held-out cases.
-
-    Every case stands for a right declaration under its own code, and for wrong ones under each code that it may be
-    mistaken for, these weighted so that `wrong_share` of all declarations are wrong.
-
-    Args:
-        probabilities: float [N, C], calibrated.
-        labels: int [N], the true class of each.
-        may_be_wrong: bool [C, C], whether goods of a class (row) may be declared under another (column); None is any.
-        wrong_share: assumed share of wrong declarations.
-        precision: share of truly wrong ones wanted among those that differ.
-        wrong_among_agreeing: share of wrong ones allowed among those that agree.
-        agrees_at_least: probability that a declared code needs to agree, whatever the shares: more likely than not.
-        unknown_share: share of known goods that may be taken for unknown.
-    """
-    right = probabilities[np.arange(len(labels)), labels]
-    classes = probabilities.shape[1]
-    others = ~np.eye(classes, dtype=bool) if may_be_wrong is None else may_be_wrong
-    wrong = np.sort(probabilities[others[labels]])
-    candidates = np.unique(np.concatenate([right, np.geomspace(1e-6, 0.5, 400)]))
-    wrong_below = wrong_share * np.searchsorted(wrong, candidates, side="left") / len(wrong)
-    right_below = (1 - wrong_share) * np.searchsorted(np.sort(right), candidates, side="left") / len(right)
-    precise = wrong_below >= precision * (wrong_below + right_below)
-    differs_below = float(candidates[precise].max(initial=0.0))  # where no threshold is precise enough, nothing differs
-    wrong_above, right_above = wrong_share - wrong_below, (1 - wrong_share) - right_below
-    safe = wrong_above <= wrong_among_agreeing * (wrong_above + right_above)
-    agrees_above = max(float(candidates[safe].min(initial=1.0)), differs_below, agrees_at_least)
-    entropy = [normalised_entropy(row) for row in probabilities]
-    return Thresholds(differs_below, agrees_above, float(np.quantile(entropy, 1 - unknown_share)), wrong_share)
-
-
-def flagged_share(probabilities: np.ndarray, labels: np.ndarray, differs_below: float) -> float:
-    """Share of wrong declarations, under each other code alike, that a threshold flags.
-
-    Args:
-        probabilities: float [N, C].
-        labels: int [N], the true class of each.
-        differs_below: the threshold.
-    """
-    others = np.arange(probabilities.shape[1]) != labels[:, None]
-    return float((probabilities[others] < differs_below).mean())
-
-
-def thresholds_by_mistake(
-    probabilities: np.ndarray, labels: np.ndarray, classes: Sequence[str], precision: float, wrong_share: float
-) -> dict[Mistake, Thresholds]:
-    """`draw_thresholds` for each kind of mistake that the classes allow.
-
-    Args:
-        probabilities: float [N, C], calibrated.
-        labels: int [N].
-        classes: HS codes of the columns.
-        precision: share of truly wrong ones wanted among those that differ.
-        wrong_share: assumed share of wrong declarations.
-    """
-    drawn = {}
-    for mistake in Mistake:
-        may_be = np.array([[mistake.could_be(declared, true) for declared in classes] for true in classes])
-        if may_be[labels].any():
-            drawn[mistake] = draw_thresholds(
-                probabilities, labels, may_be, precision=precision, wrong_share=wrong_share
-            )
-    return drawn

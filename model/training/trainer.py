@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import softmax
 
 from hs.card import Mistake, Thresholds
+from hs.class_table import ClassTable
 from hs.pictures.decoding import PictureSize
 from hs.text import counted
 from model.cases.reading import Cases, Unreadable
@@ -23,7 +24,7 @@ from model.keys import key_of
 from model.measures import calibration_error, negative_log_likelihood, top_k
 from model.task import Task
 from model.training.backbones import Backbone
-from model.training.calibration import Calibration, fit_calibration, flagged_share, thresholds_by_mistake
+from model.training.calibration import Calibration, fit_calibration
 from model.training.enough import check_enough, different_cases, large_enough, left_out, small_codes
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
@@ -32,6 +33,7 @@ from model.training.networks import Cut, Devices, cut, fresh_copy, head, weights
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
+from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
 from model.training.unknown_goods import KnownGoods, draw
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
@@ -141,12 +143,11 @@ class Trainer:
         calibration, probabilities = fit_calibration(logits, labels, blocks)
         if learned is None or epochs < self.recipe.last.epochs:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
-        thresholds = thresholds_by_mistake(
-            probabilities, labels, examples.classes, self.recipe.precision, self.recipe.wrong_share
-        )
+        unseen = Unseen(probabilities, labels, groups, ClassTable(examples.classes))
+        thresholds = thresholds_by_mistake([unseen], aims_of(self.recipe.precision, self.recipe.wrong_share))
         unknown = draw([KnownGoods(novelty, groups)], self.recipe.unknown_share)
         thresholds = {mistake: replace(drawn, **asdict(unknown)) for mistake, drawn in thresholds.items()}
-        flagged = flagged_share(probabilities, labels, thresholds[Mistake.AT_RANDOM].differs_below)
+        flagged = wrong_flagged(unseen, thresholds[Mistake.AT_RANDOM], Mistake.AT_RANDOM)
         return Trained(
             self._assembled(parts, learned),
             self._seen(learned, examples, np.arange(len(examples.labels))),
