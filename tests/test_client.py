@@ -222,6 +222,38 @@ def test_a_stopped_client_lets_go_at_once(server):
     client.close()
 
 
+class _SetAtTheThirdLook(threading.Event):
+    looks = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.looks += 1
+        if self.looks == 3:
+            self.set()
+        return self.is_set()
+
+
+def test_while_nothing_may_be_sent_a_client_waits_and_then_goes_on(server):
+    may_send, sent = _SetAtTheThirdLook(), []
+    client = Client(Connection(server.address), may_send=may_send)
+    server.fault_for = lambda images: sent.append(may_send.looks)
+
+    assert_scored(client.classify(MODEL, IMAGES))
+
+    assert sent[0] == 3
+    client.close()
+
+
+def test_a_client_that_may_not_send_and_is_stopped_lets_go(server):
+    stop, never = threading.Event(), threading.Event()
+    never.wait = lambda timeout=None: stop.set()  # type: ignore[method-assign]  # meanwhile
+    client = Client(Connection(server.address), stop, may_send=never)
+
+    answer = client.classify(MODEL, IMAGES)
+
+    assert (answer.fault, server.batches) == ("stopped", [])
+    client.close()
+
+
 def test_the_newest_available_version_is_pinned(server, client):
     server.states = [{1: AVAILABLE, 2: AVAILABLE, 3: LOADING}]
 

@@ -231,6 +231,23 @@ def test_ten_seconds_after_the_launcher_is_gone_the_server_sees_no_request_and_t
 
 
 @pytest.mark.slow
+def test_a_launcher_that_is_suspended_for_a_while_is_waited_for_and_publishes(engine, archive, tmp_path):
+    with model_server(seconds=0.05) as (address, (fake, first)):
+        process = launched(flags(tmp_path, archive, address, *engine.flags))
+        assert first.wait(120)
+
+        process.send_signal(signal.SIGSTOP)
+        suspended = time.monotonic()
+        wait_until_silent(fake, seconds=12)  # longer than the workers go on without a sign of life
+        process.send_signal(signal.SIGCONT)
+
+        said = process.communicate(timeout=120)[1]
+    assert time.monotonic() - suspended > 12
+    assert process.returncode == 0, said
+    assert len(findings_of(tmp_path / "audits" / f"run_date={RUN_DATE}")) == 400
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number):
     local = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]

@@ -14,8 +14,10 @@ import pytest
 from hs.errors import StorageLost
 from hs.storage.location import Location
 from hs.storage.stores import Stores
-from pipeline.job.lease import Lease, Watch, kept
+from pipeline.job.keeping import kept
+from pipeline.job.lease import Lease
 from pipeline.job.post import Post
+from pipeline.job.watching import Watch
 from serving.client.connection import Connection
 from serving.client.tls import Tls
 from serving.client.waits import Wait
@@ -61,22 +63,27 @@ AWAY = StorageLost("the storage was away")
 
 
 @pytest.mark.parametrize(
-    ("answers", "stops"),
+    ("answers", "sends", "stops"),
     [
-        (["2", "3", "4"], False),
-        (["1"] * 6, False),
-        (["1"] * 7, True),
-        (["1"] * 6 + ["2"] + ["2"] * 6, False),
-        ([AWAY] * 60 + ["1"] * 6, False),  # an outage of the storage says nothing of the launcher
-        (["1"] * 6 + [AWAY] + ["1"], True),
-        ([AWAY] * 121, True),
-        ([""] * 6, False),  # just being written
-        (["2", "stop"], True),
-        ([FileNotFoundError()], True),
+        (["2", "3", "4"], True, False),
+        (["1"] * 6, True, False),
+        (["1"] * 7, False, False),
+        (["1"] * 59 + ["2"], True, False),  # suspended, or its PUT took long
+        (["1"] * 59, False, False),
+        (["1"] * 60, False, True),
+        (["1"] * 6 + ["2"] + ["2"] * 6, True, False),
+        ([AWAY] * 60 + ["1"] * 6, True, False),  # an outage of the storage says nothing of the launcher
+        (["1"] * 6 + [AWAY] + ["1"], False, False),
+        (["1"] * 7 + [AWAY] * 60 + ["1"] * 52, False, False),
+        ([AWAY] * 121, True, True),
+        ([""] * 6, True, False),  # just being written
+        (["2", "stop"], True, True),
+        ([FileNotFoundError()], True, True),
     ],
 )
-def test_a_worker_stops_where_the_launcher_shows_no_sign_of_life(answers, stops):
-    stop, left = threading.Event(), iter(answers)
+def test_without_a_sign_of_life_of_its_launcher_a_worker_sends_nothing_and_stops_in_the_end(answers, sends, stops):
+    stop, may_send, left = threading.Event(), threading.Event(), iter(answers)
+    may_send.set()
 
     def look() -> str:
         answer = next(left)
@@ -84,12 +91,12 @@ def test_a_worker_stops_where_the_launcher_shows_no_sign_of_life(answers, stops)
             raise answer
         return answer
 
-    watching = Watch("1", look, stop)
+    watching = Watch("1", look, stop, may_send)
 
     for _ in answers:
         watching.once()
 
-    assert stop.is_set() == stops
+    assert (may_send.is_set(), stop.is_set()) == (sends, stops)
 
 
 @pytest.mark.slow
@@ -191,7 +198,7 @@ def test_on_object_storage_an_outage_of_the_storage_stops_no_worker_and_the_laun
         assert next_trouble(process) is None
 
         stop = threading.Event()
-        watching = Watch(lease.read(), lease.read, stop)
+        watching = Watch(lease.read(), lease.read, stop, threading.Event())
         s3.fault = lambda method, path: SLOW_DOWN
         assert [watching.once() for _ in range(9)] == [False] * 9
         s3.fault = lambda method, path: None

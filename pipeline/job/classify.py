@@ -15,7 +15,7 @@ from hs.errors import Interrupted, NotPublished
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
-from pipeline.job.in_process import PROGRESS, STOP, wait_unless_stopped
+from pipeline.job.in_process import MAY_SEND, PROGRESS, STOP, wait_unless_stopped
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.job.post import TROUBLE, Trouble, why_stopped
 from pipeline.values import Classified, Declarations
@@ -64,7 +64,7 @@ class _Classify(beam.DoFn):
     def _open(self) -> None:
         """With the first declarations: a worker that may not begin gets none, and could not read the PEM files."""
         model, connection, settings = self._settings.model, self._settings.connection, self._settings
-        self._client = Client(connection, STOP, PROGRESS.waits)
+        self._client = Client(connection, STOP, PROGRESS.waits, MAY_SEND)
         self._classifier = Classifier(self._client, model)
         # Of the cores those that we may use: os.cpu_count() has all of the machine's.
         cores = self._settings.threads or len(os.sched_getaffinity(0))

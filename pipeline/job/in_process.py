@@ -3,6 +3,7 @@
 On a cluster each worker has its own copy, which nobody sets or reads; the launcher cancels the job instead.
 """
 
+import threading
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotYet
 from typing import TypeVar
@@ -12,6 +13,9 @@ from hs.storage.patience import STOP as STOP  # one for all: nobody waits for a 
 from serving.client.waits import Waits
 
 T = TypeVar("T")
+
+MAY_SEND = threading.Event()  # not set in a worker that sees no sign of life of its launcher: see pipeline.job.watching
+MAY_SEND.set()
 
 
 class Progress:

@@ -1,36 +1,26 @@
-"""What launcher and workers of a run tell each other where they are processes of their own, on any engine.
+"""What launcher and workers of a run tell each other where they are processes of their own, on any engine: the files.
 
 ATTEMPT/lease                   launcher → workers: a number that rises every second, or `stop`
 ATTEMPT/workers/HOST-PID.json   workers → launcher: what they counted, wait for, and what ended their work for good
 
-It lies in staging, which all of them must see anyway. Clocks are never compared: a worker counts how often it found the
-same number. Where that was too often, the launcher is dead; where it cannot look, that says nothing yet.
+It lies in staging, which all of them must see anyway. The launcher's end is `pipeline.job.keeping`, a worker's
+`pipeline.job.watching`.
 """
 
 import json
-import logging
 import os
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from hs.errors import StorageLost
 from hs.storage.location import Location
 from hs.storage.stores import Stores
-from pipeline.job.counters import counted_elsewhere, counted_in_all
-from pipeline.job.in_process import PROGRESS, STOP
 from serving.client.waits import Wait
 
-_log = logging.getLogger("hs_audit.run")
 BEAT_S = 1.0
-_LOOKS_IN_VAIN = 7  # as many seconds; with the look before and the request on its way that stays below ten
-_BLIND_LOOKS = 120  # so long may the storage be away before a worker no longer believes in its launcher
-_BEATS_TO_HEAR = 5  # between two looks at the workers' files where each is a request
-_STOP, _DIGITS = "stop", 12
+SAID_STOP = "stop"
+DIGITS = 12  # of the number, so that it never grows
 
 
 @dataclass(frozen=True)
@@ -77,7 +67,7 @@ class Lease:
             # In place, as NFS remembers for a while which file a name is; without growing, as the disk may be full.
             descriptor = os.open(self._file.text, os.O_WRONLY | os.O_CREAT, 0o644)
             try:
-                os.pwrite(descriptor, said.ljust(_DIGITS).encode(), 0)
+                os.pwrite(descriptor, said.ljust(DIGITS).encode(), 0)
             finally:
                 os.close(descriptor)
         else:
@@ -145,166 +135,3 @@ def _worker(name: str, said: dict[str, Any]) -> Worker:
 def name_of_worker() -> str:
     """Host and process, as a name of a file."""
     return f"{socket.gethostname()}-{os.getpid()}"
-
-
-class Kept:
-    """The launcher's end: it says `alive` every second until it says `stop`."""
-
-    def __init__(self, lease: Lease) -> None:
-        self._lease, self._over, self._away, self._beats = lease, False, False, 0
-        self._writing = threading.Lock()
-        self.workers: list[Worker] = []
-
-    @property
-    def trouble(self) -> tuple[int, str] | None:
-        """What ended the work of a worker for good."""
-        return next((worker.trouble for worker in self.workers if worker.trouble), None)
-
-    def beat(self) -> None:
-        """Renews the lease, and hears the workers."""
-        self._beats += 1
-        try:
-            with self._writing:
-                if not self._over:
-                    self._lease.write(f"{self._beats:0{_DIGITS}d}")
-            if self._lease.folder.is_local or self._beats % _BEATS_TO_HEAR == 0:  # a request for each worker
-                self.hear()
-            self._away = False
-        except (OSError, StorageLost) as error:
-            if not self._away:  # once, and not every second of an outage
-                _log.warning("the lease in %s cannot be renewed: %s", self._lease.folder, error)
-            self._away = True
-
-    def hear(self) -> None:
-        """Reads what the workers say."""
-        self.workers = self._lease.workers()
-        if self.workers:
-            counted_elsewhere(worker.counts for worker in self.workers)
-            # No more than there are: what an engine tried again was counted twice.
-            PROGRESS.declarations = min(PROGRESS.total, counted_in_all().get("declarations", 0))
-        waits = [worker.wait for worker in self.workers if worker.wait]
-        PROGRESS.waits.end(self)
-        if waits:
-            PROGRESS.waits.begin(self, min(waits, key=lambda wait: wait.since))
-
-    def stop(self) -> None:
-        """Tells the workers to stop; what they have not sent to the model server is never sent."""
-        self._over = True  # first: a renewal may hold the lock for as long as the storage does not answer
-        if self._writing.acquire(timeout=2 * BEAT_S):
-            with suppress(OSError, StorageLost):  # then they see that nothing is renewed
-                self._lease.write(_STOP)
-            self._writing.release()
-
-    def keep(self) -> None:
-        """Renews until `stop`, which the wish to stop and the trouble of one worker make it say to all."""
-        while not self._over:
-            self.beat()
-            if STOP.wait(BEAT_S) or self.trouble:
-                self.stop()
-
-
-_kept_here: set[Lease] = set()
-
-
-@contextmanager
-def kept(lease: Lease) -> Iterator[Kept]:
-    """Keeps a lease for as long as the context lasts; the workers stop where that is left by an error."""
-    lease.prepare()
-    mine = Kept(lease)
-    mine.beat()  # before the first worker can look
-    thread = threading.Thread(target=mine.keep, name="lease", daemon=True)
-    thread.start()
-    _kept_here.add(lease)
-    try:
-        yield mine
-    finally:
-        mine.stop()
-        PROGRESS.waits.end(mine)
-        _kept_here.discard(lease)
-
-
-def kept_here(lease: Lease) -> bool:
-    """Whether this process is the launcher."""
-    return lease in _kept_here
-
-
-class Watch:
-    """A worker's end: looks every second, and sets an event when its work is over.
-
-    Args:
-        said: what the lease said at first.
-        look: what it says; raises as `Lease.read` does.
-        stop: set when the work is over.
-    """
-
-    def __init__(self, said: str, look: Callable[[], str], stop: threading.Event) -> None:
-        self.said, self._look, self._stop = said, look, stop
-        self._in_vain = self._blind = 0
-
-    def once(self) -> bool:
-        """Looks; whether the launcher was seen to be alive."""
-        try:
-            said = self._look()
-        except FileNotFoundError:
-            said = _STOP
-        except (OSError, StorageLost):
-            self._blind += 1
-            if self._blind > _BLIND_LOOKS:
-                self._stop.set()
-            return False
-        self._blind = 0
-        alive = said not in (self.said, "", _STOP)  # empty: just being written
-        self._in_vain = 0 if alive else self._in_vain + 1
-        if said == _STOP or self._in_vain >= _LOOKS_IN_VAIN:
-            self._stop.set()
-        self.said = said or self.said
-        return alive
-
-
-_watched: Lease | None = None
-_beginning = threading.Lock()
-
-
-def watch(lease: Lease, counts: Callable[[], dict[str, int]], patient: Stores) -> int:
-    """Makes STOP of this worker process follow a lease; returns once the launcher was seen to be alive, or STOP is set.
-
-    A process works for one run at a time. In the launcher's own process there is nothing to do: it sets STOP itself.
-
-    Args:
-        lease: of the run.
-        counts: what this process counted so far.
-        patient: the same storage, for the first look: it must succeed.
-
-    Returns:
-        For how many seconds the launcher has been at it, roughly.
-
-    Raises:
-        OSError, StorageLost: if the lease is not there, or nothing can be written beside it.
-    """
-    global _watched
-    with _beginning:
-        if kept_here(lease) or lease == _watched:
-            return 0
-        STOP.clear()
-        first = replace(lease, stores=patient)
-        watching = Watch(first.read(), lease.read, STOP)  # before anything is written where it does not belong
-        first.say(counts(), None)
-        # A worker that is started anew after the launcher's death must not send for as long as it takes to find out.
-        while not watching.once() and not STOP.wait(BEAT_S):
-            pass
-        _watched = lease
-        arguments: tuple[Any, ...] = (lease, watching, counts)
-        threading.Thread(target=_follow, args=arguments, name="lease", daemon=True).start()
-        return int(watching.said) if watching.said.isdecimal() else 0
-
-
-def _follow(lease: Lease, watching: Watch, counts: Callable[[], dict[str, int]]) -> None:
-    said: dict[str, int] = {}
-    waited = False
-    while not STOP.wait(BEAT_S) and lease == _watched:
-        watching.once()
-        wait = PROGRESS.waits.longest
-        if wait or counts() != said or waited:
-            said, waited = counts(), wait is not None
-            with suppress(OSError, StorageLost):
-                lease.say(said, None, wait)

@@ -15,8 +15,10 @@ from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.job.counters import counted_here, forget_counts
 from pipeline.job.in_process import STOP
-from pipeline.job.lease import Lease, kept_here, watch
+from pipeline.job.keeping import kept_here
+from pipeline.job.lease import Lease
 from pipeline.job.memory import give_back_freed_memory
+from pipeline.job.watching import watch
 from pipeline.versions import deciding_versions
 from serving.client.client import Client
 from serving.client.connection import Connection

@@ -18,7 +18,7 @@ from hs.errors import EngineLost, Interrupted, UsageError
 from hs.text import excerpt
 from pipeline.job.counters import OURS
 from pipeline.job.in_process import STOP
-from pipeline.job.lease import Kept
+from pipeline.job.keeping import Kept
 
 _traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the log file alone
 _traces.setLevel(logging.INFO)

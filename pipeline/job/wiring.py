@@ -16,7 +16,7 @@ from hs.storage.stores import Stores
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
-from pipeline.job.lease import kept
+from pipeline.job.keeping import kept
 from pipeline.job.post import TROUBLE, Post
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
 from pipeline.job.submission import run_to_its_end

@@ -77,10 +77,18 @@ class Client:
         connection: where the server is.
         stop: when set, waits end and nothing more is sent.
         waits: where it says what it waits for.
+        may_send: while it is not set no pictures are sent.
     """
 
-    def __init__(self, connection: Connection, stop: threading.Event | None = None, waits: Waits | None = None) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        stop: threading.Event | None = None,
+        waits: Waits | None = None,
+        may_send: threading.Event | None = None,
+    ) -> None:
         self.connection = connection
+        self._may_send = may_send
         self._waits = waits or Waits()
         self.trouble: AuditError | None = None
         self._stop = stop or threading.Event()
@@ -99,6 +107,12 @@ class Client:
     def counters(self) -> Counters:
         """What was sent, answered and waited for so far."""
         return dataclasses.replace(self._flow.counters)  # a copy, to be compared with a later one
+
+    def _goes_on(self) -> bool:
+        """Whether the work goes on; waits for that where nothing may be sent."""
+        while self._may_send is not None and not self._ended() and not self._may_send.wait(0.2):
+            pass
+        return not self._ended()
 
     def _ended(self) -> bool:
         return self.trouble is not None or self._closed or self._stop.is_set()
@@ -264,7 +278,7 @@ class Client:
         """
         rows = request.shape[0]
         with self._flow.slot() as mine:
-            if not mine:
+            if not (mine and self._goes_on()):
                 return self._left_unscored(model, rows)
             self._flow.sent(len(request.message), again)
             started = time.monotonic()
@@ -319,6 +333,8 @@ class Client:
             )
 
     def _is_back(self, model: ServedModel) -> bool:
+        if not self._goes_on():
+            return False
         request = GetModelStatusRequest()
         request.model_spec.name, request.model_spec.version.value = model.name, model.version
         try:
