@@ -57,6 +57,7 @@ _TROUBLES = (UsageError, NotPublished, ServerUnreachable, ContractBroken, Engine
 _ERROR_OF_EXIT_CODE = {error.exit_code: error for error in _TROUBLES}
 
 _FILES_LOOKED_FOR = 3  # by a worker: one that has just been taken away says nothing of the others
+_SAY_HOW_MANY = "--parallelism=N says how many that are, so that large row groups are shared among them"
 
 MakeClassify = Callable[[Config, ServedModel, Connection], beam.PTransform]
 
@@ -203,8 +204,11 @@ class _Stopwatch:
 def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
     """What the workers read, shared out among them; says so, and how many of them can be busy."""
     groups, workers = inputs.pointers(), workers_of(night.options)
-    pointers = shared(groups, workers)
+    pointers = shared(groups, workers or 1)
     counts = counted(len(groups), "row group"), counted(len(inputs.files), "file")
+    if workers is None:
+        _log.warning("%s of %s for as many workers as the engine has: %s", *counts, _SAY_HOW_MANY)
+        return pointers
     ranges = f" in {counted(len(pointers), 'range')} of rows" if len(pointers) > len(groups) else ""
     _log.info("%s of %s%s for %s", *counts, ranges, counted(workers, "worker"))
     if 0 < len(pointers) < workers:

@@ -6,7 +6,7 @@ import os
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
 
-from pipeline.job.engine import beam_options, decoding_threads_of, in_process, on_this_machine, workers_of
+from pipeline.job.engine import beam_options, decoding_threads_of, in_process, name_of, on_this_machine, workers_of
 
 CORES = len(os.sched_getaffinity(0))
 SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
@@ -27,9 +27,11 @@ DATAFLOW = ["--runner=DataflowRunner", "--max_num_workers=8"]
         ([*FLINK, "--flink_master=[local]", "--environment_type=DOCKER"], False, False, 6, None),
         ([*FLINK, "--environment_type=LOOPBACK"], False, True, 6, None),
         ([*SPARK, "--spark_master_url=local[3]"], False, False, 3, None),
-        ([*SPARK, "--spark_master_url=spark://spark:7077"], False, False, 1, None),
+        ([*SPARK, "--spark_master_url=spark://spark:7077"], False, False, None, None),
         ([*SPARK, "--spark_master_url=spark://spark:7077", "--parallelism=4"], False, False, 4, None),
+        (["--runner=PrismRunner"], False, False, None, None),
         (DATAFLOW, False, False, 8, 1),
+        (["--runner=DataflowRunner"], False, False, None, 1),
     ],
 )
 def test_flags_say_where_workers_are_and_how_many(flags, within, here, workers, threads):
@@ -39,6 +41,19 @@ def test_flags_say_where_workers_are_and_how_many(flags, within, here, workers, 
     assert on_this_machine(options) == here
     assert workers_of(options) == workers
     assert decoding_threads_of(options) == threads
+
+
+@pytest.mark.parametrize(
+    ("flags", "name"),
+    [
+        (FLINK, "Flink at flink:8081"),
+        ([*SPARK, "--spark_master_url=spark://spark:7077"], "Spark at spark://spark:7077"),
+        (["--runner=PortableRunner", "--job_endpoint=jobs:8099"], "the engine behind jobs:8099"),
+        (["--runner=PrismRunner"], "Prism"),
+    ],
+)
+def test_an_engine_has_a_name_for_sentences(flags, name):
+    assert name_of(beam_options({}, flags)) == name
 
 
 def test_processes_that_an_engine_starts_get_our_allocators_unless_the_flag_says_others():

@@ -188,7 +188,7 @@ def test_a_worker_whose_python_is_broken_fails_the_job_in_one_sentence(archive, 
 
     said = capsys.readouterr().err
     assert code == 8
-    assert said.splitlines()[-1].startswith("hs-audit run: the job failed: ")
+    assert said.splitlines()[-1].startswith(f"hs-audit run: the job failed on the engine behind {engine.address}: ")
     assert said.splitlines()[-1].endswith("libjpeg.so.8 is missing; nothing was published")
     assert "Traceback" not in said
 
@@ -202,7 +202,9 @@ def test_a_job_server_that_is_killed_is_exit_code_8_and_one_sentence(archive, tm
 
     said = capsys.readouterr().err
     assert code == 8
-    assert said.splitlines()[-1].startswith("hs-audit run: the engine was lost: ")
+    assert said.splitlines()[-1].startswith(
+        f"hs-audit run: the engine behind {engine.address} was lost, and the job with it: "
+    )
     assert "Traceback" not in said
     (log,) = (tmp_path / "audits" / "_logs").glob("*.log")
     assert "Traceback" in log.read_text()
@@ -268,7 +270,7 @@ def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number
 
 REFUSED = [
     (8, ["--runner=PortableRunner", "--job_endpoint=localhost:1", "--job_server_timeout=1",
-         "--environment_type=LOOPBACK"], "the engine did not take the job: "),
+         "--environment_type=LOOPBACK"], "the engine behind localhost:1 did not take the job: "),
     (8, ["--runner=FlinkRunner", "--parallelism=2", "--flink_job_server_jar=/nowhere/flink.jar"],
      "the jar of the job server is not there: /nowhere/flink.jar"),
     (8, ["--runner=SparkRunner", "--spark_job_server_jar=/nowhere/spark.jar"], "is not there: /nowhere/spark.jar"),

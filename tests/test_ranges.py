@@ -150,7 +150,7 @@ def test_several_workers_find_what_one_does_and_each_row_is_in_the_ledger_once(t
     with FakeServer(model, probabilities=(0.25, 0.75)).listening() as address:
         for name, flags in (("one", []), ("several", several)):
             options = beam_options({}, flags)
-            pointers = shared(inputs.pointers(), workers_of(options))
+            pointers = shared(inputs.pointers(), workers_of(options) or 1)
             folder = tmp_path / name
             folder.mkdir()
             with beam.Pipeline(options=options) as pipeline:

@@ -71,27 +71,41 @@ def on_this_machine(options: PipelineOptions) -> bool:
     return _is_local(options) or environment == "LOOPBACK" or (flink_here and environment != "DOCKER")
 
 
-def workers_of(options: PipelineOptions) -> int:
-    """How many row groups are worked on at once, as far as the options say; 1 where they do not."""
-    asked: list[int | None] = [1]
+def workers_of(options: PipelineOptions) -> int | None:
+    """How many row groups are worked on at once; None where only the engine knows."""
+    asked: int | None = None
     match _runner(options):
-        case "FnApiRunner" if options.view_as(DirectOptions).direct_running_mode != "in_memory":
-            asked.append(options.view_as(DirectOptions).direct_num_workers or os.cpu_count())
+        case "FnApiRunner":
+            direct = options.view_as(DirectOptions)
+            asked = 1 if direct.direct_running_mode == "in_memory" else direct.direct_num_workers or os.cpu_count()
         case "SparkRunner" if options.view_as(SparkRunnerOptions).spark_master_url.startswith("local["):
             cores = options.view_as(SparkRunnerOptions).spark_master_url[len("local[") : -1]
-            asked.append(int(cores) if cores.isdecimal() else os.cpu_count())
+            asked = int(cores) if cores.isdecimal() else os.cpu_count()
         case "DataflowRunner":
             dataflow = options.view_as(WorkerOptions)
-            asked.append(dataflow.max_num_workers or dataflow.num_workers)
+            asked = dataflow.max_num_workers or dataflow.num_workers
         case _:
-            asked.append(options.view_as(FlinkRunnerOptions).parallelism)
-    return max(number for number in asked if number)
+            asked = max(0, options.view_as(FlinkRunnerOptions).parallelism)  # -1 by itself
+    return asked or None
+
+
+def name_of(options: PipelineOptions) -> str:
+    """What an engine is called in a sentence, with its address."""
+    match _runner(options):
+        case "FlinkRunner":
+            return f"Flink at {options.view_as(FlinkRunnerOptions).flink_master}"
+        case "SparkRunner":
+            return f"Spark at {options.view_as(SparkRunnerOptions).spark_master_url}"
+        case "PortableRunner":
+            return f"the engine behind {options.view_as(PortableOptions).job_endpoint or 'the job server'}"
+        case other:
+            return other.removesuffix("Runner")
 
 
 def decoding_threads_of(options: PipelineOptions) -> int | None:
     """In how many threads a worker decodes where the configuration does not say; None: in one for each of its cores."""
     if _is_local(options) and not in_process(options):
-        return max(1, len(os.sched_getaffinity(0)) // workers_of(options))
+        return max(1, len(os.sched_getaffinity(0)) // (workers_of(options) or 1))
     process_per_core = int(options.view_as(PortableOptions).sdk_worker_parallelism or 1) == 0
     return 1 if process_per_core or _runner(options) == "DataflowRunner" else None
 

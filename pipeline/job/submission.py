@@ -28,15 +28,17 @@ _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is 
 _OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
 
 _CANCELLED = re.compile(r"\bJobCancellationException\b")
+_NO_ANSWER = re.compile(r"Connection (refused|reset|timed out)|\bConnectException\b|\bNoRouteToHost|unreachable", re.I)
 # What Java and Beam put around what happened.
 _OUTSIDE = re.compile(r"^(Pipeline \S+ failed in state \w+: |java\.\S*(Exception|Error): )+")
 
 
-def run_to_its_end(pipeline: beam.Pipeline, kept: Kept | None) -> dict[str, int]:
+def run_to_its_end(pipeline: beam.Pipeline, engine: str, kept: Kept | None) -> dict[str, int]:
     """Runs a pipeline, and returns what the engine counted, by name; nothing where it does not say.
 
     Args:
         pipeline: to run.
+        engine: what it is called in a sentence.
         kept: the lease of its workers; None where they are threads of this process.
 
     Raises:
@@ -49,11 +51,11 @@ def run_to_its_end(pipeline: beam.Pipeline, kept: Kept | None) -> dict[str, int]
         _refuse_if_stopped()
         return _counted(result)
     with _threads_of_beam_are_quiet():
-        return _run_elsewhere(pipeline, kept)
+        return _run_elsewhere(pipeline, engine, kept)
 
 
-def _run_elsewhere(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
-    with _in_words("the engine did not take the job"):
+def _run_elsewhere(pipeline: beam.Pipeline, engine: str, kept: Kept) -> dict[str, int]:
+    with _in_words(f"{engine} did not take the job"):
         result = pipeline.run()
     ended = threading.Event()
     errors: list[Exception] = []
@@ -65,13 +67,14 @@ def _run_elsewhere(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
             _refuse_if_stopped()
             return {}
     _refuse_if_stopped()
-    with _in_words("the engine was lost"):
+    with _in_words(f"{engine} was lost, and the job with it"):
         state = result.state  # asked anew
     # Flink's job server calls a job that was cancelled on Flink's page a failed one.
     if state == PipelineState.CANCELLED or any(_CANCELLED.search(str(error)) for error in errors):
         raise Interrupted("the job was cancelled at the engine; nothing was published")
     if errors and not kept.trouble:
-        raise _lost("the job failed", errors[0])
+        lost = _NO_ANSWER.search(_first_line(errors[0]))  # so Flink's client says that the JobManager is gone
+        raise _lost(f"{engine} was lost, and the job with it" if lost else f"the job failed on {engine}", errors[0])
     return _counted(result)
 
 

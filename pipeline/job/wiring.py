@@ -15,6 +15,7 @@ from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
+from pipeline.job.engine import name_of
 from pipeline.job.judge import FindingsTable, JudgeDeclarations
 from pipeline.job.keeping import kept
 from pipeline.job.post import TROUBLE, Post
@@ -91,10 +92,10 @@ def run_job(
         | "Report" >> beam.Map(_write_reports, staging / _REPORTS, post.stores)  # a file: a pipeline returns nothing
     )
     if post.lease is None:
-        counted_elsewhere([run_to_its_end(pipeline, None)])
+        counted_elsewhere([run_to_its_end(pipeline, name_of(options), None)])
         return _read_reports(staging / _REPORTS, post.stores)
     with kept(post.lease) as launcher:
-        counts = run_to_its_end(pipeline, launcher)
+        counts = run_to_its_end(pipeline, name_of(options), launcher)
         launcher.hear()
         if counts and not launcher.trouble:
             counted_elsewhere([counts])
