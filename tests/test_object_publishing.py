@@ -4,6 +4,7 @@ import hashlib
 import json
 import sys
 import threading
+import time
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -206,6 +207,23 @@ def test_logs_are_sent_however_the_attempt_ends(place):
         raise UsageError("too much is missing")
 
     assert place.stores.read_bytes(place.output / "_logs" / "run_date=2026-11-21.a1.log") == b"all that was said"
+
+
+def test_logs_are_sent_while_the_attempt_lasts_as_it_may_be_killed(place, s3, monkeypatch):
+    monkeypatch.setattr("pipeline.runs.sent_logs._EVERY_S", 0.01)
+    log = place.output / "_logs" / "run_date=2026-11-21.a1.log"
+    with place.logs("a1") as logs:
+        with logs.path(".log").open("w") as lines:
+            for said in ("one", "one\ntwo"):
+                lines.seek(0)
+                lines.write(said)
+                lines.flush()
+
+                while not (place.stores.exists(log) and place.stores.read_bytes(log) == said.encode()):
+                    time.sleep(0.01)
+        logs.path(".stderr.log").touch()
+
+    assert len([path for method, path, _ in s3.requests if method == "PUT" and path.endswith(".a1.log")]) <= 3
 
 
 def test_a_missing_extra_is_one_sentence_before_anything_is_made(place, s3, monkeypatch):

@@ -3,12 +3,11 @@
 s3://…/run_date=2026-11-21/attempt-A/          written once, by workers and launcher
 s3://…/run_date=2026-11-21/_CURRENT            the attempt that stands, and the digest of its manifest
 s3://…/_staging/run_date=2026-11-21.A.json     an attempt that is under way, has failed, or was replaced, since when
-s3://…/_logs/run_date=2026-11-21.A.log         sent when the attempt ends
+s3://…/_logs/run_date=2026-11-21.A.log         sent every minute, and when the attempt ends
 """
 
 import hashlib
 import json
-import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,15 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from hs.errors import AuditError, UsageError
+from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.precondition import Conditional, Seen
 from hs.storage.stores import Stores
 from pipeline.runs.current import CURRENT, Current
 from pipeline.runs.delta_log import DeltaLog
 from pipeline.runs.published import published_run
+from pipeline.runs.sent_logs import SentLogs
 
-_log = logging.getLogger("hs_audit.run")
 _SECONDS_OF_A_DAY = 86400
 _LEAST_DAYS = 1  # of an attempt that nobody holds a lock of: it may well be under way
 
@@ -152,14 +151,12 @@ class Objects:
             due.remove(self.run.name)
 
     @contextmanager
-    def logs(self, attempt_id: str) -> Iterator["SentLogs"]:
-        """Where the attempt's logs are written, sent when the context ends, however it ends."""
+    def logs(self, attempt_id: str) -> Iterator[SentLogs]:
+        """Where the attempt's logs are written, sent every minute and when the context ends, however it ends."""
         with tempfile.TemporaryDirectory(prefix="hs-audit-") as written:
             logs = SentLogs(Path(written), _name(self.run, attempt_id), self.output / "_logs", self.stores)
-            try:
+            with logs.sent():
                 yield logs
-            finally:
-                logs.send()
 
     def _logged(self, run: Location) -> bool:
         """Whether the Delta log had to be told, and was, which files of a night stand."""
@@ -184,29 +181,6 @@ class Objects:
         paths = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == "_SUCCESS")
         for path in paths:  # _SUCCESS last: it says that all else is there
             self.stores.write_bytes(to / path.relative_to(folder).as_posix(), path.read_bytes())
-
-
-@dataclass(frozen=True)
-class SentLogs:
-    """The logs of an attempt, in a folder of this machine until they are sent."""
-
-    folder: Path
-    stem: str
-    to: Location
-    stores: Stores
-
-    def path(self, suffix: str) -> Path:
-        """Of a log of this attempt."""
-        return self.folder / f"{self.stem}{suffix}"
-
-    def send(self) -> None:
-        """Sends what there is so far; what became of the night does not depend on it."""
-        for path in sorted(self.folder.iterdir()):
-            try:
-                self.stores.write_bytes(self.to / path.name, path.read_bytes())
-            except (AuditError, OSError) as error:
-                _log.warning("%s cannot be sent to %s: %s", path.name, self.to, _in_a_line(error))
-                return
 
 
 @dataclass(frozen=True)
