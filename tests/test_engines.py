@@ -233,6 +233,18 @@ def test_ten_seconds_after_the_launcher_is_gone_the_server_sees_no_request_and_t
 
 
 @pytest.mark.slow
+def test_several_nights_on_an_engine_are_published_each_by_itself(engine, archive, tmp_path):
+    nights = ("2026-11-21", "2026-11-22")
+
+    with model_server() as (address, _):
+        night = [*flags(tmp_path, archive, address, *engine.flags), f"--run-date={'..'.join(nights)}"]
+        code = main(["run", *night])
+
+    assert code == 0
+    assert [len(findings_of(tmp_path / "audits" / f"run_date={night}")) for night in nights] == [400, 400]
+
+
+@pytest.mark.slow
 def test_a_launcher_that_is_suspended_for_a_while_is_waited_for_and_publishes(engine, archive, tmp_path):
     with model_server(seconds=0.05) as (address, (fake, first)):
         process = launched(flags(tmp_path, archive, address, *engine.flags))
