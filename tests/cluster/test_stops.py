@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from serving.fake import Cost
 from tests.cluster.flink import Flink, flink
 from tests.cluster.nights import Launcher, StandIn, assert_equal_findings, stand_in
 from tests.cluster.processes import wait_until
@@ -23,8 +24,8 @@ def cluster(parts, tmp_path_factory) -> Iterator[Flink]:
 
 @pytest.fixture
 def server() -> Iterator[StandIn]:
-    """A server that is slow enough for a night to be caught in the middle."""
-    with stand_in(per_request_s=0.1) as running:
+    """A server with which a night takes 15 s, longer than workers go on without their launcher."""
+    with stand_in(per_request_s=0.25) as running:
         yield running
 
 
@@ -45,6 +46,7 @@ def test_after_the_launcher_nothing_is_sent_and_nothing_runs_and_the_next_run_pu
     assert server.last_request_at - stopped_at < _SECONDS_TO_STOP
     assert server.seen < 450
     if number is signal.SIGKILL:  # which left more behind
+        server.fake.cost = Cost()
         assert launcher.run(cluster.processes, cluster.flags) == 0, launcher.said(cluster.processes)
         assert_equal_findings(launcher.findings(), local.findings())
 
