@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hs.card import Card, Mistake, Thresholds
+from hs.storage.filesystems import _made
 from serving.server.bundled import bundled_server
 from tests.archives import COLOURS
 from tests.object_storage import ObjectStorage, object_storage
@@ -64,3 +65,13 @@ def s3(shared_storage: ObjectStorage) -> Iterator[ObjectStorage]:
     shared_storage.requests.clear()
     yield shared_storage
     shared_storage.fault = lambda method, path: None
+
+
+@pytest.fixture
+def by_the_environment(s3: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The storage as commands without a configuration find it."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    _made.cache_clear()
+    yield
+    _made.cache_clear()

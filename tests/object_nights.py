@@ -18,7 +18,7 @@ def write_night(folder: Path) -> Path:
     return write_archive(folder / "a.parquet", ROWS, row_group_size=100)
 
 
-def flags(folder: Path, endpoint: str, server: str, archive: Path, output: object) -> list[str]:
+def flags(folder: Path, endpoint: str, server: str, archive: object, output: object) -> list[str]:
     config = folder / "config.yaml"
     config.write_text(
         f"server: {{model: hs, batch_size: 16}}\nstorage: {{endpoint: '{endpoint}', region: us-east-1}}\n"

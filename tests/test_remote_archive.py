@@ -8,7 +8,6 @@ import pyarrow as pa
 import pytest
 
 from hs.errors import ContractBroken, StorageLost
-from hs.storage.filesystems import _made
 from hs.storage.models import model_here
 from hs_audit.cli import main
 from pipeline.archive.footers import ArchiveFile, inspect
@@ -248,16 +247,6 @@ def test_check_archive_looks_at_a_night_there(s3, night, tmp_path, capsys):
 
     assert code == 0
     assert "2 files, 18 rows" in capsys.readouterr().out
-
-
-@pytest.fixture
-def by_the_environment(s3, monkeypatch):
-    """The storage as commands without a configuration find it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", s3.endpoint)
-    monkeypatch.setenv("AWS_REGION", "us-east-1")
-    _made.cache_clear()
-    yield
-    _made.cache_clear()
 
 
 def test_a_model_there_is_copied_for_as_long_as_it_is_needed(
