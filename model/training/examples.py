@@ -26,6 +26,7 @@ from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_cas
 from model.cases.variants import variant
 from model.task import Advance
 from model.training.backbones import Backbone
+from model.training.bursts import find_bursts
 from model.training.networks import Cut, as_constants
 from model.training.row_files import RowFile
 
@@ -248,16 +249,21 @@ def _examples(
         raise UsageError(f"{path} has no readable picture")
     classes, labels = np.unique([picture["hs_code"] for picture in pictures], return_inverse=True)
     sources = [picture["source"] for picture in pictures]
+    digests = [picture["digest"] for picture in pictures]
+    bursts: list[np.ndarray] = []
+    if features is not None:
+        bursts = find_bursts(labels, digests, lambda some: features.read(some * (1 + how.variants)))
     grouping = group_cases(
         Pictures(
             # What was made of a case counts as that case: it is not alike by its pixels.
             np.unique(sources, return_inverse=True)[1],
             sources,
             [picture["hs_code"] for picture in pictures],
-            [picture["digest"] for picture in pictures],
+            digests,
             np.array([picture["hash"] for picture in pictures], np.uint64),
             np.stack([thumbnail_from_text(picture["thumbnail"]) for picture in pictures]),
-        )
+        ),
+        bursts,
     )
     return Examples(
         inputs,

@@ -126,7 +126,7 @@ def looks(home: np.ndarray, groups: np.ndarray, parts: int, features_of: Feature
         pictures = pictures[np.argsort(groups[pictures], kind="stable")]  # by content
         _, group_of, size = np.unique(groups[pictures], return_inverse=True, return_counts=True)
         middles = _middles(features_of(pictures), group_of, size)
-        for members in _cut(middles, size, len(pictures) / parts):
+        for members in cut_alike(middles, size, len(pictures) / parts):
             look[pictures[np.isin(group_of, members)]] = number
             number += 1
     return look
@@ -138,15 +138,21 @@ def _middles(features: np.ndarray, group_of: np.ndarray, size: np.ndarray) -> np
     return _unit(np.add.reduceat(_unit(features), begins, axis=0))
 
 
-def _cut(middles: np.ndarray, size: np.ndarray, most: float) -> list[np.ndarray]:
-    """Numbers of groups, int [n] each, so that no part has more than `most` pictures unless it is a single group."""
+def cut_alike(rows: np.ndarray, size: np.ndarray, most: float) -> list[np.ndarray]:
+    """Cuts rows float32 [n, F] by what is alike until no part is larger than `most`, or a single row: int [m] each.
+
+    Args:
+        rows: in an order that goes by content.
+        size: int [n], what each row counts.
+        most: that a part may count.
+    """
     done, waiting = [], [np.arange(len(size))]
     while waiting:
         members = waiting.pop()
         if size[members].sum() <= most or len(members) == 1:
             done.append(members)
             continue
-        second = _second_of_two(middles[members])
+        second = _second_of_two(rows[members])
         waiting += [members[~second], members[second]]
     return done
 
