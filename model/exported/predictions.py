@@ -1,8 +1,8 @@
 """What an exported classifier says of cases, computed in this process from its SavedModel."""
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from itertools import groupby, islice
 from pathlib import Path
 
@@ -15,11 +15,25 @@ from hs.errors import ContractBroken, UsageError
 from hs.pictures.decoding import PictureSize
 from hs.verdicts import combine, which_count
 from model.cases.reading import CasePicture, Cases, Unreadable
+from model.declared import Declared
 from model.exported.export import ABOUT
 
 _BATCH = 32
 Signature = Callable[..., dict[str, tf.Tensor]]
 Classified = tuple[CasePicture, np.ndarray, float]
+
+
+@dataclass(frozen=True)
+class Promises:
+    """What the thresholds of a model were drawn for; None where it does not say.
+
+    Attributes:
+        precision: share of wrong declarations among those that are flagged, at least.
+        unknown_share: share of known goods that are taken for unknown ones, at most.
+    """
+
+    precision: float | None = None
+    unknown_share: float | None = None
 
 
 @dataclass(frozen=True)
@@ -39,6 +53,8 @@ class Predictions:
         novelty_of_unknown: float32 [M], of the cases that were left out.
         numbers: int [N], the position of each case in its file.
         sources: the case that each was made from, mostly itself; those of one tell less than as many different ones.
+        disagree: row with several pictures → bool [mistakes, C], the codes on which they disagree, if it is declared.
+        promises: of the model.
     """
 
     table: ClassTable
@@ -53,6 +69,8 @@ class Predictions:
     novelty_of_unknown: np.ndarray
     numbers: np.ndarray
     sources: tuple[str, ...]
+    disagree: Mapping[int, np.ndarray]
+    promises: Promises
 
     def only(self, rows: np.ndarray) -> "Predictions":
         """These rows alone; bool [N]."""
@@ -66,12 +84,16 @@ class Predictions:
             novelty=self.novelty[rows],
             numbers=self.numbers[rows],
             sources=tuple(self.sources[place] for place in places),
+            disagree={new: self.disagree[place] for new, place in enumerate(places) if place in self.disagree},
         )
 
 
 @dataclass(frozen=True)
 class _OfCase:
-    """What a classifier says of one case: probabilities float32 [C], and novelty, NaN where the model gives none."""
+    """What a classifier says of one case: probabilities float32 [C], and novelty, NaN where the model gives none.
+
+    `disagree`, bool [mistakes, C], says on which declared codes several pictures disagree; None for a single one.
+    """
 
     hs_code: str
     generated: bool
@@ -79,6 +101,7 @@ class _OfCase:
     novelty: float | None
     number: int
     source: str
+    disagree: np.ndarray | None
 
 
 def read_card(version: Path) -> tuple[Card, ClassTable]:
@@ -95,6 +118,15 @@ def read_card(version: Path) -> tuple[Card, ClassTable]:
         raise ContractBroken(f"{version} has no {path.relative_to(version)}: {error.strerror}") from error
     except (KeyError, ValueError) as error:
         raise ContractBroken(f"{path} is no model card: {error}") from error
+
+
+def read_promises(version: Path) -> Promises:
+    """What a version's thresholds were drawn for, as its recipe has it; nothing is promised where it has none."""
+    about = json.loads((version / "assets.extra" / ABOUT).read_text(encoding="utf-8"))
+    recipe = about.get("recipe")
+    written = recipe if isinstance(recipe, dict) else {}
+    shares = (written.get(field.name) for field in fields(Promises))
+    return Promises(*(share if type(share) is float and 0 < share < 1 else None for share in shares))
 
 
 def predict(
@@ -122,7 +154,12 @@ def predict(
     size = PictureSize(card.height, card.width, card.resize_filter, card.draft_multiple)
     unreadable: list[Unreadable] = []
     classify = tf.saved_model.load(str(version)).signatures["serving_default"]
-    said = list(_of_cases(_classified(_distinct(cases, size, unreadable, advance), classify)))
+    declared = Declared(table)
+
+    def disagree(pictures: np.ndarray) -> np.ndarray | None:
+        return declared.disagree(pictures, card) if len(pictures) > 1 else None
+
+    said = list(_of_cases(_classified(_distinct(cases, size, unreadable, advance), classify), disagree))
     known = [one for one in said if one.hs_code not in unknown]
     if not known:
         raise UsageError(f"{cases.path} has no readable picture of a code that the model knows")
@@ -140,6 +177,8 @@ def predict(
         np.array([one.novelty for one in said if one.hs_code in unknown], np.float32),
         np.array([one.number for one in known]),
         tuple(one.source for one in known),
+        {row: one.disagree for row, one in enumerate(known) if one.disagree is not None},
+        read_promises(version),
     )
 
 
@@ -164,10 +203,14 @@ def _classified(pictures: Iterator[CasePicture], classify: Signature) -> Iterato
         yield from zip(batch, said["probabilities"].numpy(), novelty, strict=True)
 
 
-def _of_cases(classified: Iterator[Classified]) -> Iterator[_OfCase]:
-    """What the pictures of each case say together."""
+def _of_cases(
+    classified: Iterator[Classified], disagree: Callable[[np.ndarray], np.ndarray | None]
+) -> Iterator[_OfCase]:
+    """What the pictures of each case say together, and on which declared codes they disagree."""
     for _, of_case in groupby(classified, key=lambda one: one[0].case):
         pictures, probabilities, novelty = zip(*of_case, strict=True)
-        together = combine(np.stack(probabilities), np.array(novelty))
+        several = np.stack(probabilities)
+        together = combine(several, np.array(novelty))
         first, said = pictures[0], together.probabilities.astype(np.float32)
-        yield _OfCase(first.hs_code, first.generated, said, together.novelty, first.case, first.source_case)
+        facts = (first.hs_code, first.generated, said, together.novelty, first.case, first.source_case)
+        yield _OfCase(*facts, disagree(several))
