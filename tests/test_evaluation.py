@@ -11,7 +11,7 @@ from hs.card import Mistake
 from hs.class_table import ClassTable
 from hs.proportions import Rate
 from hs_audit.cli import main
-from model.evaluation.metrics import confusion_matrix, per_class, simulate_nights, top_k_at_level
+from model.evaluation.metrics import at_level, confusion_matrix, per_class, simulate_nights
 from model.measures import top_k
 from tests.archives import COLOURS, picture
 from tests.rulings import write_cases
@@ -37,9 +37,9 @@ def test_a_row_counts_where_its_label_is_among_the_k_highest():
     [(6, Rate(1, 3)), (4, Rate(3, 3)), (2, Rate(3, 3)), (8, None)],
 )
 def test_probabilities_are_summed_up_the_tree(level, first):
-    rates = top_k_at_level(PROBABILITIES, ["870829", "870829", "870899"], TABLE, level)
+    found = at_level(PROBABILITIES, ["870829", "870829", "870899"], TABLE, level)
 
-    assert (rates and rates[1]) == first
+    assert (found and found.top[1]) == first
 
 
 def test_precision_and_recall_of_each_class():
@@ -179,6 +179,45 @@ def test_of_very_many_pictures_of_a_case_those_count_that_the_audit_counts(model
     assert said.probabilities[0] == pytest.approx(wanted.probabilities, rel=1e-4)
     every = combine(one_by_one.probabilities, one_by_one.novelty)
     assert said.probabilities[0] != pytest.approx(every.probabilities, rel=1e-4)
+
+
+def test_what_is_promised_and_kept_is_on_the_page_in_the_json_in_markdown_and_on_the_terminal(
+    model_with_novelty, cases, tmp_path, capsys
+):
+    code = main(["evaluate", str(model_with_novelty.parent), f"--cases={cases}", f"--output={tmp_path}"])
+
+    said = json.loads((tmp_path / "evaluation.json").read_text())["evaluations"][0]
+    printed, page = capsys.readouterr().out, (tmp_path / "evaluation.html").read_text()
+    assert code == 0
+    flag = said["flag"]["at_random"]
+    assert (flag["right_flagged"]["hits"], flag["right_flagged"]["of"]) == (1, 19)  # the one that is no 392690
+    assert flag["promised_precision"] is flag["right_flagged_at_most"] is None
+    assert said["unknown_goods"]["false_alarms"]["of"] == 19
+    assert set(said["levels"]) == {"6", "4", "2"}
+    assert page.index("What is promised, and what is kept") < page.index("How often the true code")
+    precision = f"{flag['precision']['share']:.3f}"
+    for text in (printed, page, (tmp_path / "evaluation.md").read_text()):
+        assert precision in text
+    assert max(map(len, printed.splitlines()[:40])) <= 80
+
+
+def test_several_models_stand_side_by_side_with_their_mean(colour_model, model_with_novelty, cases, tmp_path, capsys):
+    models = [str(colour_model), str(model_with_novelty.parent), str(colour_model)]
+
+    code = main(["evaluate", *models, f"--cases={cases}", f"--output={tmp_path}"])
+
+    said = json.loads((tmp_path / "evaluation.json").read_text())["models"]
+    errors = [one["evaluations"][0]["levels"]["6"]["calibration_error"] for one in said]
+    lines = capsys.readouterr().out.splitlines()
+    row = next(line for line in lines if "calibration" in line and "6 digits" in line)
+    told = [float(cell) for cell in row.strip("│").split("│")[2:]]
+    assert code == 0
+    assert told[:3] == pytest.approx(errors, abs=5e-4)
+    assert told[3:] == pytest.approx([np.mean(errors), np.std(errors, ddof=1)], abs=1e-3)
+    assert (tmp_path / "2" / "evaluation.html").exists()
+    assert 'href="2/evaluation.html"' in (tmp_path / "evaluation.html").read_text()
+    assert "| first | 6 digits |" in (tmp_path / "evaluation.md").read_text()
+    assert max(map(len, lines[:-1])) <= 80
 
 
 def test_two_models_are_compared_on_the_cases_whose_codes_both_know(colour_model, model_with_novelty, tmp_path):

@@ -12,7 +12,9 @@ from hs.flags import flagged
 from hs.verdicts import Evidence, Judge, Reason, combine
 from model.declared import Declared
 from model.evaluation.flag import flags
-from model.evaluation.intervals import clustered, precision_between
+from model.evaluation.intervals import Between, clustered, precision_between
+from model.evaluation.promises import Promise, without_own
+from model.evaluation.summary import evaluate
 from model.exported.predictions import Predictions, Promises
 
 TABLE = ClassTable(("870829", "870899", "870321", "392690", "391990", "39*", "0810501020"))
@@ -28,7 +30,7 @@ def a_card(thresholds: Thresholds, **near: Thresholds) -> Card:
     return Card(8, 8, "bilinear", 2, "HS 2022", 1.0, thresholds, "sha256:0", thresholds_for=by_mistake)
 
 
-def predictions(count: int = 300, seed: int = 0, card: Card = a_card(PLAIN), sources: int | None = None) -> Predictions:
+def predictions(count: int = 300, seed: int = 0, card: Card | None = None, sources: int | None = None) -> Predictions:
     """Cases of a fair model; those of one source are alike."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, len(TABLE), count)
@@ -36,7 +38,7 @@ def predictions(count: int = 300, seed: int = 0, card: Card = a_card(PLAIN), sou
     probabilities = (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
     return Predictions(
         table=TABLE,
-        card=card,
+        card=card or a_card(PLAIN),
         probabilities=probabilities,
         truth=tuple(TABLE.labels[label] for label in labels),
         labels=labels,
@@ -90,7 +92,7 @@ def test_the_best_threshold_is_that_of_all_that_could_be_tried(kind):
     for mistake in Mistake:
         assert most[mistake] <= found[mistake].best_recall <= most[mistake] + 0.05
         assert found[mistake].of_best == found[mistake].recall.share / found[mistake].best_recall
-    assert 0 < min(most.values())
+    assert min(most.values()) > 0
 
 
 def test_each_kind_of_mistake_has_its_own_thresholds_and_bound_where_the_card_has_them():
@@ -184,3 +186,29 @@ def test_wrong_codes_are_those_that_a_mistake_allows():
 
         by_pairs = [[mistake.could_be(declared, true) for declared in TABLE.labels] for true in TABLE.labels]
         assert allowed.tolist() == by_pairs
+
+
+@pytest.mark.parametrize(
+    ("promised", "at_most", "found", "words"),
+    [
+        (0.9, False, Between(0.92, 0.8, 0.97), "kept"),
+        (0.9, False, Between(0.85, 0.8, 0.9), "open"),
+        (0.9, False, Between(0.85, 0.8, 0.89), "not kept"),
+        (0.9, False, None, "none flagged"),
+        (0.01, True, Between(0.01, 0.0, 0.02), "kept"),
+        (0.01, True, Between(0.02, 0.01, 0.03), "open"),
+        (0.01, True, Between(0.02, 0.015, 0.03), "not kept"),
+        (None, True, Between(0.02, 0.015, 0.03), ""),
+    ],
+)
+def test_a_promise_is_kept_or_open_or_not_kept(promised, at_most, found, words):
+    assert Promise("", "", promised, at_most, found).words == words
+
+
+def test_kinds_of_mistake_without_thresholds_of_their_own_are_named():
+    one, none = a_card(PLAIN, within_heading=PLAIN), a_card(PLAIN, within_heading=PLAIN, within_chapter=PLAIN)
+
+    lacking, complete = (without_own(evaluate(predictions(card=card), 0.05, 0)[0]) for card in (one, none))
+
+    assert lacking.startswith("The card has no thresholds for wrong codes of the chapter: ")
+    assert complete == ""

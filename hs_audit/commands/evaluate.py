@@ -1,10 +1,13 @@
-"""`hs-audit evaluate`: what a model is worth on cases that it has not seen, as a page and as JSON."""
+"""`hs-audit evaluate`: what a model promised and keeps on cases that it has not seen, as a page, as JSON, as tables.
+
+Several models, such as one recipe with several seeds, stand side by side with their mean.
+"""
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,19 +23,24 @@ from hs_audit.terminal import PlainConsole
 from model.quiet import quiet_import
 
 if TYPE_CHECKING:
+    from model.cases.reading import Cases
     from model.evaluation.summary import Evaluation
+    from model.evaluation.tables import TextTable
+    from model.exported.predictions import Predictions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
-    parser.add_argument("model", type=Location.parse, metavar="MODEL", help="folder of the numbered versions")
+    parser.add_argument("models", type=Location.parse, nargs="+", metavar="MODEL",
+                        help="folder of the numbered versions; several are compared, with their mean")  # fmt: skip
     parser.add_argument("--version", type=flags.VERSION, help="which of them (default: the newest)")
     add_case_arguments(parser)
-    parser.add_argument("--output", type=Path, default=Path(), help="folder for evaluation.html and .json (default: .)")
+    parser.add_argument("--output", type=Path, default=Path(),
+                        help="folder for evaluation.html, .json and .md (default: .)")  # fmt: skip
     parser.add_argument(
-        "--wrong-share", type=flags.SHARE, default=0.05, help="of the simulated nights (default: %(default)s)"
+        "--wrong-share", type=flags.SHARE, help="assumed of all declarations (default: that of the model's card)"
     )
-    parser.add_argument("--seed", type=flags.SEED, default=0, help="of these nights (default: %(default)s)")
+    parser.add_argument("--seed", type=flags.SEED, default=0, help="of the simulated nights (default: %(default)s)")
     parser.add_argument("--leave-out-unknown", action="store_true", help="leave out cases whose code the model lacks")
 
 
@@ -40,51 +48,86 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints and writes."""
     with quiet_import():
         from model.cases.reading import open_cases
-        from model.evaluation.page import evaluation_page
-        from model.evaluation.summary import as_json, evaluate, unknown_as_json, unknown_goods, words_of
-        from model.exported.predictions import predict
+        from model.evaluation.as_json import over_models_as_json
+        from model.evaluation.page import comparison_page
+        from model.evaluation.tables import comparison
 
     cases = open_cases(args.cases, args.pictures == "all")
-    with (
-        model_here(args.model, args.version, ANYWHERE) as model,
-        Steps() as steps,
-        steps.step(f"classifying {cases.path.name}", cases.count) as advance,
-    ):
-        version = version_folder(model, args.version)
-        said = predict(version, cases, advance, args.leave_out_unknown)
-    evaluations, unknown = evaluate(said, args.wrong_share, args.seed), unknown_goods(said)
     args.output.mkdir(parents=True, exist_ok=True)
-    facts = {
-        "model": str(args.model),
-        "version": int(version.name),
-        "weights_digest": said.card.weights_digest,
-        "cases": str(cases.path),
-        "cases_digest": cases.digest(),
-        "wrong_share": args.wrong_share,
-        "seed": args.seed,
-        "left_out": {"unreadable_pictures": len(said.unreadable), "unknown_codes": said.unknown},
-        "unknown_goods": unknown_as_json(unknown),
-        "evaluations": [as_json(evaluation) for evaluation in evaluations],
-    }
-    write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
-    name = f"{args.model.name}, version {version.name}"
-    page = evaluation_page(name, cases, said, evaluations, unknown, args.wrong_share)
-    write_whole(args.output / "evaluation.html", page)
-    console = PlainConsole()
-    _print(evaluations, console)
-    if unknown:
-        console.print(words_of(unknown))
-    print(f"written: {args.output / 'evaluation.html'}, {args.output / 'evaluation.json'}")
+    several = len(args.models) > 1
+    measured = []
+    for number, model in enumerate(args.models, 1):
+        folder = args.output / str(number) if several else args.output
+        measured.append(_measure(model, cases, args, folder))
+    if several:
+        evaluations = [evaluation for evaluation, _ in measured]
+        names = [f"{number} {model.name}" for number, model in enumerate(args.models, 1)]
+        pages = [f"{number}/evaluation.html" for number in range(1, len(names) + 1)]
+        side_by_side = comparison(evaluations)
+        facts = {"models": [facts for _, facts in measured], "figures": over_models_as_json(evaluations)}
+        write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
+        models = list(zip(names, evaluations, pages, strict=True))
+        write_whole(args.output / "evaluation.html", comparison_page(cases, models))
+        write_whole(args.output / "evaluation.md", side_by_side.markdown())
+        _print([side_by_side], PlainConsole())
+    print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation.md beside it")
     return 0
 
 
-def _print(evaluations: "Sequence[Evaluation]", console: Console) -> None:
-    for one in evaluations:
-        ks = next(iter(one.levels.values()), {})
-        table = Table(
-            "digits", *(f"first {k}" for k in ks), title=f"{one.cases} cases ({one.name})", title_justify="left"
-        )
-        for level, rates in one.levels.items():
-            table.add_row(str(level), *(str(rates[k]) for k in ks))
-        console.print(table)
-        console.print(f"calibration error {one.calibration_error:.3f}, mean F1 {one.macro_f1:.3f}")
+def _measure(
+    location: Location, cases: "Cases", args: argparse.Namespace, folder: Path
+) -> tuple["Evaluation", dict[str, Any]]:
+    """Measures a model and writes what is told of it; the evaluation of its originals, and the facts."""
+    from model.evaluation.as_json import as_json
+    from model.evaluation.page import evaluation_page
+    from model.evaluation.promises import without_own
+    from model.evaluation.summary import evaluate
+    from model.evaluation.tables import tables
+    from model.evaluation.unknown import words_of
+    from model.exported.predictions import predict
+
+    with (
+        model_here(location, args.version, ANYWHERE) as model,
+        Steps() as steps,
+        steps.step(f"{location.name}: classifying {cases.path.name}", cases.count) as advance,
+    ):
+        version = version_folder(model, args.version)
+        said = predict(version, cases, advance, args.leave_out_unknown)
+    evaluations = evaluate(said, args.wrong_share or said.card.thresholds.wrong_share, args.seed)
+    facts = _facts(location, int(version.name), cases, said, args) | {"evaluations": list(map(as_json, evaluations))}
+    folder.mkdir(parents=True, exist_ok=True)
+    written = [table for one in evaluations for table in tables(one)]
+    write_whole(folder / "evaluation.json", json.dumps(facts, indent=2) + "\n")
+    name = f"{location.name}, version {version.name}"
+    write_whole(folder / "evaluation.html", evaluation_page(name, cases, said, evaluations))
+    write_whole(folder / "evaluation.md", "\n".join(table.markdown() for table in written))
+    if len(args.models) == 1:
+        console = PlainConsole()
+        _print(written, console)
+        for words in (without_own(evaluations[-1]), words_of(evaluations[-1].unknown)):
+            if words:
+                console.print(words)
+    return evaluations[0], facts
+
+
+def _facts(
+    location: Location, version: int, cases: "Cases", said: "Predictions", args: argparse.Namespace
+) -> dict[str, Any]:
+    return {
+        "model": str(location),
+        "version": version,
+        "weights_digest": said.card.weights_digest,
+        "cases": str(cases.path),
+        "cases_digest": cases.digest(),
+        "seed": args.seed,
+        "left_out": {"unreadable_pictures": len(said.unreadable), "unknown_codes": said.unknown},
+    }
+
+
+def _print(tables: Iterable["TextTable"], console: Console) -> None:
+    for each in tables:
+        if each.rows:
+            table = Table(*each.header, title=each.title, title_justify="left")
+            for row in each.rows:
+                table.add_row(*row)
+            console.print(table)

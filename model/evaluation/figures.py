@@ -13,6 +13,8 @@ from model.measures import Reliability
 
 _INK, _SOFT, _LINE, _ACCENT, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#a33b12"
 _COLOURS = {Mistake.AT_RANDOM: _ACCENT, Mistake.WITHIN_CHAPTER: "#24695a", Mistake.WITHIN_HEADING: _WARM}
+_LEVELS = ("#9aa5b1", "#b98b2f", _ACCENT, "#24695a", _WARM)  # of 10, 8, 6, 4 and 2 digits
+_MOST_CLASSES = 100  # of a confusion matrix
 _STYLE = {
     "font.family": "sans-serif",
     "font.size": 10,
@@ -23,6 +25,8 @@ _STYLE = {
     "xtick.color": _SOFT,
     "ytick.color": _SOFT,
     "text.color": _INK,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
     "svg.fonttype": "none",  # text stays text: it can be searched, and needs no font drawn into the page
     "svg.hashsalt": "hs-audit",  # the same picture has the same ids
 }
@@ -45,25 +49,45 @@ def inspected_curve(nights: Mapping[Mistake, SimulatedNight]) -> str:
         return _svg(figure, "share of declarations inspected against share of wrong ones found")
 
 
-def reliability_diagram(binned: Reliability) -> str:
-    """Confidence against being right; the area of a dot is how many cases it stands for."""
+def reliability_diagram(levels: Mapping[int, Reliability]) -> str:
+    """Confidence against being right, one line per level; bars at the finest are what chance does to a perfect one."""
     with mpl.rc_context(_STYLE):
-        figure = Figure((4.4, 4), layout="constrained")
+        figure = Figure((4.8, 4), layout="constrained")
         axes = figure.subplots()
         axes.plot([0, 1], [0, 1], color=_LINE)
-        area = 20 + 400 * binned.count / binned.count.sum()
-        axes.scatter(binned.confidence, binned.accuracy, s=area, color=_ACCENT, alpha=0.75, linewidth=0)
+        for (level, binned), colour in zip(levels.items(), _LEVELS[-len(levels) :], strict=True):
+            label = f"{level} digits, error {binned.error:.3f}"
+            axes.errorbar(
+                binned.confidence,
+                binned.accuracy,
+                yerr=1.96 * binned.chance if level == max(levels) else None,
+                color=colour,
+                label=label,
+                marker="o",
+                markersize=3.5,
+                linewidth=1,
+                elinewidth=0.7,
+            )
         axes.set(xlabel="probability of the first code", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
+        axes.legend(loc="upper left", frameon=False)
         return _svg(figure, "reliability diagram")
 
 
 def confusion_picture(confusion: np.ndarray, labels: list[str]) -> str:
-    """True against recommended class; the darkness is the share of the row."""
+    """True against recommended class; the darkness is the share of the row.
+
+    Of very many classes those that are confused most: nobody reads more, and 1,000 take minutes to draw.
+    """
+    shares = confusion / confusion.sum(axis=1, keepdims=True).clip(1)
+    if len(labels) > _MOST_CLASSES:
+        confused = confusion.sum(axis=0) + confusion.sum(axis=1) - 2 * confusion.diagonal()
+        shown = np.sort(np.argsort(-confused, kind="stable")[:_MOST_CLASSES])
+        shares, labels = shares[np.ix_(shown, shown)], [labels[place] for place in shown]
     with mpl.rc_context(_STYLE):
         side = max(3.5, 0.19 * len(labels) + 1.2)
         figure = Figure((side, side), layout="constrained")
         axes = figure.subplots()
-        axes.imshow(confusion / confusion.sum(axis=1, keepdims=True).clip(1), cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
         axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
         axes.set_yticks(range(len(labels)), labels, fontsize=7)
         axes.set(xlabel="recommended", ylabel="true")

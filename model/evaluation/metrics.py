@@ -9,17 +9,32 @@ import numpy as np
 from hs.card import Mistake
 from hs.class_table import ClassTable
 from hs.proportions import Rate
-from hs.verdicts import risk
-from model.measures import top_k
+from model.declared import Declared, parts
+from model.measures import Reliability, augrc, reliability, top_k
 
 BUDGETS = (0.01, 0.02, 0.05, 0.10)
 NIGHTS = 200  # draws of a simulated night
 
 
-def top_k_at_level(
+@dataclass(frozen=True)
+class AtLevel:
+    """What the probabilities summed up to so many digits are worth.
+
+    Attributes:
+        top: k → how often the true prefix is among the k most probable ones.
+        reliability: probability of the first prefix against its being right.
+        augrc: see `model.measures.augrc`.
+    """
+
+    top: dict[int, Rate]
+    reliability: Reliability
+    augrc: float
+
+
+def at_level(
     probabilities: np.ndarray, truth: Sequence[str], table: ClassTable, level: int, ks: Sequence[int] = (1, 3, 5)
-) -> dict[int, Rate] | None:
-    """How often the true prefix is among the k most probable prefixes of a level.
+) -> AtLevel | None:
+    """Measures one level of the HS.
 
     Args:
         probabilities: float [N, C].
@@ -29,15 +44,19 @@ def top_k_at_level(
         ks: how many prefixes are looked at.
 
     Returns:
-        k → how many of how many; None where no class or no row is that deep.
+        What it is worth; None where no class or no row is that deep.
     """
     prefixes = table.prefixes(level)
     rows = [row for row, label in enumerate(truth) if len(label.rstrip("*")) >= level]
     if not prefixes or not rows:
         return None
-    summed = np.stack([probabilities[rows][:, table.columns(prefix)].sum(axis=1) for prefix in prefixes], axis=1)
-    labels = np.array([prefixes.index(truth[row][:level]) for row in rows])
-    return {k: Rate(round(top_k(summed, labels, k) * len(rows)), len(rows)) for k in ks}
+    there = probabilities if len(rows) == len(truth) else probabilities[rows]
+    summed = np.stack([there[:, table.columns(prefix)].sum(axis=1) for prefix in prefixes], axis=1)
+    place = {prefix: number for number, prefix in enumerate(prefixes)}
+    labels = np.array([place[truth[row][:level]] for row in rows])
+    right, sure = summed.argmax(axis=1) == labels, summed.max(axis=1).clip(max=1)  # rounded shares add up to more
+    top = {k: Rate(round(top_k(summed, labels, k) * len(rows)), len(rows)) for k in ks}
+    return AtLevel(top, reliability(sure, right), augrc(sure, right))
 
 
 @dataclass(frozen=True)
@@ -126,30 +145,29 @@ def simulate_nights(
     Returns:
         What was found, or None where no class has such an alternative.
     """
-    classes = table.labels
-    rows = [row for row, label in enumerate(truth) if not label.endswith("*")]  # nobody declares the rest of a prefix
-    choices = {
-        label: [number for number, other in enumerate(classes) if mistake.could_be(other, label)]
-        for label in set(truth)
-    }
-    able = [place for place, row in enumerate(rows) if choices[truth[row]]]
+    declared = Declared(table)
+    columns = {label: column for column, label in enumerate(table.labels)}
+    labels = np.array([columns[label] for label in truth])
+    rows = np.flatnonzero(declared.can_be[labels])  # nobody declares the rest of a prefix
+    right = labels[rows]
+    may_be_wrong = declared.mistakes(mistake)
+    choices = may_be_wrong.sum(axis=1)
+    able = np.flatnonzero(choices[right])
     amount = max(1, round(wrong_share * len(rows)))
     if len(able) < amount:
         return None
-    of_code = np.stack([probabilities[:, table.columns(label.rstrip("*"))].sum(axis=1) for label in classes], axis=1)
-    codes = len(table.codes)
+    of_code = np.concatenate([declared.finest(declared.sums(probabilities[rows[part]])) for part in parts(len(rows))])
+    # The wrong codes of all classes one after the other: those of a class begin where the others end.
+    wrong_codes, begins = np.nonzero(may_be_wrong)[1], np.cumsum(choices) - choices
     random = np.random.default_rng(seed)
-    label_of = {label: number for number, label in enumerate(classes)}
-    right = np.array([label_of[truth[row]] for row in rows])
-    curves = []
-    for _ in range(NIGHTS):
-        declared, is_wrong = right.copy(), np.zeros(len(rows), bool)
-        for place in random.choice(able, amount, replace=False):
-            declared[place] = random.choice(choices[truth[rows[place]]])
-            is_wrong[place] = True
-        risks = [risk(float(min(1.0, p)), codes, wrong_share) for p in of_code[rows, declared]]
-        order = np.argsort(-np.array(risks), kind="stable")
-        curves.append(np.concatenate([[0], np.cumsum(is_wrong[order])]) / amount)
-    found = np.array(curves)
-    low, high = np.quantile(found, (0.05, 0.95), axis=0)
-    return SimulatedNight(len(rows), amount, found.mean(axis=0), low, high)
+    everyone = np.arange(len(rows))
+    curves = np.empty((NIGHTS, len(rows) + 1))
+    for night in range(NIGHTS):
+        chosen = random.choice(able, amount, replace=False)
+        under, is_wrong = right.copy(), np.zeros(len(rows), bool)
+        which = (random.random(amount) * choices[right[chosen]]).astype(int)
+        under[chosen], is_wrong[chosen] = wrong_codes[begins[right[chosen]] + which], True
+        order = np.argsort(of_code[everyone, under], kind="stable")  # the less probable, the higher the risk
+        curves[night] = np.concatenate([[0], np.cumsum(is_wrong[order])]) / amount
+    low, high = np.quantile(curves, (0.05, 0.95), axis=0)
+    return SimulatedNight(len(rows), amount, curves.mean(axis=0), low, high)

@@ -1,16 +1,19 @@
-"""The page of an evaluation: one self-contained file with its plots."""
+"""The pages of an evaluation: self-contained files with their plots."""
 
 from collections.abc import Sequence
 
 from hs.codes import HSCode
 from hs.html import template
 from hs.nomenclature import description
+from hs.text import counted
 from model.cases.reading import Cases
 from model.evaluation.figures import confusion_picture, inspected_curve, reliability_diagram
 from model.evaluation.metrics import BUDGETS, NIGHTS
-from model.evaluation.summary import KS, Evaluation, UnknownGoods, words_of
+from model.evaluation.promises import SUBJECTS, WORDS, over_models, promises, without_own
+from model.evaluation.summary import KS, Evaluation
+from model.evaluation.tables import limit
+from model.evaluation.unknown import words_of
 from model.exported.predictions import Predictions
-from model.measures import reliability
 
 
 def class_name(label: str) -> str:
@@ -20,50 +23,53 @@ def class_name(label: str) -> str:
     return description(HSCode(label)) or ""
 
 
-def evaluation_page(
-    model: str,
-    cases: Cases,
-    said: Predictions,
-    evaluations: Sequence[Evaluation],
-    unknown: UnknownGoods | None,
-    wrong_share: float,
-) -> str:
-    """The page.
+def evaluation_page(model: str, cases: Cases, said: Predictions, evaluations: Sequence[Evaluation]) -> str:
+    """The page of one model.
 
     Args:
         model: which one, for people.
         cases: that it was measured on.
         said: what it said of them.
         evaluations: of the originals, and of all cases.
-        unknown: how well it tells goods that it does not know.
-        wrong_share: of the simulated nights.
     """
-    pictures = {}
-    for one in evaluations:
-        rows = said.only(~said.generated) if one.name == "originals" else said
-        pictures[one.name] = {
+    pictures = {
+        one.name: {
             "inspected": inspected_curve(one.nights),
-            "reliability": reliability_diagram(
-                reliability(rows.probabilities.max(axis=1), rows.probabilities.argmax(axis=1) == rows.labels)
-            ),
+            "reliability": reliability_diagram({level: found.reliability for level, found in one.levels.items()}),
             "confusion": confusion_picture(one.confusion, [each.label for each in one.classes]),
         }
+        for one in evaluations
+    }
     notes = f"{len(said.unreadable)} pictures could not be read. " if said.unreadable else ""
-    if unknown:
-        notes += f"{words_of(unknown)} "
     if said.unknown:
-        notes += f"Cases of codes that the model does not know were left out: {', '.join(sorted(said.unknown))}."
+        notes += f"Cases of codes that the model does not know were left out: {', '.join(sorted(said.unknown))}. "
     return template("model", "evaluation.html").render(
         model=model,
         cases=cases.path.name,
-        facts=f"{len(said.truth)} cases of {len(set(said.truth))} of the classifier's {len(said.table)} classes, "
-        "each judged by all its pictures together, as in the audit.",
-        notes=notes,
+        facts=f"{counted(len(said.truth), 'case')} of {len(set(said.truth))} of the classifier's {len(said.table)} "
+        "classes, each judged by all its pictures together, as in the audit.",
+        notes=notes + words_of(evaluations[-1].unknown),
         evaluations=evaluations,
+        promises=promises,
+        subjects=SUBJECTS,
+        limit=limit,
+        without_own=without_own,
+        kinds=WORDS,
         pictures=pictures,
         names={label: class_name(label) for label in said.table.labels},
         ks=KS,
         budgets=BUDGETS,
-        wrong_share=wrong_share,
         nights=NIGHTS,
+    )
+
+
+def comparison_page(cases: Cases, models: Sequence[tuple[str, Evaluation, str]]) -> str:
+    """The page of several models side by side.
+
+    Args:
+        cases: that they were measured on.
+        models: of each its name for people, what it is worth, and where its own page is.
+    """
+    return template("model", "evaluations.html").render(
+        cases=cases.path.name, models=models, figures=over_models([evaluation for _, evaluation, _ in models])
     )
