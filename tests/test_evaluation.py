@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -270,3 +271,55 @@ def test_codes_that_the_model_does_not_know_are_said_before_any_picture_is_decod
 
     assert code == 2
     assert "has codes that the model does not know: 080810" in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_would_end_a_comparison_is_said_before_the_first_model_is_measured(
+    colour_model, cases, tmp_path, capsys, monkeypatch
+):
+    def decode(*_):
+        raise AssertionError("a picture was decoded")
+
+    monkeypatch.setattr("model.cases.reading.decode", decode)
+    (tmp_path / "file").write_text("")
+
+    absent = main(["evaluate", str(colour_model), str(tmp_path / "none"), f"--cases={cases}"])
+    no_folder = main(["evaluate", str(colour_model), f"--cases={cases}", f"--output={tmp_path / 'file'}"])
+
+    assert (absent, no_folder) == (6, 2)
+    sentences = " ".join(capsys.readouterr().err.split())
+    assert "none holds no model" in sentences
+    assert "file cannot be made" in sentences
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"classes": ["870829", "392690"]}, "gives 3 probabilities, and its card has 2 classes"),
+        ({"classes": None}, "is no model card"),
+    ],
+)
+def test_a_model_that_does_not_answer_as_its_card_says_is_one_sentence(
+    colour_model, tmp_path, capsys, changes, sentence
+):
+    shutil.copytree(colour_model, tmp_path / "model")
+    card = tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json"
+    card.write_text(json.dumps(json.loads(card.read_text()) | changes))
+    path = write_cases(tmp_path / "cases.parquet", [("870829", [picture("870829")])])
+
+    code = main(["evaluate", str(tmp_path / "model"), f"--cases={path}", f"--output={tmp_path}"])
+
+    assert code == 6
+    assert sentence in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("count", [1, 5])
+def test_cases_of_one_code_are_measured_too(colour_model, tmp_path, count):
+    rows = [("870829", [picture("870829", shade=shade)]) for shade in range(count)]
+    path = write_cases(tmp_path / "cases.parquet", rows)
+
+    code = main(["evaluate", str(colour_model), f"--cases={path}", f"--output={tmp_path}"])
+
+    said = json.loads((tmp_path / "evaluation.json").read_text())["evaluations"][0]
+    assert code == 0
+    assert said["cases"] == count
+    assert list(said["flag"]) == ["at_random"]

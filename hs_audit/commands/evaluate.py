@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from hs.errors import UsageError
 from hs.files import version_folder, write_whole
 from hs.storage.location import Location
 from hs.storage.models import model_here
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
         from model.evaluation.tables import comparison
 
     cases = open_cases(args.cases, args.pictures == "all")
-    args.output.mkdir(parents=True, exist_ok=True)
+    _look_ahead(args, cases)
     several = len(args.models) > 1
     measured = []
     for number, model in enumerate(args.models, 1):
@@ -72,6 +73,20 @@ def run(args: argparse.Namespace) -> int:
         _print([side_by_side], PlainConsole())
     print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation.md beside it")
     return 0
+
+
+def _look_ahead(args: argparse.Namespace, cases: "Cases") -> None:
+    """Finds out before any picture is decoded what would otherwise end a model's turn, after minutes for the others."""
+    from model.exported.predictions import read_card, unknown_codes
+
+    for location in args.models:
+        if location.is_local:
+            _, table = read_card(version_folder(location.path, args.version))
+            unknown_codes(table, cases, args.leave_out_unknown)
+    try:
+        args.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {args.output} cannot be made: {error.strerror}") from error
 
 
 def _measure(

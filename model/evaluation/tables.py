@@ -51,7 +51,7 @@ def tables(one: Evaluation) -> list[TextTable]:
     return [
         TextTable(f"promised and kept: {counted(one.cases, 'case')}{which}, {share}",
                   ("", "wrong codes", "promised", "here", "95 %", ""), tuple(kept)),
-        TextTable("wrong declarations that the flag finds, and the best threshold for these cases would",
+        TextTable("wrong declarations found, and by the best threshold for these cases",
                   ("wrong codes", "found", "95 %", "at best", "of that", "right flagged"), tuple(found)),
         TextTable("the first codes, and their probabilities",
                   ("digits", "first", "95 %", *(f"first {k}" for k in KS[1:]), "calibration", "AUGRC"), tuple(levels)),

@@ -13,6 +13,7 @@ from hs.card import Card
 from hs.class_table import ClassTable
 from hs.errors import ContractBroken, UsageError
 from hs.pictures.decoding import PictureSize
+from hs.text import excerpt
 from hs.verdicts import combine, which_count
 from model.cases.reading import CasePicture, Cases, Unreadable
 from model.declared import Declared
@@ -116,7 +117,7 @@ def read_card(version: Path) -> tuple[Card, ClassTable]:
         return Card.from_json(text), ClassTable(tuple(json.loads(text)["classes"]))
     except OSError as error:
         raise ContractBroken(f"{version} has no {path.relative_to(version)}: {error.strerror}") from error
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ContractBroken(f"{path} is no model card: {error}") from error
 
 
@@ -142,18 +143,13 @@ def predict(
 
     Raises:
         UsageError: if there are such cases otherwise, said before any picture is decoded, or no picture can be read.
-        ContractBroken: if the version lacks its card.
+        ContractBroken: if the version lacks its card, or does not answer as that says.
     """
     card, table = read_card(version)
-    unknown = cases.codes_beyond(set(table.labels))
-    if unknown and not leave_out_unknown:
-        raise UsageError(
-            f"{cases.path} has codes that the model does not know: {', '.join(unknown)}; "
-            "--leave-out-unknown measures on the others"
-        )
+    unknown = unknown_codes(table, cases, leave_out_unknown)
     size = PictureSize(card.height, card.width, card.resize_filter, card.draft_multiple)
     unreadable: list[Unreadable] = []
-    classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    classify = _signature(version, len(table))
     declared = Declared(table)
 
     def disagree(pictures: np.ndarray) -> np.ndarray | None:
@@ -180,6 +176,46 @@ def predict(
         {row: one.disagree for row, one in enumerate(known) if one.disagree is not None},
         read_promises(version),
     )
+
+
+def unknown_codes(table: ClassTable, cases: Cases, leave_out: bool) -> dict[str, int]:
+    """HS code that a classifier does not know → how many cases have it; no picture is read.
+
+    Raises:
+        UsageError: if there are such cases, unless they are to be left out.
+    """
+    unknown = cases.codes_beyond(set(table.labels))
+    if unknown and not leave_out:
+        raise UsageError(
+            f"{cases.path} has codes that the model does not know: {', '.join(unknown)}; "
+            "--leave-out-unknown measures on the others"
+        )
+    return unknown
+
+
+def _signature(version: Path, classes: int) -> Signature:
+    """What classifies, its answers checked before they are believed.
+
+    Raises:
+        ContractBroken: if the version holds no such thing; when called, if an answer is not what the card says.
+    """
+    try:
+        classify = tf.saved_model.load(str(version)).signatures["serving_default"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ContractBroken(f"{version} cannot be loaded as a classifier: {excerpt(str(error))}") from error
+
+    def checked(images: tf.Tensor) -> dict[str, tf.Tensor]:
+        said = classify(images=images)
+        if "probabilities" not in said:
+            raise ContractBroken(f"{version} gives no probabilities but {', '.join(said)}")
+        found = said["probabilities"].numpy()
+        if found.shape != (len(images), classes):
+            raise ContractBroken(f"{version} gives {found.shape[-1]} probabilities, and its card has {classes} classes")
+        if not np.isfinite(found).all():
+            raise ContractBroken(f"{version} gives probabilities that are no numbers")
+        return said
+
+    return checked
 
 
 def _distinct(
