@@ -1,7 +1,6 @@
 """`hs-audit train`: which cases are held out and which codes left out; the order in a file decides on neither."""
 
 import json
-import math
 from pathlib import Path
 
 import numpy as np
@@ -70,8 +69,10 @@ def test_cases_sorted_by_kind_or_shuffled_give_the_same_held_out_figures(tmp_pat
         groups[name] = [metrics[f"held_out{way}_pictures"] for way in ("", "_alike", "_shifted")]
 
     assert groups["sorted"] == groups["shuffled"]
-    for figure, otherwise, pictures in zip(top_1["sorted"], top_1["shuffled"], groups["sorted"], strict=True):
-        assert abs(figure - otherwise) <= math.sqrt(max(figure * (1 - figure), 0.05) / pictures)
+    assert min(top_1["sorted"]) < 1
+    assert top_1["shuffled"] == pytest.approx(
+        top_1["sorted"], abs=1 / 144
+    )  # the last bits may differ, and turn one case
 
 
 def test_what_was_grouped_is_said_before_anything_learns_and_a_column_is_held_out_by_its_values(tmp_path, capsys):

@@ -42,7 +42,7 @@ _THREADS = 2  # decode 1.9 times as fast as one: Pillow lets go of the interpret
 class Examples:
     """Pictures ready to learn from, each with its variants.
 
-    Variant v of picture p is row `p * (1 + variants) + v` of the files; variant 0 is the picture itself.
+    Variant v of picture p is row `stored[p] * (1 + variants) + v` of the files; variant 0 is the picture itself.
 
     Attributes:
         inputs: what stands at the cut: uint8 [H, W, 3], float16 activations, or the features.
@@ -197,12 +197,7 @@ def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict[s
     def work(numbered: tuple[int, Case]) -> tuple[list[CasePicture], list[Unreadable], list[np.ndarray]]:
         number, case = numbered
         readable, unreadable = decode_case(case, number, how.size, cases.all_pictures)
-        random = np.random.default_rng([how.seed, number])
-        copies = [
-            pixels
-            for picture in readable
-            for pixels in (picture.pixels, *(variant(picture.pixels, random) for _ in range(how.variants)))
-        ]
+        copies = [pixels for picture in readable for pixels in (picture.pixels, *_variants(picture, how))]
         return readable, unreadable, copies
 
     remaining = islice(enumerate(cases), skip, None)
@@ -217,6 +212,11 @@ def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict[s
                 "unreadable": [asdict(picture) for picture in unreadable],
             }
             yield chunk, np.stack(copies) if copies else np.empty((0, how.size.height, how.size.width, 3), np.uint8)
+
+
+def _variants(picture: CasePicture, how: Preparation) -> Iterator[np.ndarray]:
+    random = np.random.default_rng([how.seed, int(picture.digest[:16], 16)])  # the same wherever its case stands
+    return (variant(picture.pixels, random) for _ in range(how.variants))
 
 
 def _ahead(threads: ThreadPoolExecutor, work: Callable[[T], R], cases: Iterable[T]) -> Iterator[list[R]]:
@@ -265,15 +265,18 @@ def _examples(
         ),
         bursts,
     )
+    # By content, so that what an epoch draws is the same in whatever order the cases are read.
+    order = np.lexsort((sources, labels, digests))
     return Examples(
         inputs,
         features,
         tuple(str(code) for code in classes),
-        labels,
-        grouping.groups,
-        np.array([picture["case"] for picture in pictures]),
-        np.array([picture["generated"] for picture in pictures]),
+        labels[order],
+        grouping.groups[order],
+        np.array([picture["case"] for picture in pictures])[order],
+        np.array([picture["generated"] for picture in pictures])[order],
         how.variants,
         tuple(Unreadable(**picture) for chunk in done for picture in chunk["unreadable"]),
         grouping,
+        stored=order,
     )
