@@ -1,14 +1,16 @@
 """Cases → examples on disk: what the part that learns is shown, computed once.
 
     cases ──► decode, variants ──► stem ──► inputs, at the cut
-                 (threads)           └────► tail ──► features, where the backbone is pretrained
+                 (threads)        (threads) └► tail ──► features, where the backbone is pretrained
 
 The files grow chunk by chunk, and a preparation that was interrupted goes on behind the last whole one.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -27,15 +29,20 @@ from model.cases.variants import variant
 from model.task import Advance
 from model.training.backbones import Backbone
 from model.training.bursts import find_bursts
+from model.training.folding import folded
 from model.training.networks import Cut, as_constants
 from model.training.row_files import RowFile
 
 T = TypeVar("T")
 R = TypeVar("R")
+Chunk = dict[str, Any]
+Answer = tuple[np.ndarray, np.ndarray]
 
 _CHUNK = 16  # cases that are decoded ahead and written together, with their variants
-_BATCH = 16  # pictures that go through the network at once: more take memory, and no less time
+_BATCH = 4  # pictures that go through the network at once: their largest maps still fit a processor's cache
+_BATCH_OF_GPU = 32
 _THREADS = 2  # decode 1.9 times as fast as one: Pillow lets go of the interpreter
+_AT_ONCE = 2  # batches: while one waits at the end of a layer, the other has both cores
 
 
 @dataclass(frozen=True)
@@ -133,14 +140,14 @@ def prepare(cases: Cases, how: Preparation, folder: Path, advance: Advance) -> E
     seen = sum(chunk["cases"] for chunk in done)
     pictures = sum(len(chunk["pictures"]) for chunk in done)
     advance(seen)
-    networks = _networks(how)
-    with open(folder / "index.jsonl", "a", encoding="utf-8") as index:
+    computed = _computed(_decoded(cases, how, seen), _networks(how))
+    with closing(computed), open(folder / "index.jsonl", "a", encoding="utf-8") as index:
         index.truncate(sum(len(json.dumps(chunk)) + 1 for chunk in done))  # a line cut off by an interruption goes
-        for chunk, pixels in _decoded(cases, how, seen):
-            if len(pixels):
-                at_cut, values = networks(pixels)
+        for chunk, answers in computed:
+            if answers:
+                at_cut, values = (np.concatenate(some) for some in zip(*answers, strict=True))
                 inputs.append(at_cut, at=pictures * (1 + how.variants))
-                if values is not None and features is not None and features is not inputs:
+                if features is not None and features is not inputs:
                     features.append(values, at=pictures * (1 + how.variants))
             index.write(json.dumps(chunk) + "\n")  # after the rows: those without a line here are computed again
             index.flush()
@@ -167,14 +174,14 @@ def _read_index(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines(True) if line.endswith("\n")]
 
 
-def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.ndarray | None]]:
-    """Pixels uint8 [n, H, W, 3] → what stands at the cut, and the features where there are any yet."""
+def _networks(how: Preparation) -> Callable[[np.ndarray], Answer]:
+    """Pixels uint8 [n, H, W, 3] → what stands at the cut, and the features: pixels, too, where there are none yet."""
     stem, tail, network = how.cut.stem, how.cut.tail, how.backbone.network
     if not how.backbone.pretrained:
-        return lambda pixels: (pixels, None)
+        return lambda pixels: (pixels, pixels)
 
-    forward = as_constants(network if stem is None or tail is None else stem)
-    onward = as_constants(tail) if tail is not None and stem is not None else None
+    forward = as_constants(folded(network if stem is None or tail is None else stem))
+    onward = as_constants(folded(tail)) if tail is not None and stem is not None else None
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def compute(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -183,32 +190,55 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], tuple[np.ndarray, np.n
             return at_cut, onward(at_cut)
         return (pixels if stem is None else at_cut), at_cut
 
-    def in_batches(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        answers = [compute(tf.constant(pixels[i : i + _BATCH])) for i in range(0, len(pixels), _BATCH)]
-        at_cut, values = zip(*answers, strict=True)
-        return np.concatenate([some.numpy() for some in at_cut]), np.concatenate([some.numpy() for some in values])
+    def in_numpy(pixels: np.ndarray) -> Answer:
+        at_cut, values = compute(tf.constant(pixels))
+        return at_cut.numpy(), values.numpy()
 
-    return in_batches
+    return in_numpy
 
 
-def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[dict[str, Any], np.ndarray]]:
+def _computed(
+    chunks: Iterator[tuple[Chunk, np.ndarray]], network: Callable[[np.ndarray], Answer]
+) -> Generator[tuple[Chunk, list[Answer]], None, None]:
+    """Chunks with what the network says of their pictures, batch by batch; it has the next one meanwhile."""
+    batch = _BATCH_OF_GPU if tf.config.list_physical_devices("GPU") else _BATCH
+    threads = ThreadPoolExecutor(_AT_ONCE, "network")
+    coming: deque[tuple[Chunk, list[Future[Answer]]]] = deque()
+
+    def first() -> tuple[Chunk, list[Answer]]:
+        chunk, batches = coming.popleft()
+        return chunk, [answer.result() for answer in batches]
+
+    try:
+        for chunk, pixels in chunks:
+            parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
+            coming.append((chunk, [threads.submit(network, part) for part in parts]))
+            if len(coming) == 2:
+                yield first()
+        while coming:
+            yield first()
+    finally:
+        threads.shutdown(cancel_futures=True)  # whoever interrupts waits for what is in a layer, and for no more
+
+
+def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[Chunk, np.ndarray]]:
     """Chunks of cases: a line for the index, and pixels uint8 [pictures · (1 + variants), H, W, 3]."""
 
-    def work(numbered: tuple[int, Case]) -> tuple[list[CasePicture], list[Unreadable], list[np.ndarray]]:
+    def work(numbered: tuple[int, Case]) -> tuple[list[dict[str, Any]], list[Unreadable], list[np.ndarray]]:
         number, case = numbered
         readable, unreadable = decode_case(case, number, how.size, cases.all_pictures)
         copies = [pixels for picture in readable for pixels in (picture.pixels, *_variants(picture, how))]
-        return readable, unreadable, copies
+        return [_about(picture) for picture in readable], unreadable, copies
 
     remaining = islice(enumerate(cases), skip, None)
     with ThreadPoolExecutor(_THREADS, "decode") as threads:
         for worked in _ahead(threads, work, remaining):
-            readable = [picture for some, _, _ in worked for picture in some]
+            pictures = [about for some, _, _ in worked for about in some]
             unreadable = [picture for _, some, _ in worked for picture in some]
             copies = [pixels for _, _, some in worked for pixels in some]
             chunk = {
                 "cases": len(worked),
-                "pictures": [_about(picture) for picture in readable],
+                "pictures": pictures,
                 "unreadable": [asdict(picture) for picture in unreadable],
             }
             yield chunk, np.stack(copies) if copies else np.empty((0, how.size.height, how.size.width, 3), np.uint8)

@@ -28,6 +28,7 @@ from model.training.calibration import Calibration, fit_calibration
 from model.training.enough import check_enough, different_cases, large_enough, left_out, small_codes
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
+from model.training.folding import folded
 from model.training.folds import Folds, deal, hold_out
 from model.training.networks import Cut, Devices, cut, fresh_copy, head, weights_digest
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
@@ -309,7 +310,7 @@ class Trainer:
         single = head(features, classes, self.recipe.dropout)
         single.set_weights(learned.head.get_weights())
         found = self.backbone.network.output
-        return keras.Model(self.backbone.network.input, [single(found), found])
+        return folded(keras.Model(self.backbone.network.input, [single(found), found]))
 
 
 def _numbered(column: list[str | None]) -> np.ndarray:
