@@ -13,7 +13,7 @@ from hs.verdicts import Evidence, Judge, Reason, combine
 from model.declared import Declared
 from model.evaluation.flag import flags
 from model.evaluation.intervals import Between, clustered, precision_between
-from model.evaluation.promises import Promise, without_own
+from model.evaluation.promises import Promise, in_a_sentence, without_own
 from model.evaluation.summary import evaluate
 from model.exported.predictions import Predictions, Promises
 
@@ -212,3 +212,14 @@ def test_kinds_of_mistake_without_thresholds_of_their_own_are_named():
 
     assert lacking.startswith("The card has no thresholds for wrong codes of the chapter: ")
     assert complete == ""
+
+
+def test_the_end_of_a_training_tells_each_kind_of_mistake_and_unknown_goods():
+    bounded = a_card(replace(PLAIN, known_as_unknown_at_most=0.06))
+
+    sentence = in_a_sentence(evaluate(predictions(card=bounded), 0.05, 0)[0])
+
+    assert sentence.count("precision 0.") == 3
+    assert sentence.endswith("(≤ 0.060 promised)")
+    nothing = in_a_sentence(evaluate(predictions(card=a_card(KINDS["nothing"])), 0.05, 0)[0])
+    assert nothing.startswith("wrong codes at random: none flagged; ")

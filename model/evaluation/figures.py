@@ -1,6 +1,7 @@
 """Pictures for the pages of the model side, as SVG without scripts or fonts of their own."""
 
 import io
+import math
 from collections.abc import Mapping
 
 import matplotlib as mpl
@@ -68,7 +69,9 @@ def reliability_diagram(levels: Mapping[int, Reliability]) -> str:
                 linewidth=1,
                 elinewidth=0.7,
             )
-        axes.set(xlabel="probability of the first code", ylabel="share that is right", xlim=(0, 1.03), ylim=(0, 1.05))
+        least = min(min(each.confidence.min(), each.accuracy.min()) for each in levels.values())
+        ends = (max(0.0, math.floor(10 * least) / 10 - 0.05), 1.03)
+        axes.set(xlabel="probability of the first code", ylabel="share that is right", xlim=ends, ylim=ends)
         axes.legend(loc="upper left", frameon=False)
         return _svg(figure, "reliability diagram")
 

@@ -75,6 +75,20 @@ def without_own(evaluation: Evaluation) -> str:
     return f"The card has no thresholds for wrong codes {' or '.join(lacking)}: those for codes at random are measured."
 
 
+def in_a_sentence(evaluation: Evaluation) -> str:
+    """What is kept, for the end of a training."""
+    of_kinds = [
+        f"wrong codes {WORDS[mistake]}: precision {flag.precision.share:.3f} "
+        f"({flag.precision.low:.2f}–{flag.precision.high:.2f}), {flag.recall.share:.0%} found"
+        if flag.precision
+        else f"wrong codes {WORDS[mistake]}: none flagged"
+        for mistake, flag in evaluation.flags.items()
+    ]
+    unknown = evaluation.unknown
+    limit = "" if unknown.at_most is None else f" (≤ {unknown.at_most:.3f} promised)"
+    return "; ".join([*of_kinds, f"known goods taken for unknown {unknown.false_alarms.share:.3f}{limit}"])
+
+
 def between(estimate: Estimate) -> Between:
     """A share with its interval."""
     return Between(estimate.share, *estimate.interval)
