@@ -29,6 +29,16 @@ def level_name(level: int, language: str = "en") -> str:
     return catalogue(language)["levels"][str(level)]
 
 
+def promise_words(right_flagged: float, at_most: float) -> str:
+    """What thresholds promise to those who declare rightly.
+
+    >>> promise_words(0.0045, 0.0078)
+    'on held-out cases 0.45% of right declarations are flagged, at 90 % confidence at most 0.78%'
+    """
+    share, most = f"{right_flagged:.2%}", f"{at_most:.2%}"
+    return f"on held-out cases {share} of right declarations are flagged, at 90 % confidence at most {most}"
+
+
 def verdict_words(verdict: Verdict, language: str = "en") -> str:
     """A verdict as officers read it.
 

@@ -1,6 +1,8 @@
 """`hs-audit explain`, and the sentences of the catalogues."""
 
+import json
 import re
+import shutil
 
 import pytest
 
@@ -41,6 +43,21 @@ def test_the_whole_decision_is_printed(published, capsys):
     decided = ("Recommend review (differs)", "another chapter", "differs below", "◄ differs", "3926.90", "risk")
     for said in (*read, *decided, "hs version 1", "of the model"):
         assert said in text
+
+
+def test_levels_of_a_card_are_told_with_what_they_are_a_share_of(published, tmp_path, capsys):
+    copy = tmp_path / published.name
+    shutil.copytree(published, copy)
+    manifest = json.loads((copy / "manifest.json").read_text())
+    levels = [{"digits": 2, "within": 0, "differs_below": 0.01}, {"digits": 6, "within": 4, "differs_below": 0.1}]
+    manifest["thresholds"] |= {"levels": levels, "right_flagged": 0.004, "right_flagged_at_most": 0.0071}
+    (copy / "manifest.json").write_text(json.dumps(manifest))
+
+    text = " ".join(explained(copy, capsys, "A1").split())
+
+    assert "0.0100 │" in text
+    assert "(10.0% of the heading)" in text
+    assert "0.40% of right declarations are flagged, at 90 % confidence at most 0.71%" in text
 
 
 def test_a_finding_about_which_nothing_is_known_is_explained_too(published, capsys):

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from hs.card import Thresholds
 from hs.errors import UsageError
 from hs.text import counted
+from hs.words import promise_words
 from hs_audit import flag_values as flags
 from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, patience, print_section
 from pipeline.config import Config, Server, load_config
@@ -87,9 +89,16 @@ def _about(model: ServedModel, address: str) -> Section:
                 "flag",
                 f"below {thresholds.differs_below:.4g}, drawn for {thresholds.wrong_share:.0%} wrong declarations",
             ),
+            *_promise(thresholds),
             ("weights", card.weights_digest[:19] + "…"),
         ],
     )
+
+
+def _promise(thresholds: Thresholds) -> list[tuple[str, str]]:
+    if thresholds.right_flagged is None or thresholds.right_flagged_at_most is None:
+        return []  # an older card
+    return [("promise", promise_words(thresholds.right_flagged, thresholds.right_flagged_at_most))]
 
 
 def _measured(alone: Throughput, loads: Sequence[Throughput]) -> Section:

@@ -1,7 +1,7 @@
 """`hs-audit explain`: one finding of a run in full: what was read, each picture, each level, each threshold."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +11,7 @@ from rich.text import Text
 from hs.codes import HSCode
 from hs.errors import UsageError
 from hs.nomenclature import description
-from hs.words import LANGUAGES, explain, level_name, picture_words, repair_words, verdict_words
+from hs.words import LANGUAGES, explain, level_name, picture_words, promise_words, repair_words, verdict_words
 from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
 from pipeline.findings.finding import Finding
@@ -87,7 +87,7 @@ def _as_judged(finding: Finding, manifest: dict[str, Any]) -> Iterator[tuple[str
         yield "novelty", f"{finding.novelty:.4f}; unknown goods above {thresholds['novel_above']:.4f}{abstain}"
     else:
         yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
-    yield "thresholds", f"of the {thresholds['from']}"
+    yield "thresholds", f"of the {thresholds['from']}{_promise(thresholds)}"
 
 
 def _where_from(finding: Finding) -> Iterator[tuple[str, str]]:
@@ -97,13 +97,36 @@ def _where_from(finding: Finding) -> Iterator[tuple[str, str]]:
 
 
 def _levels(declared: HSCode, finding: Finding, thresholds: dict[str, Any], language: str) -> Table:
-    low, high = f"{thresholds['differs_below']:.4f}", f"{thresholds['agrees_above']:.4f}"
+    high = f"{thresholds['agrees_above']:.4f}"
     header = ("level", "declared", "probability", "differs below", "agrees from")
     table = Table(*header, title="levels that were judged", title_justify="left")
     for level, probability in finding.declared_probabilities.items():
         here = " ◄ differs" if level == finding.differs_at else ""
+        low = _differs_below(level, finding.declared_probabilities, thresholds, language)
         table.add_row(level_name(level, language), f"{declared.at(level)}{here}", f"{probability:.4f}", low, high)
     return table
+
+
+def _differs_below(level: int, probabilities: Mapping[int, float], thresholds: dict[str, Any], language: str) -> str:
+    """The probability below which a level speaks, and what it is a share of where that is not all there is."""
+    if not thresholds.get("levels"):  # of an older model, or of the configuration
+        return f"{thresholds['differs_below']:.4f}"
+    found = [
+        (rule["differs_below"] * probabilities.get(rule["within"], 1.0), rule["within"], rule["differs_below"])
+        for rule in thresholds["levels"]
+        if rule["digits"] == level
+    ]
+    if not found:
+        return ""
+    below, within, share = max(found)
+    return f"{below:.4f}" + (f" ({share:.1%} of the {level_name(within, language)})" if within else "")
+
+
+def _promise(thresholds: dict[str, Any]) -> str:
+    """What share of right declarations is flagged, where the card says so."""
+    if thresholds.get("right_flagged_at_most") is None:
+        return ""
+    return f"; {promise_words(thresholds['right_flagged'], thresholds['right_flagged_at_most'])}"
 
 
 def _recommendations(finding: Finding) -> Table:

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from hs.card import Card
+from hs.words import promise_words
 from model.exported.export import GOLDEN, warm_up_requests
 from model.exported.golden import TOLERANCE
 from model.exported.predictions import read_card
@@ -38,6 +39,10 @@ def check_loaded(version: Path) -> tuple[list[tuple[str, str]], list[str]]:
     if asdict(Card.from_json(said["card"].numpy()[0].decode())) != asdict(card):
         complain("the card in the graph is not that of assets.extra")
     tell(("classes", f"{len(table)}, {card.hs_edition}; input {card.height} x {card.width} pixels"))
+    for mistake, drawn in card.thresholds_for.items():
+        if drawn.right_flagged is not None and drawn.right_flagged_at_most is not None:
+            name = mistake.value.replace("_", " ")
+            tell((f"mistakes {name}", promise_words(drawn.right_flagged, drawn.right_flagged_at_most)))
     checkpoint = tf.train.load_checkpoint(str(version / "variables" / "variables"))
     # Weights alone: a checkpoint also holds the graph of its objects.
     names = [name for name, dtype in checkpoint.get_variable_to_dtype_map().items() if dtype == tf.float32]
