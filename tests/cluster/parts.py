@@ -14,6 +14,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 FOLDER = Path(__file__).parents[2] / "build" / "engines"
 
@@ -70,6 +71,7 @@ OPENED = (
     *(f"java.base/java.util.{name}" for name in ("concurrent", "concurrent.atomic")),
     *(f"java.base/sun.{name}" for name in ("nio.ch", "nio.cs", "security.action", "util.calendar")),
 )
+_held: list[IO[str]] = []  # for as long as this process runs what it locks
 
 
 class CannotBeBuilt(Exception):
@@ -106,16 +108,20 @@ class Parts:
 
 
 def build(folder: Path = FOLDER) -> Parts:
-    """Builds what is missing.
+    """Builds what is missing, and waits for other sessions of tests that run what is there.
 
     Raises:
         CannotBeBuilt: if a program for that is missing, or fails.
     """
     parts = Parts(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # another session of tests may be building
-        _build(parts)
+    lock = (folder / "lock").open("w")
+    # Another session of tests may be building, or running what is here: Java opens a jar again for what lies in it, and
+    # zstd-jni says 'no zstd-jni in java.library.path' where the jar was built anew beneath it.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    _build(parts)
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    _held.append(lock)
     return parts
 
 
