@@ -65,6 +65,13 @@ class Processes:
         """Process ids of the Python workers that run now, the oldest first."""
         return sorted(self.running("sdk_worker_main", "python"))
 
+    def python_workers_at(self, address: str) -> list[int]:
+        """Those that are connected to a server of this machine: others may be idle, kept for a later stage."""
+        port = int(address.rpartition(":")[2])
+        connections = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        sockets = {f"socket:[{each[9]}]" for each in connections if int(each[2].rpartition(":")[2], 16) == port}
+        return [process for process in self.python_workers() if sockets & _open_files(process)]
+
     def kill(self, *words: str) -> None:
         """Kills them all, as often as another one appears."""
         while found := self.running(*words):
@@ -74,6 +81,14 @@ class Processes:
                 while os.waitpid(-1, os.WNOHANG) != (0, 0):
                     pass
             time.sleep(0.05)
+
+
+def _open_files(process: int) -> set[str]:
+    names = set()
+    for descriptor in Path(f"/proc/{process}/fd").glob("*"):
+        with suppress(OSError):  # closed meanwhile
+            names.add(os.readlink(descriptor))
+    return names
 
 
 def kill(process: int) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tests.cluster.flink import Flink, flink
-from tests.cluster.nights import Launcher, assert_equal_findings, stand_in
+from tests.cluster.nights import Launcher, StandIn, assert_equal_findings, stand_in
 from tests.cluster.processes import kill
 from tests.cluster.spark import Spark, spark
 
@@ -14,28 +14,28 @@ ENGINES = {"flink": flink, "spark": spark}
 MOMENTS = {"early": 1, "middle": 225, "late": 430}  # of 450 pictures
 
 
-def a_task_manager(cluster: Flink) -> None:
+def a_task_manager(cluster: Flink, server: StandIn) -> None:
     cluster.replace_task_manager("task-manager-0")
 
 
-def an_executor(cluster: Spark) -> None:
+def an_executor(cluster: Spark, server: StandIn) -> None:
     kill(cluster.executors()[0])
 
 
-def a_worker(cluster: Spark) -> None:
+def a_spark_worker(cluster: Spark, server: StandIn) -> None:
     cluster.replace_worker("worker-0")
 
 
-def a_python_worker(cluster: Flink | Spark) -> None:
-    kill(cluster.processes.python_workers()[0])
+def a_python_worker(cluster: Flink | Spark, server: StandIn) -> None:
+    kill(cluster.processes.python_workers_at(server.address)[0])
 
 
-KILLS: tuple[tuple[str, Callable[[Any], None]], ...] = (
+KILLS: tuple[tuple[str, Callable[[Any, StandIn], None]], ...] = (
     ("flink", a_task_manager),
     ("flink", a_python_worker),
     ("spark", an_executor),
     ("spark", a_python_worker),
-    ("spark", a_worker),
+    ("spark", a_spark_worker),
 )
 IN_EVERY_ROUND = (("flink", a_task_manager), ("flink", a_python_worker), ("spark", an_executor))  # others take long
 
@@ -62,7 +62,7 @@ def cluster(request, parts, tmp_path_factory) -> Iterator[Flink | Spark]:
 def test_a_night_of_which_a_worker_is_killed_is_published_and_equal(cluster, what, moment, archive, local, tmp_path):
     with stand_in() as server:
         launcher = Launcher(tmp_path, archive, server.address)
-        server.at(MOMENTS[moment], lambda: what(cluster))
+        server.at(MOMENTS[moment], lambda: what(cluster, server))
 
         exit_code = launcher.run(cluster.processes, cluster.flags)
 
