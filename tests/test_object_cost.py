@@ -37,7 +37,7 @@ def processor_s(flags: list[str]) -> float:
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_run_from_object_storage_takes_at_most_three_tenths_more_of_the_processor(
     s3: ObjectStorage, archive: Path, tmp_path: Path
 ):
