@@ -45,7 +45,7 @@ test-endurance: $(VENV)/installed
 	$(BIN)/pytest -m endurance
 
 cluster-test: $(VENV)/installed
-	$(BIN)/pytest -m cluster tests/cluster
+	$(BIN)/pytest -rs -m cluster tests/cluster
 
 bench: $(VENV)/installed
 	$(BIN)/python -m benchmarks --output benchmarks/results
