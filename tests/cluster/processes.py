@@ -83,6 +83,16 @@ class Processes:
             time.sleep(0.05)
 
 
+def ancestors(process: int) -> list[int]:
+    """What started a process, what started that, and so on."""
+    found = []
+    while process > 1:
+        # The name, in brackets, may hold blanks.
+        process = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+        found.append(process)
+    return found
+
+
 def _open_files(process: int) -> set[str]:
     names = set()
     for descriptor in Path(f"/proc/{process}/fd").glob("*"):

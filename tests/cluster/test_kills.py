@@ -1,5 +1,6 @@
 """A worker that is killed in the middle of a night: the engine tries its work again, and the night is the same."""
 
+import subprocess
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 
 from tests.cluster.flink import Flink, flink
 from tests.cluster.nights import Launcher, StandIn, assert_equal_findings, stand_in
-from tests.cluster.processes import kill
+from tests.cluster.processes import ancestors, kill
 from tests.cluster.spark import Spark, spark
 
 ENGINES = {"flink": flink, "spark": spark}
@@ -15,19 +16,31 @@ MOMENTS = {"early": 1, "middle": 225, "late": 430}  # of 450 pictures
 
 
 def a_task_manager(cluster: Flink, server: StandIn) -> None:
-    cluster.replace_task_manager("task-manager-0")
+    cluster.replace_task_manager(_name_at_work(cluster.task_managers, cluster, server))
 
 
 def an_executor(cluster: Spark, server: StandIn) -> None:
-    kill(cluster.executors()[0])
+    above = _at_work(cluster, server)
+    kill(next(process for process in cluster.executors() if process in above))
 
 
 def a_spark_worker(cluster: Spark, server: StandIn) -> None:
-    cluster.replace_worker("worker-0")
+    cluster.replace_worker(_name_at_work(cluster.workers, cluster, server))
 
 
 def a_python_worker(cluster: Flink | Spark, server: StandIn) -> None:
-    kill(cluster.processes.python_workers_at(server.address)[0])
+    kill(_at_work(cluster, server)[0])
+
+
+def _at_work(cluster: Flink | Spark, server: StandIn) -> list[int]:
+    """A Python worker that has sent something, and what started it: others may be idle."""
+    worker = cluster.processes.python_workers_at(server.address)[0]
+    return [worker, *ancestors(worker)]
+
+
+def _name_at_work(started: dict[str, subprocess.Popen[bytes]], cluster: Flink | Spark, server: StandIn) -> str:
+    above = _at_work(cluster, server)
+    return next(name for name, process in started.items() if process.pid in above)
 
 
 KILLS: tuple[tuple[str, Callable[[Any, StandIn], None]], ...] = (
