@@ -2,12 +2,16 @@
 
 import argparse
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from operator import attrgetter
 from typing import Any, get_args
 
 from hs_audit import flag_values as flags
 from model.training.recipes import FROM_SCRATCH, PRETRAINED, Balance, HeldOut, Recipe
+
+IN_THE_RECIPE = frozenset(
+    {field.name for field in fields(Recipe)} | {"epochs", "learning_rate", "batch_size", "fine_tune"}
+)
 
 
 def add_learning_arguments(learning: Any) -> None:

@@ -1,29 +1,25 @@
 """`hs-audit train`: cases → a calibrated classifier, exported as a new version.
 
-An interrupted training goes on where it was when the same command is given again.
+An interrupted training goes on where it was when the same command is given again; what is trained already is measured
+alone. With --validation the newest version is measured, too: a worse one is left in MODEL/candidates.
 """
 
 import argparse
-import shutil
-import time
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hs.errors import Interrupted, UsageError
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
+from hs_audit.new_version import settle, validation_of
 from hs_audit.recipe_flags import add_learning_arguments, add_threshold_arguments, do_not_go_together, recipe_from
 from hs_audit.steps import Steps
-from model.measures import calibration_error, top_k
+from hs_audit.training import Training
+from model.cases.overlap import pictures_of
+from model.exported.versions import trained_before
 from model.quiet import quiet_import
-
-if TYPE_CHECKING:
-    from model.cases.reading import Cases
-    from model.training.trainer import Trained
-
-_NAMED = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     thresholds.add_argument(
         "--tune-on-validation", action="store_true", help="draw all of it from these, not the folds"
+    )
+    thresholds.add_argument(
+        "--promote", action="store_true", help="make it the newest version even if it is worse on --validation"
     )
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--arithmetic", type=flags.one_of(*_ARITHMETIC), default=_ARITHMETIC[0], help=_ARITHMETIC_HELP)
@@ -67,72 +66,56 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Trains and exports."""
+    """Trains, exports, measures, and promotes what is not worse than the newest version."""
     if sentences := list(do_not_go_together(args)):
         raise UsageError("; ".join(sentences))
+    _check_writable(args.output)
     with quiet_import():
         from model.cases.reading import open_cases, refuse_others
-        from model.exported.export import export_trained
         from model.training.backbones import load_backbone
-        from model.training.networks import Devices
-        from model.training.trainer import Trainer
+        from model.training.work import only_once, used
 
-    started = time.monotonic()
     cases = open_cases(args.cases, args.pictures == "all")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
-    if others:
+    if others and args.tune_on_validation:
         refuse_others(others, cases)
-    backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
-    recipe = recipe_from(args, backbone.pretrained)
     work = args.work or args.output / ".work"
-    with Steps() as steps, _kept_for_the_next_try(work, forever=args.work is not None):
-        trainer = Trainer(backbone, recipe, Devices(args.arithmetic, args.all_gpus), work, steps.step, steps.say)
-        trained = trainer.train(cases, others if args.tune_on_validation else None)
-        _tell_unreadable(trained, steps)
-        version, path = export_trained(trained, backbone, recipe, cases, args.output)
-        steps.say(
-            f"version {version} with {len(trained.classes)} codes in {path}: held-out top-1 "
-            f"{trained.metrics['held_out_top_1']:.3f}, calibration error "
-            f"{trained.metrics['held_out_calibration_error']:.3f}, flags "
-            f"{trained.metrics['held_out_flagged_share_of_wrong']:.0%} of wrong declarations at precision "
-            f"{recipe.precision}; {time.monotonic() - started:.0f} s"
-        )
-        if others:
-            _measure(path, others.without(set(others.codes()) - set(trained.classes)), steps)
+    with _told_in_a_sentence(work), Steps() as steps:
+        with steps.step(f"reading {cases.path.name}", cases.count) as advance:
+            pictures = frozenset[str]().union(*pictures_of(cases, advance))
+        tunes = args.tune_on_validation
+        validation = validation_of(others, cases, pictures, tunes, steps) if others else None
+        backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
+        recipe = recipe_from(args, backbone.pretrained)
+        training = Training(args, cases, validation, pictures, backbone, recipe)
+        with used(work) as remove, only_once(work, training.key):
+            forget = _nothing if args.work else remove
+            exported = trained_before(args.output, training.key)
+            if exported:
+                steps.say(f"{exported} is what this command trains: it is not trained again; another --seed would be")
+            settle(exported or training.exported(work, steps, forget), validation, steps, args.promote)
+            forget()
     return 0
 
 
+def _nothing() -> None:
+    """Keeps what was computed."""
+
+
+def _check_writable(model: Path) -> None:
+    """Says before hours of training that nothing can be exported to a folder."""
+    there = next(path for path in (model, *model.absolute().parents) if path.exists())
+    if not there.is_dir():
+        raise UsageError(f"--output must be a folder, but {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"--output {model} cannot be written: permission denied for {there}")
+
+
 @contextmanager
-def _kept_for_the_next_try(work: Path, forever: bool) -> Iterator[None]:
-    """What was computed on the way goes when it is of no more use: not when training was interrupted."""
+def _told_in_a_sentence(work: Path) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted; the same command goes on from here") from error
-    except UsageError:
-        if not forever:
-            shutil.rmtree(work, ignore_errors=True)
-        raise
     except OSError as error:
         raise UsageError(f"{error.filename or work} cannot be written: {error.strerror or error}") from error
-    if not forever:
-        shutil.rmtree(work, ignore_errors=True)
-
-
-def _tell_unreadable(trained: "Trained", steps: Steps) -> None:
-    for left_out in trained.unreadable[:_NAMED]:
-        steps.say(f"left out: case {left_out.case_id}, picture {left_out.picture or '?'}: {left_out.reason}")
-    if (more := len(trained.unreadable) - _NAMED) > 0:
-        steps.say(f"and {more} more pictures left out; all are in assets.extra/unreadable.csv")
-
-
-def _measure(version: Path, cases: "Cases", steps: Steps) -> None:
-    from model.exported.predictions import predict
-
-    with steps.step(f"measuring on {cases.path.name}", cases.count) as advance:
-        said = predict(version, cases, advance)
-    steps.say(
-        f"on {cases.path.name}: top-1 {top_k(said.probabilities, said.labels, 1):.3f}, "
-        f"top-3 {top_k(said.probabilities, said.labels, 3):.3f}, "
-        f"calibration error {calibration_error(said.probabilities, said.labels):.3f}"
-    )

@@ -4,12 +4,14 @@ import csv
 import dataclasses
 import io
 import json
-import os
 import shutil
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
 from pathlib import Path
+from platform import python_version
 from typing import Any
 
 import keras
@@ -21,19 +23,20 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 
 from hs.card import Card, Mistake
 from hs.errors import UsageError
-from hs.files import sha256_of, versions
+from hs.files import sha256_of
 from hs.nomenclature import HS_EDITION
 from hs.pictures.decoding import PictureSize
 from model.cases.reading import Cases
 from model.exported.golden import golden_pictures
+from model.exported.versions import ABOUT, add_candidate, add_version
 from model.training.backbones import Backbone
 from model.training.networks import weights_digest
 from model.training.novelty import Seen
 from model.training.recipes import Recipe
 from model.training.trainer import Trained
 
-ABOUT = "hs_audit.json"
 GOLDEN = "golden.npz"
+_LIBRARIES = ("hs-audit", "tensorflow", "keras", "numpy", "scipy", "pillow", "pyarrow")
 _WARM_UP_BATCHES = (1, 8)
 
 
@@ -88,6 +91,7 @@ def export(
     confusion: np.ndarray | None = None,
     seen: Seen | None = None,
     attachments: dict[str, str] | None = None,
+    candidate: bool = False,
 ) -> tuple[int, Path]:
     """Writes the next version of a model; it appears under its number only when it is whole.
 
@@ -100,15 +104,18 @@ def export(
         confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
         seen: what the network learned from; None leaves out how unlike to that a picture is.
         attachments: further text files for `assets.extra`, by name.
+        candidate: whether it becomes a candidate instead, which no server takes for the newest version.
 
     Returns:
-        The new version and its folder.
+        The number, and the folder of that name.
 
     Raises:
         UsageError: if it cannot be written, for example because the disk is full; nothing is left behind then.
     """
     attachments = attachments or {}
-    unfinished = folder / f".unfinished-{uuid.uuid4().hex}"  # no number, so no server takes it for a version
+    # No number, so no server takes it for a version; what the same training left when it was killed goes.
+    unfinished = folder / f".unfinished-{about.get('training') or uuid.uuid4().hex}"
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         module = _Classifier(network, classes, card, confusion, seen)
@@ -125,20 +132,37 @@ def export(
             (extra / name).write_text(text, encoding="utf-8")
         facts = dataclasses.asdict(card) | {"classes": classes} | about | {"files": digests(unfinished)}
         (extra / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
-        # At the very end, as others may export meanwhile; of two with one number the second rename fails.
-        version = 1 + max(versions(folder), default=0)
-        os.rename(unfinished, folder / str(version))
+        added = add_candidate(unfinished, folder) if candidate else add_version(unfinished, folder)
     except (OSError, tf.errors.OpError) as error:
         raise UsageError(f"the model cannot be written to {folder}: {error}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-    return version, folder / str(version)
+    return added.number, added.path
 
 
 def export_trained(
-    trained: Trained, backbone: Backbone, recipe: Recipe, cases: Cases, output: Path
+    trained: Trained,
+    backbone: Backbone,
+    recipe: Recipe,
+    cases: Cases,
+    output: Path,
+    *,
+    about: dict[str, Any] | None = None,
+    attachments: dict[str, str] | None = None,
+    candidate: bool = False,
 ) -> tuple[int, Path]:
-    """Writes what was trained as the next version of `output`: its number, and its folder."""
+    """Writes what was trained as the next version of `output`, or as a candidate: its number, and its folder.
+
+    Args:
+        trained: the classifier.
+        backbone: what it was made of.
+        recipe: how.
+        cases: what it learned from.
+        output: folder of the numbered versions.
+        about: further facts for `assets.extra/hs_audit.json`.
+        attachments: further text files for `assets.extra`, by name.
+        candidate: whether it becomes a candidate.
+    """
     size = PictureSize(*backbone.height_width)
     card = Card(
         size.height,
@@ -151,7 +175,9 @@ def export_trained(
         weights_digest(trained.network),
         thresholds_for=trained.thresholds,
     )
-    about = {
+    facts = {
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "libraries": {"python": python_version()} | {name: version_of(name) for name in _LIBRARIES},
         "backbone": backbone.name,
         "cases_digest": cases.digest(),
         "metrics": trained.metrics,
@@ -165,11 +191,12 @@ def export_trained(
         trained.network,
         trained.classes,
         card,
-        about,
+        facts | trained.about | (about or {}),
         output,
         confusion=trained.calibration.confusion,
         seen=trained.seen,
-        attachments={"unreadable.csv": left_out.getvalue()},
+        attachments={"unreadable.csv": left_out.getvalue()} | (attachments or {}),
+        candidate=candidate,
     )
 
 

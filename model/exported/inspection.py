@@ -12,7 +12,8 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from hs.apart import run_apart
 from hs.graph_safety import beyond_arithmetic, read_graph, stray_files
-from model.exported.export import ABOUT, digests
+from model.exported.export import digests
+from model.exported.versions import ABOUT
 
 Tell = Callable[[tuple[str, ...]], None]
 Complain = Callable[[str], None]

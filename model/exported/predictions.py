@@ -17,7 +17,7 @@ from hs.text import excerpt
 from hs.verdicts import combine, which_count
 from model.cases.reading import CasePicture, Cases, Unreadable
 from model.declared import Declared
-from model.exported.export import ABOUT
+from model.exported.versions import ABOUT
 
 _BATCH = 32
 Signature = Callable[..., dict[str, tf.Tensor]]
@@ -201,7 +201,7 @@ def _signature(version: Path, classes: int) -> Signature:
     """
     try:
         classify = tf.saved_model.load(str(version)).signatures["serving_default"]
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, tf.errors.OpError, KeyError, ValueError) as error:
         raise ContractBroken(f"{version} cannot be loaded as a classifier: {excerpt(str(error))}") from error
 
     def checked(images: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -11,6 +11,7 @@ import keras
 from hs.errors import UsageError
 from hs.files import sha256_of
 from model.training.foreign_files import check_apart
+from model.training.networks import weights_digest
 
 Architecture = Callable[[int, str | None], keras.Model]
 
@@ -28,6 +29,11 @@ class Backbone:
     name: str
     network: keras.Model
     pretrained: bool
+
+    @property
+    def known_by(self) -> object:
+        """What decides on what it will learn: its weights, or their shapes where they are random and yet to learn."""
+        return weights_digest(self.network) if self.pretrained else [each.shape for each in self.network.weights]
 
     @property
     def height_width(self) -> tuple[int, int]:

@@ -8,8 +8,9 @@ Whatever is computed is kept in a work folder, so that a training that was inter
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,12 +31,13 @@ from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
 from model.training.folding import folded
 from model.training.folds import Folds, deal, hold_out
-from model.training.networks import Cut, Devices, cut, fresh_copy, head, weights_digest
+from model.training.networks import Cut, Devices, cut, fresh_copy, head
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
 from model.training.unknown_goods import KnownGoods, draw
+from model.training.work import one_at_a_time
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
 
@@ -53,6 +55,7 @@ class Trained:
         metrics: what the held-out cases say.
         epochs: how many the last phase had.
         unreadable: pictures left out.
+        about: further facts for `assets.extra/hs_audit.json`: groups, folds.
     """
 
     network: keras.Model
@@ -63,6 +66,7 @@ class Trained:
     metrics: dict[str, float]
     epochs: int
     unreadable: tuple[Unreadable, ...]
+    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -158,6 +162,7 @@ class Trainer:
             _metrics(logits, probabilities, labels, shifted) | {"held_out_flagged_share_of_wrong": flagged},
             epochs,
             examples.unreadable,
+            {"groups": _about_groups(examples)},
         )
 
     def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> Examples:
@@ -207,11 +212,10 @@ class Trainer:
     def _examples(self, cases: Cases, parts: Cut, variants: int) -> Examples:
         how = Preparation(self.backbone, parts, self.size, variants, self.recipe.seed)
         learns = parts.tail.count_params() if parts.tail else 0
-        network = self.backbone.network  # random weights decide on nothing: a new network draws its own
-        weights = weights_digest(network) if self.backbone.pretrained else [each.shape for each in network.weights]
-        facts = [cases.digest(), cases.all_pictures, self.backbone.name, weights, learns, "thumbnails"]
+        facts = [cases.digest(), cases.all_pictures, self.backbone.name, self.backbone.known_by, learns, "thumbnails"]
         key = key_of(*facts, asdict(self.size), variants, self.recipe.seed)
-        with self.task(f"looking at the cases of {cases.path.name}", cases.count) as advance:
+        looking = self.task(f"looking at the cases of {cases.path.name}", cases.count)
+        with looking as advance, one_at_a_time(self.folder / f"pictures-{key}.lock"):
             return prepare(cases, how, self.folder / f"pictures-{key}", advance)
 
     def _on_folds(
@@ -335,6 +339,15 @@ def _rows(examples: Examples, part: str) -> RowFile:
 def _held_out_rows(held_out: tuple[Examples, np.ndarray], part: str) -> tuple[RowFile, np.ndarray]:
     examples, pictures = held_out
     return _rows(examples, part), examples.rows(pictures)
+
+
+def _about_groups(examples: Examples) -> dict[str, Any]:
+    found = examples.grouping
+    return {
+        "cases": len(np.unique(examples.cases)),
+        "groups": len(np.unique(examples.groups)),
+        "told": [found.sentence, *found.refusals] if found else [],
+    }
 
 
 def _metrics(
