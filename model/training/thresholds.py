@@ -15,6 +15,7 @@ from hs.card import LevelThreshold, Mistake, Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 from hs.flags import columns_at_levels, differs_at, normalised_entropy, sums_at_levels
+from model.declared import Declared, parts
 from model.training.bounds import at_most
 
 _EMPHASIS = 0.9  # of the kind of mistake that is expected; the others share the rest, so that none goes unseen
@@ -39,8 +40,7 @@ class Unseen:
 
     def mistakes(self, mistake: Mistake) -> np.ndarray:
         """Which codes may stand on each by mistake, bool [N, C]."""
-        labels = self.table.labels
-        return np.array([[mistake.could_be(declared, true) for declared in labels] for true in labels])[self.labels]
+        return Declared(self.table).mistakes(mistake)[self.labels]
 
     @cached_property
     def right(self) -> np.ndarray:
@@ -150,11 +150,12 @@ def wrong_flagged(unseen: Unseen, thresholds: Thresholds, mistake: Mistake) -> f
         thresholds: where the verdicts part.
         mistake: the kind; the classes must allow it.
     """
-    speaks = np.zeros(unseen.probabilities.shape, bool)
-    for column, label in enumerate(unseen.table.labels):
-        if not label.endswith("*"):
-            speaks[:, column] = differs_at(unseen.probabilities, HSCode(label), unseen.table, thresholds) > 0
-    return float(speaks[unseen.mistakes(mistake)].mean())
+    declared, flagged, wrong = Declared(unseen.table), 0, 0
+    for part in parts(len(unseen.labels)):
+        speaks = declared.differs(declared.sums(unseen.probabilities[part]), thresholds)
+        may_be = declared.mistakes(mistake)[unseen.labels[part]]
+        flagged, wrong = flagged + int((speaks & may_be).sum()), wrong + int(may_be.sum())
+    return flagged / wrong
 
 
 def right_flagged(unseen: Unseen, thresholds: Thresholds) -> tuple[float, float]:
