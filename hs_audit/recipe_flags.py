@@ -79,7 +79,8 @@ def add_threshold_arguments(thresholds: Any) -> None:
         type=flags.one_of(*get_args(HeldOut)),
         metavar="HOW",
         help="alike: new declarations are like the cases; shifted: they come from elsewhere, and whole looks of a "
-        f"code's goods are held out; both: half of each code in either way {_default('held_out')}",
+        f"code's goods are held out; both: some of each code in either way, the more by looks the more of the pictures "
+        f"come in bursts {_default('held_out')}",
     )
     thresholds.add_argument(
         "--groups",

@@ -24,7 +24,7 @@ def found_in(label: np.ndarray, features: np.ndarray, places: np.ndarray | None 
     places = np.arange(len(label)) if places is None else places
     digests = [f"{place:05}" for place in places]
     bursts = find_bursts(label[places], digests, lambda some: features[places[some]])
-    return {frozenset(places[burst].tolist()) for burst in bursts}
+    return {frozenset(places[burst].tolist()) for burst in bursts or []}
 
 
 @pytest.mark.parametrize("alike", [0.0, 2.0])
@@ -42,7 +42,7 @@ def test_pictures_of_one_scene_are_a_burst_however_alike_the_goods_of_a_code_are
 def test_goods_that_look_alike_are_no_burst(alike):
     label, _, features = scenes(300, 1, alike)
 
-    assert not found_in(label, features)
+    assert found_in(label, features) == set()
 
 
 def test_a_burst_is_no_larger_than_a_group_may_be():
@@ -63,4 +63,4 @@ def test_the_order_of_the_cases_decides_on_no_burst(places):
 def test_few_pictures_do_not_tell_bursts():
     label, _, features = scenes(20, 3, 0.0)
 
-    assert not found_in(label, features)
+    assert find_bursts(label, [str(place) for place in range(len(label))], lambda some: features[some]) is None

@@ -119,3 +119,12 @@ def test_a_hundred_thousand_groups_are_dealt_in_seconds():
     fold_of = deal(np.arange(100_000), labels, FOLDS, 0)
 
     assert np.ptp([np.bincount(labels[fold_of == fold], minlength=50) for fold in range(FOLDS)], axis=0).max() <= 1
+
+
+@pytest.mark.parametrize(("in_bursts", "shifted"), [(None, 0.5), (0.65, 0.75), (0.1, 0.25), (1.0, 0.75)])
+def test_the_more_pictures_come_in_bursts_the_more_is_held_out_by_looks(in_bursts, shifted):
+    labels, _, features = goods(kinds=8)
+
+    folds = hold_out(labels, np.arange(len(labels)), FOLDS, 0, "both", lambda some: features[some], None, in_bursts)
+
+    assert folds.shifted.mean() == shifted

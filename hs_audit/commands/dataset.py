@@ -119,7 +119,7 @@ def _card(args: argparse.Namespace, cases: Cases, excluded: frozenset[str], draw
             "cases_of_other_codes": len(looked.codes) - len(sides.of_case) - sides.left_over.total(),
             "cases_beyond_the_counts": dict(sides.left_over),
         },
-        "grouping": [looked.grouping.sentence, *looked.grouping.refusals],
+        "grouping": looked.grouping.sentences,
         "cases_alike": sum(count for count in groups.values() if count > 1),
         "sha256": files,
     }

@@ -68,12 +68,14 @@ class Grouping:
         cases: how many there are.
         joined: what was found, by kind.
         largest: (HS code, different cases in its largest group, of all of that code).
+        in_bursts: share of the different pictures that are of a burst; None where nobody looked for them.
     """
 
     groups: np.ndarray
     cases: int
     joined: tuple[Joined, ...]
     largest: tuple[str, int, int]
+    in_bursts: float | None = None
 
     @property
     def sentence(self) -> str:
@@ -84,6 +86,11 @@ class Grouping:
         groups = len(np.unique(self.groups))
         what = ", ".join(found) or "no two alike"
         return f"{counted(self.cases, 'case')} in {counted(groups, 'group')}: {what}{largest}"
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What was grouped, and what was not."""
+        return (self.sentence, *self.refusals)
 
     @property
     def refusals(self) -> tuple[str, ...]:
@@ -103,25 +110,26 @@ def _as(example: tuple[str, str] | None) -> str:
     return f" (as {printable(example[0])} and {printable(example[1])})" if example else ""
 
 
-def group_cases(pictures: Pictures, bursts: Iterable[np.ndarray] = ()) -> Grouping:
+def group_cases(pictures: Pictures, bursts: Sequence[np.ndarray] | None = None) -> Grouping:
     """Groups cases.
 
     Args:
         pictures: of all cases.
-        bursts: int [n] each, pictures of one scene.
+        bursts: int [n] each, pictures of one scene; None where nobody looked for them.
     """
     cases = _DifferentCases(pictures)
     digests, file_of = np.unique(np.asarray(pictures.digests), return_inverse=True)
     found = {
         "equal file": _together(file_of),
         "near duplicate": _near_duplicates(pictures),
-        "burst picture": list(bursts),
+        "burst picture": bursts or [],
     }
     repeated = len(file_of) - len(digests)
     joined = [cases.join(kind, joins) for kind, joins in found.items()]
     # A picture that is there twice in one case, or in a case that is there twice, is an equal file all the same.
     joined[0] = Joined(joined[0].kind, repeated, joined[0].example or cases.repeated, joined[0].refused)
-    return Grouping(cases.groups(), len(np.unique(pictures.cases)), tuple(joined), cases.largest())
+    in_bursts = None if bursts is None else sum(map(len, bursts)) / len(digests)
+    return Grouping(cases.groups(), len(np.unique(pictures.cases)), tuple(joined), cases.largest(), in_bursts)
 
 
 def _together(number: np.ndarray) -> list[np.ndarray]:

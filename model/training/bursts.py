@@ -19,7 +19,7 @@ _AT_ONCE = 2_000  # pictures of a code that are compared each with each: 32 MB
 
 def find_bursts(
     labels: np.ndarray, digests: Sequence[str], features_of: Callable[[np.ndarray], np.ndarray]
-) -> list[np.ndarray]:
+) -> list[np.ndarray] | None:
     """Finds bursts among the pictures of each code.
 
     Features are whitened, so that two pictures taken at random have a cosine of about 0. Clusters of a code, by average
@@ -36,7 +36,7 @@ def find_bursts(
     """
     _, by_content = np.unique(np.asarray(digests), return_index=True)  # equal files once
     if len(by_content) < _FEWEST:
-        return []
+        return None
     whiten = _whitening(features_of(by_content[:: -(-len(by_content) // _LOOKED_AT)]))
     found = []
     for label in np.unique(labels):

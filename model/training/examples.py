@@ -280,7 +280,7 @@ def _examples(
     classes, labels = np.unique([picture["hs_code"] for picture in pictures], return_inverse=True)
     sources = [picture["source"] for picture in pictures]
     digests = [picture["digest"] for picture in pictures]
-    bursts: list[np.ndarray] = []
+    bursts = None
     if features is not None:
         bursts = find_bursts(labels, digests, lambda some: features.read(some * (1 + how.variants)))
     grouping = group_cases(

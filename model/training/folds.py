@@ -39,6 +39,7 @@ def hold_out(
     how: HeldOut,
     features_of: FeaturesOf,
     places: np.ndarray | None = None,
+    in_bursts: float | None = None,
 ) -> Folds:
     """Cuts pictures into folds.
 
@@ -51,6 +52,7 @@ def hold_out(
         features_of: int [n], numbers of pictures → float32 [n, F]; the fewer the angle between two, the more alike.
         places: int [N], where each comes from; a group is held out with the place of most of it. -1 is a place of its
             own. None goes by the looks.
+        in_bursts: share of the pictures that are of a burst, where that is known.
     """
     home = _most_frequent(groups, labels)
     if places is not None:
@@ -60,9 +62,18 @@ def hold_out(
         return Folds(deal(groups, labels, folds, seed), nothing)
     look = looks(home, groups, folds * LOOKS_PER_FOLD, features_of)
     # Both ways are dealt to looks, each code evenly: of one look all pictures are held out in the same way.
-    shifted = ~nothing if how == "shifted" else deal(look, labels, 2, seed) == 0
+    shifted = ~nothing if how == "shifted" else deal(look, labels, 4, seed) < quarters_shifted(in_bursts)
     units = np.where(shifted, look, look.max() + 1 + groups)
     return Folds(deal(units, labels, folds, seed), shifted)
+
+
+def quarters_shifted(in_bursts: float | None) -> int:
+    """How many quarters of each code are held out by looks, where both ways are wanted; one at least in either way.
+
+    >>> [quarters_shifted(share) for share in (None, 0.0, 0.25, 0.65, 1.0)]
+    [2, 1, 1, 3, 3]
+    """
+    return 2 if in_bursts is None else min(3, max(1, round(4 * in_bursts)))
 
 
 def deal(units: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> np.ndarray:

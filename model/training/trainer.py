@@ -30,7 +30,7 @@ from model.training.enough import check_enough, different_cases, large_enough, l
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
 from model.training.folding import folded
-from model.training.folds import Folds, deal, hold_out
+from model.training.folds import Folds, deal, hold_out, quarters_shifted
 from model.training.networks import Cut, Devices, cut, fresh_copy, head
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at
 from model.training.recipes import Phase, Recipe
@@ -173,7 +173,7 @@ class Trainer:
             self.say(left_out(small, wanted))
         examples = self._examples(cases, parts, self.recipe.variants)
         if examples.grouping:
-            for sentence in (examples.grouping.sentence, *examples.grouping.refusals):
+            for sentence in examples.grouping.sentences:
                 self.say(sentence)
         if small := small_codes(examples, wanted):
             self.say(left_out(small, wanted))
@@ -191,7 +191,12 @@ class Trainer:
 
         recipe = self.recipe
         how = (recipe.folds, recipe.seed, recipe.held_out)
-        folds = hold_out(examples.labels, examples.groups, *how, features_of, places)
+        in_bursts = examples.grouping.in_bursts if examples.grouping else None
+        folds = hold_out(examples.labels, examples.groups, *how, features_of, places, in_bursts)
+        if places is None and recipe.held_out == "both":
+            quarters = quarters_shifted(in_bursts)
+            why = f", as {in_bursts:.0%} of the pictures are of a burst" if in_bursts is not None else ""
+            self.say(f"held out: {quarters} quarters of each code by looks, {4 - quarters} at random{why}")
         if places is not None:
             known = places[places >= 0]
             alone = examples.labels[~folds.shifted] if recipe.held_out != "alike" else []
