@@ -15,6 +15,7 @@ from model.measures import calibration_error, top_k
 if TYPE_CHECKING:
     from model.cases.reading import Cases
     from model.evaluation.paired import Difference, Paired
+    from model.evaluation.summary import Evaluation
     from model.exported.predictions import Predictions
 
 
@@ -112,6 +113,8 @@ def settle(exported: Exported, validation: Validation | None, steps: Steps, prom
 
 def _measured(exported: Exported, validation: Validation, steps: Steps) -> "Predictions | None":
     """What it says of cases that it did not learn from; None where none of them can be read."""
+    from model.evaluation.promises import in_a_sentence
+
     name = validation.cases.path.name
     try:
         said = _said(exported, validation.cases, steps)
@@ -127,7 +130,14 @@ def _measured(exported: Exported, validation: Validation, steps: Steps) -> "Pred
         f"top-3 {top_k(own.probabilities, own.labels, 3):.3f}, "
         f"calibration error {calibration_error(own.probabilities, own.labels):.3f}{_left_out(said, own)}"
     )
+    steps.say(f"at the thresholds of its card: {in_a_sentence(_kept(own))}")
     return own
+
+
+def _kept(said: "Predictions") -> "Evaluation":
+    from model.evaluation.summary import evaluate
+
+    return evaluate(said, said.card.thresholds.wrong_share, seed=0)[0]
 
 
 def _said(exported: Exported, cases: "Cases", steps: Steps) -> "Predictions":
@@ -204,7 +214,9 @@ def _interval(difference: "Difference") -> str:
 
 
 def _facts(said: "Predictions", validation: Validation, beside: Beside | None) -> dict[str, Any]:
-    return {
+    from model.evaluation.as_json import kept_as_json
+
+    return kept_as_json(_kept(said)) | {
         "cases": validation.cases.path.name,
         "cases_digest": validation.cases.digest(),
         "measured": len(said.labels),

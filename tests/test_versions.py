@@ -352,7 +352,10 @@ def test_killed_at_any_step_behind_the_training_the_same_command_leaves_one_vers
     said = " ".join(capsys.readouterr().err.split())
     assert (killed.returncode, code) == (-signal.SIGKILL, 0)
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
-    assert newest(tmp_path / "m").facts()["validation"]["measured"] == 3
+    validation = newest(tmp_path / "m").facts()["validation"]
+    assert validation["measured"] == 3
+    assert validation["flag"]["at_random"]["right_flagged"]["of"] == 3
+    assert "at the thresholds of its card: wrong codes at random: " in said
     assert ("is what this command trains" in said) == ((at, number) != ("before", "1"))
     assert "on v.parquet: top-1" in said
 

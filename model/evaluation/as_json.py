@@ -17,22 +17,11 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "name": evaluation.name,
         "cases": evaluation.cases,
+        **kept_as_json(evaluation),
         "top": {
             str(level): {str(k): _rate(rate) for k, rate in measured.top.items()}
             for level, measured in evaluation.levels.items()
         },
-        "levels": {
-            str(level): {
-                "calibration_error": measured.reliability.error,
-                "calibration_error_plain": measured.reliability.plain,
-                "calibration_error_by_chance": measured.reliability.by_chance,
-                "augrc": measured.augrc,
-            }
-            for level, measured in evaluation.levels.items()
-        },
-        "wrong_share": evaluation.wrong_share,
-        "flag": {mistake.value: _flag(flag) for mistake, flag in evaluation.flags.items()},
-        "unknown_goods": _unknown(evaluation.unknown),
         "calibration_error": evaluation.calibration_error,
         "surprise_nats": evaluation.surprise,
         "macro_f1": evaluation.macro_f1,
@@ -48,6 +37,24 @@ def as_json(evaluation: Evaluation) -> dict[str, Any]:
             }
             for mistake, night in evaluation.nights.items()
         },
+    }
+
+
+def kept_as_json(evaluation: Evaluation) -> dict[str, Any]:
+    """What is kept of the promises, and what the probabilities are worth at each level."""
+    return {
+        "levels": {
+            str(level): {
+                "calibration_error": measured.reliability.error,
+                "calibration_error_plain": measured.reliability.plain,
+                "calibration_error_by_chance": measured.reliability.by_chance,
+                "augrc": measured.augrc,
+            }
+            for level, measured in evaluation.levels.items()
+        },
+        "wrong_share": evaluation.wrong_share,
+        "flag": {mistake.value: _flag(flag) for mistake, flag in evaluation.flags.items()},
+        "unknown_goods": _unknown(evaluation.unknown),
     }
 
 

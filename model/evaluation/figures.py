@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from hs.card import Mistake
 from model.evaluation.metrics import BUDGETS, SimulatedNight
+from model.evaluation.promises import WORDS
 from model.measures import Reliability
 
 _INK, _SOFT, _LINE, _ACCENT, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#a33b12"
@@ -42,7 +43,7 @@ def inspected_curve(nights: Mapping[Mistake, SimulatedNight]) -> str:
         for mistake, night in nights.items():
             share = np.arange(night.rows + 1) / night.rows
             axes.fill_between(share, night.low, night.high, color=_COLOURS[mistake], alpha=0.12, linewidth=0)
-            axes.plot(share, night.found, color=_COLOURS[mistake], label=f"wrong {mistake.replace('_', ' ')}")
+            axes.plot(share, night.found, color=_COLOURS[mistake], label=f"wrong codes {WORDS[mistake]}")
         for budget in BUDGETS:
             axes.axvline(budget, color=_LINE, linewidth=0.8, zorder=0)
         axes.set(xlabel="share of declarations inspected", ylabel="share of wrong ones found", xlim=(0, 1), ylim=(0, 1))
