@@ -1,5 +1,7 @@
 """What the flag promised and keeps: the rule of the night on every code of every case, counted another way."""
 
+import time
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -223,3 +225,30 @@ def test_the_end_of_a_training_tells_each_kind_of_mistake_and_unknown_goods():
     assert sentence.endswith("(≤ 0.060 promised)")
     nothing = in_a_sentence(evaluate(predictions(card=a_card(KINDS["nothing"])), 0.05, 0)[0])
     assert nothing.startswith("wrong codes at random: none flagged; ")
+
+
+@pytest.mark.slow
+def test_ten_thousand_cases_of_a_thousand_codes_take_less_than_a_minute_and_their_own_memory_again():
+    random = np.random.default_rng(0)
+    labels = [f"{10 + n // 50:02d}{n // 5 % 10 + 1:02d}{n % 5 + 1:02d}" for n in range(1000)]
+    truth = random.integers(0, 1000, 10_000)
+    probabilities = random.random((10_000, 1000), np.float32) ** 20
+    probabilities[np.arange(10_000), truth] += 5
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    said = replace(
+        predictions(10_000, card=a_card(BY_LEVEL, within_chapter=PLAIN, within_heading=BY_LEVEL)),
+        table=ClassTable(tuple(labels)),
+        probabilities=probabilities,
+        truth=tuple(labels[number] for number in truth),
+        labels=truth,
+    )
+
+    started = time.process_time()
+    tracemalloc.start()
+    found = evaluate(said, 0.05, 0)[0]
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert set(found.flags) == set(Mistake)
+    assert time.process_time() - started < 60
+    assert most < 6 * probabilities.nbytes

@@ -111,7 +111,7 @@ def figures(evaluation: Evaluation) -> dict[Named, float | None]:
             ("precision", kind): flag.precision.share if flag.precision else None,
             ("found", kind): flag.recall.share,
             ("found at best", kind): flag.best_recall,
-            ("found by at best", kind): flag.of_best,
+            ("found / at best", kind): flag.of_best,
             ("right flagged", kind): flag.right_flagged.share,
         }
         if flag.right_flagged_at_most is not None:
