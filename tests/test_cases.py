@@ -314,3 +314,13 @@ def test_a_column_of_a_table_has_a_value_for_each_case_and_nothing_is_no_value(t
 def test_a_folder_of_pictures_has_no_columns(tmp_path):
     with pytest.raises(UsageError, match="has no column 'office'"):
         open_cases(as_named_files(tmp_path)).column("office")
+
+
+def test_cases_without_an_id_in_several_files_are_different_cases(tmp_path):
+    for name in ("a.parquet", "b.parquet"):
+        path = write_cases(tmp_path / name, [(code, [data]) for code, data in RULINGS[:2]])
+        pq.write_table(pq.read_table(path).drop(["case_id"]), path)
+
+    sources = [case.source_case for case in open_cases(tmp_path)]
+
+    assert len(set(sources)) == 4

@@ -300,7 +300,9 @@ def _from_tables(path: Location, tables: tuple[Location, ...], kind: _Kind) -> C
 
     def rows(with_pictures: bool) -> Iterator[Case]:
         for table in tables:
-            yield from _table_rows(table, with_pictures, kind.stores)
+            # Rows of several files have the same numbers: what has no id is told apart by its file, too.
+            begins = f"{table.name}:" if len(tables) > 1 else ""
+            yield from _table_rows(table, with_pictures, kind.stores, begins)
 
     def column(name: str) -> list[str | None]:
         return [value for table in tables for value in _table_column(table, name, kind.stores)]
@@ -331,14 +333,14 @@ def _as_written(value: object) -> str | None:
     return None if written in ("", "nan") else written
 
 
-def _table_rows(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
+def _table_rows(path: Location, with_pictures: bool, stores: Stores, begins: str) -> Iterator[Case]:
     try:
-        yield from _rows_of_a_good_table(path, with_pictures, stores)
+        yield from _rows_of_a_good_table(path, with_pictures, stores, begins)
     except (OSError, pa.ArrowException, OverflowError) as error:
         raise UsageError(f"{path} cannot be read to its end: {_first_line(error)}") from error
 
 
-def _rows_of_a_good_table(path: Location, with_pictures: bool, stores: Stores) -> Iterator[Case]:
+def _rows_of_a_good_table(path: Location, with_pictures: bool, stores: Stores, begins: str) -> Iterator[Case]:
     with _table(path, stores) as file:
         columns = [name for name in _COLUMNS if name in file.schema_arrow.names and (with_pictures or name != "images")]
         number = 0
@@ -347,7 +349,7 @@ def _rows_of_a_good_table(path: Location, with_pictures: bool, stores: Stores) -
             about = batch.select([name for name in columns if name != "images"]).to_pylist()
             for row, pictures in zip(about, images, strict=True):
                 code = _checked_code(row["hs_code"], f"{path}, row {number}")
-                case_id = str(number if row.get("case_id") is None else row["case_id"])  # 0 is an id, too
+                case_id = str(f"{begins}{number}" if row.get("case_id") is None else row["case_id"])  # 0 is an id, too
                 source = row.get("source_case") or case_id
                 readers = tuple((name, _already_read(encoded)) for name, encoded in pictures)
                 yield Case(case_id, code, readers, str(source), bool(row.get("generated")))
