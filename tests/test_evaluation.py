@@ -197,7 +197,7 @@ def test_what_is_promised_and_kept_is_on_the_page_in_the_json_in_markdown_and_on
     assert set(said["levels"]) == {"6", "4", "2"}
     assert page.index("What is promised, and what is kept") < page.index("How often the true code")
     precision = f"{flag['precision']['share']:.3f}"
-    for text in (printed, page, (tmp_path / "evaluation.md").read_text()):
+    for text in (printed, page, (tmp_path / "evaluation-tables.md").read_text()):
         assert precision in text
     assert max(map(len, printed.splitlines()[:40])) <= 80
 
@@ -219,7 +219,7 @@ def test_several_models_stand_side_by_side_with_their_mean(colour_model, model_w
     assert told[2:] == pytest.approx([np.mean(errors), np.std(errors, ddof=1)], abs=1e-3)
     assert (tmp_path / "2" / "evaluation.html").exists()
     assert 'href="2/evaluation.html"' in (tmp_path / "evaluation.html").read_text()
-    assert "| first | 6 digits |" in (tmp_path / "evaluation.md").read_text()
+    assert "| first | 6 digits |" in (tmp_path / "evaluation-tables.md").read_text()
     assert max(map(len, lines[:-1])) <= 80
 
 

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", type=flags.VERSION, help="which of them (default: the newest)")
     add_case_arguments(parser)
     parser.add_argument("--output", type=Path, default=Path(),
-                        help="folder for evaluation.html, .json and .md (default: .)")  # fmt: skip
+                        help="folder for evaluation.html, .json and the tables in Markdown (default: .)")  # fmt: skip
     parser.add_argument(
         "--wrong-share", type=flags.SHARE, help="assumed of all declarations (default: that of the model's card)"
     )
@@ -69,9 +69,9 @@ def run(args: argparse.Namespace) -> int:
         write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
         models = list(zip(names, evaluations, pages, strict=True))
         write_whole(args.output / "evaluation.html", comparison_page(cases, models))
-        write_whole(args.output / "evaluation.md", side_by_side.markdown())
+        write_whole(args.output / "evaluation-tables.md", side_by_side.markdown())
         _print([side_by_side], PlainConsole())
-    print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation.md beside it")
+    print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation-tables.md beside it")
     return 0
 
 
@@ -115,7 +115,7 @@ def _measure(
     write_whole(folder / "evaluation.json", json.dumps(facts, indent=2) + "\n")
     name = f"{location.name}, version {version.name}"
     write_whole(folder / "evaluation.html", evaluation_page(name, cases, said, evaluations))
-    write_whole(folder / "evaluation.md", "\n".join(table.markdown() for table in written))
+    write_whole(folder / "evaluation-tables.md", "\n".join(table.markdown() for table in written))
     if len(args.models) == 1:
         console = PlainConsole()
         _print(written, console)
