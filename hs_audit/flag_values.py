@@ -89,6 +89,17 @@ def sha256(written: str) -> str | Wrong:
     return written if known else Wrong("a SHA-256, 64 hex digits", written)
 
 
+def beginnings(written: str) -> tuple[str, ...] | Wrong:
+    """HS codes, or what they begin with, in digits.
+
+    >>> beginnings("0808, 2106.90"), beginnings("apples").must_be
+    (('0808', '210690'), 'HS codes or their beginnings, such as 0808,2106.90')
+    """
+    found = tuple(code.strip().replace(".", "") for code in written.split(","))
+    known = all(re.fullmatch("[0-9]{2,10}", code) for code in found)
+    return found if known else Wrong("HS codes or their beginnings, such as 0808,2106.90", written)
+
+
 def refuse(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
     """Says of every flag whose value makes no sense what it must be.
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from model.training.novelty import look_at
+from model.training.novelty import look_at, look_at_frozen, marks
 
 
 @pytest.fixture
@@ -39,6 +39,50 @@ def test_a_model_keeps_few_numbers_of_each_picture(features):
 
     assert seen.examples.shape == (40, 32)
     np.testing.assert_allclose(seen.directions.T @ seen.directions, np.eye(32), atol=1e-5)
+
+
+def test_marks_of_a_map_are_what_it_has_wherever_it_stands():
+    maps = np.random.default_rng(0).random((2, 4, 5, 3), np.float32)
+
+    moved = np.roll(maps, (1, 2), axis=(1, 2))
+
+    np.testing.assert_allclose(marks(moved), marks(maps), atol=1e-6)
+    np.testing.assert_allclose(marks(maps)[:, 3:], maps.reshape(2, 20, 3).std(axis=1), atol=1e-6)
+    np.testing.assert_array_equal(marks(maps[:, 0, 0]), maps[:, 0, 0])
+    assert marks(maps.astype(np.float16)).dtype == np.float32
+
+
+def test_by_frozen_features_too_what_was_learned_from_is_not_novel_and_another_kind_is(features):
+    seen = look_at_frozen(features.astype(np.float32))
+
+    other = 5 * np.eye(80, dtype=np.float32)[40:41]
+
+    assert seen.novelty(features.astype(np.float32)).max() == pytest.approx(0, abs=1e-4)
+    assert seen.novelty(other) > 0.2
+    assert seen.examples.shape[1] == seen.directions.shape[1] < 40  # no more than forty pictures can tell
+
+
+def test_frozen_features_that_never_vary_tell_nothing_and_break_nothing():
+    seen = look_at_frozen(np.ones((5, 8), np.float32))
+
+    assert np.isfinite(seen.novelty(np.ones((2, 8), np.float32))).all()
+
+
+def test_the_graph_gives_the_novelty_that_numpy_gives():
+    import tensorflow as tf
+
+    from model.exported.export import _novelty
+
+    random = np.random.default_rng(0)
+    maps = random.random((50, 3, 4, 6), np.float32) ** 2
+    by_maps, by_features = look_at_frozen(marks(maps[:40])), look_at(marks(maps[:40]))
+
+    of_maps = tf.function(lambda: _novelty(tf.constant(maps), by_maps))().numpy()
+    of_features = tf.function(lambda: _novelty(tf.constant(marks(maps)), by_features))().numpy()
+
+    np.testing.assert_allclose(of_maps, by_maps.novelty(marks(maps)), atol=1e-5)
+    np.testing.assert_allclose(of_features, by_features.novelty(marks(maps)), atol=1e-5)
+    assert of_maps[:40].max() < 1e-4 < of_maps[40:].min()
 
 
 def test_novelty_takes_little_memory_however_many_pictures_there_are():

@@ -91,6 +91,19 @@ def test_an_evaluation_says_how_well_unknown_goods_are_told(trained, tmp_path, c
     assert "Taken for unknown goods: 0 of 9" in capsys.readouterr().out
 
 
+def test_codes_can_be_left_out_to_see_how_unknown_goods_are_told(tmp_path, capsys):
+    cases = write_cases(tmp_path / "cases.parquet", [*tinted_cases(6), *[("080810", [noise(n)]) for n in range(6)]])
+    flags = [f"--cases={cases}", f"--output={tmp_path / 'model'}", "--epochs=1"]
+
+    refused = main(["train", *flags, "--leave-out=0809"])
+    code = main(["train", *flags, "--leave-out=0808"])
+
+    about = json.loads((tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json").read_text())
+    assert (refused, code) == (2, 0)
+    assert "cases.parquet has no HS code that begins with 0809" in " ".join(capsys.readouterr().err.split())
+    assert about["classes"] == sorted(COLOURS)
+
+
 def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):
     import tensorflow as tf
 
@@ -190,6 +203,36 @@ def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupt
 
     assert again == whole
     assert steps_left <= steps
+
+
+def test_unknown_goods_are_told_by_what_stays_frozen_in_the_graph_as_in_numpy(tmp_path):
+    import tensorflow as tf
+
+    from hs_audit.steps import Steps
+    from model.cases.reading import open_cases
+    from model.exported.export import export_trained
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices
+    from model.training.novelty import marks
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
+
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(8)))
+    backbone = load_backbone(str(backbone_file(tmp_path)))
+    recipe = Recipe(Phase(2, 2e-3, 16), Phase(1, 1e-3, 16), tail_share=0.5, variants=0, folds=2, measured=1)
+    trainer = Trainer(backbone, recipe, Devices(), tmp_path / "work", Steps().step)
+    pixels = np.stack([picture.pixels for picture in cases.pictures(trainer.size)])
+    stripes = np.tile(np.array([0, 255], np.uint8)[:, None], (64, 32, 3)).reshape(1, 64, 64, 3)
+    images = np.concatenate([pixels, stripes])
+
+    trained = trainer.train(cases)
+    _, version = export_trained(trained, backbone, recipe, cases, tmp_path / "model")
+    said = tf.saved_model.load(str(version)).signatures["serving_default"](images=tf.constant(images))
+
+    _, maps = trained.network.predict(images.astype(np.float32), verbose=0)
+    assert maps.ndim == 4
+    np.testing.assert_allclose(said["novelty"].numpy(), trained.seen.novelty(marks(maps)), atol=1e-4)
+    assert said["novelty"].numpy()[:-1].max() < 1e-2 < said["novelty"].numpy()[-1]
 
 
 def from_scratch(cases: Path, work: Path, others: Path | None = None, born: int = 0) -> tuple[list, list[str]]:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hs.errors import Interrupted, UsageError
 from hs.storage.location import Location
@@ -21,11 +22,15 @@ from model.cases.overlap import pictures_of
 from model.exported.versions import trained_before
 from model.quiet import quiet_import
 
+if TYPE_CHECKING:
+    from model.cases.reading import Cases
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_case_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="folder of the numbered versions")
+    parser.add_argument("--leave-out", type=flags.beginnings, default=(), metavar="CODES", help=_LEAVE_OUT)
     network = parser.add_argument_group("the network")
     network.add_argument("--backbone", default="compact", metavar="NAME", help=_BACKBONE)
     network.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
@@ -50,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          "removed at the end)")  # fmt: skip
 
 
+_LEAVE_OUT = "learn without HS codes that begin so, as 0808,2106.90, to see how unknown goods are told (default: none)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
 _SIZE = "side of the input in pixels (default: 224; compact: 64; a .keras file: its own)"
 _ARITHMETIC = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -77,6 +83,10 @@ def run(args: argparse.Namespace) -> int:
 
     cases = open_cases(args.cases, args.pictures == "all")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
+    if args.leave_out:
+        cases, others = _without(cases, args.leave_out), others and _without(others, args.leave_out)
+        if unknown := [one for one in args.leave_out if not any(code.startswith(one) for code in cases.without_codes)]:
+            raise UsageError(f"--leave-out: {cases.path} has no HS code that begins with {', '.join(unknown)}")
     if others and args.tune_on_validation:
         refuse_others(others, cases)
     work = args.work or args.output / ".work"
@@ -119,3 +129,8 @@ def _told_in_a_sentence(work: Path) -> Iterator[None]:
         raise Interrupted("interrupted; the same command goes on from here") from error
     except OSError as error:
         raise UsageError(f"{error.filename or work} cannot be written: {error.strerror or error}") from error
+
+
+def _without(cases: "Cases", beginnings: tuple[str, ...]) -> "Cases":
+    """Cases but for those whose HS code begins with one of these."""
+    return cases.without({code for code in cases.codes() if code.startswith(beginnings)})

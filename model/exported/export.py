@@ -76,9 +76,16 @@ class _Classifier(tf.Module):
 
 def _novelty(features: tf.Tensor, seen: Seen) -> tf.Tensor:
     """`Seen.novelty` in the graph."""
-    unit = tf.math.l2_normalize(tf.cast(features, tf.float32) @ tf.constant(seen.directions), axis=1)
+    about = _marks(tf.cast(features, tf.float32)) - tf.constant(seen.centre, tf.float32)
+    unit = tf.math.l2_normalize(about @ tf.constant(seen.directions), axis=1)
     likeness = tf.reduce_max(tf.matmul(unit, tf.constant(seen.examples), transpose_b=True), axis=1)
     return tf.clip_by_value(1 - likeness, 0.0, 1.0)
+
+
+def _marks(maps: tf.Tensor) -> tf.Tensor:
+    """`marks` in the graph."""
+    places = list(range(1, len(maps.shape) - 1))
+    return tf.concat([tf.reduce_mean(maps, places), tf.math.reduce_std(maps, places)], axis=1) if places else maps
 
 
 def export(
@@ -96,7 +103,8 @@ def export(
     """Writes the next version of a model; it appears under its number only when it is whole.
 
     Args:
-        network: float32 [N, H, W, 3] 0..255 → logits [N, C]; with `seen` also → features [N, F].
+        network: float32 [N, H, W, 3] 0..255 → logits [N, C]; with `seen` also → features [N, F], or maps
+            [N, h, w, F / 2].
         classes: HS codes in the order of the outputs.
         card: what the model says of itself.
         about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.

@@ -32,7 +32,7 @@ from model.training.examples import Examples, Preparation, prepare
 from model.training.folding import folded
 from model.training.folds import Folds, deal, hold_out, quarters_shifted
 from model.training.networks import Cut, Devices, cut, fresh_copy, head
-from model.training.novelty import MOST_EXAMPLES, Seen, look_at
+from model.training.novelty import MOST_EXAMPLES, Seen, look_at, look_at_frozen, marks
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
@@ -40,6 +40,8 @@ from model.training.unknown_goods import KnownGoods, draw
 from model.training.work import one_at_a_time
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
+_MAPS_AT_ONCE = 256  # of VGG 100 MB
+_PARTS_OF_FROZEN = 5  # docs/verdicts.md: held out by thirds, known goods look newer than those of other shops are
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Trained:
     """A classifier with what was measured on held-out cases.
 
     Attributes:
-        network: float32 [N, H, W, 3] 0..255 → logits [N, C] and features [N, F].
+        network: float32 [N, H, W, 3] 0..255 → logits [N, C] and features [N, F], or maps [N, h, w, F / 2].
         seen: what it learned from, to tell unknown goods.
         classes: HS codes in the order of the outputs.
         calibration: logits → probabilities.
@@ -71,11 +73,12 @@ class Trained:
 
 @dataclass(frozen=True)
 class _Learner:
-    """What learns: the tail of a backbone, if any, the head on it, and both as one network."""
+    """What learns: the tail of a backbone, if any, the head on it, both as one; and whether a part before is frozen."""
 
     tail: keras.Model | None
     head: keras.Model
     both: keras.Model | None
+    frozen: bool = False
 
     def phases(self, recipe: Recipe) -> Iterator[tuple[str, Phase, keras.Model]]:
         if recipe.head:
@@ -150,7 +153,14 @@ class Trainer:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
         unseen = Unseen(probabilities, labels, groups, ClassTable(examples.classes))
         thresholds = thresholds_by_mistake([unseen], aims_of(self.recipe.precision, self.recipe.wrong_share))
-        unknown = draw([KnownGoods(novelty, groups)], self.recipe.unknown_share)
+        if novelty is None:
+            known = self._known_goods(examples, places)
+        else:
+            known = [
+                KnownGoods(novelty[kind], groups[kind])
+                for kind in _kinds(np.zeros(len(groups), bool) if shifted is None else shifted)
+            ]
+        unknown = draw(known, self.recipe.unknown_share)
         thresholds = {mistake: replace(drawn, **asdict(unknown)) for mistake, drawn in thresholds.items()}
         flagged = wrong_flagged(unseen, thresholds[Mistake.AT_RANDOM], Mistake.AT_RANDOM)
         return Trained(
@@ -225,8 +235,11 @@ class Trainer:
 
     def _on_folds(
         self, examples: Examples, parts: Cut, fold_of: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Logits [E, N, C] and novelty [N] from networks that had not seen the like, and the pictures, int [N]."""
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
+        """Logits [E, N, C] and novelty [N] from networks that had not seen the like, and the pictures, int [N].
+
+        Novelty is None where it goes by what is frozen: see `_known_goods`.
+        """
         said, novelty, pictures = [], [], []
         for fold in range(self.recipe.measured):
             held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
@@ -234,10 +247,11 @@ class Trainer:
             learned_from = np.flatnonzero(fold_of != fold)
             learner, fitted = self._fit(name, examples, parts, learned_from, held_out=(examples, held_out))
             said.append(fitted.held_out)
-            seen = self._seen(learner, examples, learned_from)
-            novelty.append(self._novelty(seen, learner, examples, held_out))
+            if not learner.frozen:
+                seen = self._seen(learner, examples, learned_from)
+                novelty.append(self._novelty(seen, learner, examples, held_out))
             pictures.append(held_out)
-        return np.concatenate(said, axis=1), np.concatenate(novelty), np.concatenate(pictures)
+        return np.concatenate(said, axis=1), np.concatenate(novelty) if novelty else None, np.concatenate(pictures)
 
     def _on_others(
         self, examples: Examples, parts: Cut, others: Examples
@@ -253,7 +267,8 @@ class Trainer:
     def _seen(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> Seen:
         """What a learner has seen; of very many pictures an even choice."""
         step = -(-len(pictures) // MOST_EXAMPLES)
-        return look_at(self._features(learner, examples, pictures[::step]))
+        rows = self._features(learner, examples, pictures[::step])
+        return look_at_frozen(rows) if learner.frozen else look_at(rows)
 
     def _novelty(self, seen: Seen, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
         """How unlike these pictures are to what was seen, float32 [n]; few features are held at a time."""
@@ -262,11 +277,31 @@ class Trainer:
         return np.concatenate([seen.novelty(self._features(learner, examples, part)) for part in parts])
 
     def _features(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
-        """What the head is shown of these pictures, float32 [n, F]."""
-        if learner.tail is None:
-            return _rows(examples, "head").read(examples.rows(pictures))
+        """What novelty goes by, float32 [n, F]: what is frozen tells unknown goods better than what has learned."""
+        if learner.tail is None or learner.frozen:
+            return _marks(examples, pictures)
         found = outputs(learner.tail, examples.inputs, examples.rows(pictures), self.recipe.last.batch_size)
         return found.astype(np.float32, copy=False)  # a tail in mixed precision gives half of it
+
+    def _known_goods(self, examples: Examples, places: np.ndarray | None) -> list[KnownGoods]:
+        """Known goods held out like the cases, and as from elsewhere: what is frozen needs no training for either."""
+        pictures = np.flatnonzero(~examples.generated)
+        pictures = pictures[:: -(-len(pictures) // MOST_EXAMPLES)]
+        rows = _marks(examples, pictures)
+        labels, groups = examples.labels[pictures], examples.groups[pictures]
+        places = None if places is None else places[pictures]
+
+        def features_of(some: np.ndarray) -> np.ndarray:
+            assert examples.features is not None
+            return examples.features.read(examples.rows(pictures[some]))
+
+        how = (_PARTS_OF_FROZEN, self.recipe.seed, self.recipe.held_out)
+        folds = hold_out(labels, groups, *how, features_of, places)
+        novelty = np.empty(len(pictures), np.float32)
+        for fold in np.unique(folds.fold_of):
+            held_out = folds.fold_of == fold
+            novelty[held_out] = look_at_frozen(rows[~held_out]).novelty(rows[held_out])
+        return [KnownGoods(novelty[kind], groups[kind]) for kind in _kinds(folds.shifted)]
 
     def _fit(
         self,
@@ -306,26 +341,40 @@ class Trainer:
     def _learner(self, parts: Cut, classes: int) -> _Learner:
         top = head(self.backbone.network.output_shape[1], classes, self.recipe.dropout)
         if parts.tail is None:
-            return _Learner(None, top, None)
+            return _Learner(None, top, None, frozen=True)
         pretrained = self.backbone.pretrained
         tail = fresh_copy(parts.tail, self.devices.precision, keep_weights=pretrained, keep_statistics=pretrained)
-        return _Learner(tail, top, keras.Sequential([keras.Input(parts.shape), tail, top]))
+        both = keras.Sequential([keras.Input(parts.shape), tail, top])
+        return _Learner(tail, top, both, frozen=parts.stem is not None)
 
     def _assembled(self, parts: Cut, learned: _Learner) -> keras.Model:
-        """The whole network in float32, pixels → logits and features; the backbone takes up what its tail learned."""
+        """The whole network in float32, pixels → logits and what novelty goes by; the backbone learns from its tail."""
         if learned.tail is not None and parts.tail is not None:
             parts.tail.set_weights(learned.tail.get_weights())
         features, classes = learned.head.get_weights()[0].shape
         single = head(features, classes, self.recipe.dropout)
         single.set_weights(learned.head.get_weights())
         found = self.backbone.network.output
-        return folded(keras.Model(self.backbone.network.input, [single(found), found]))
+        goes_by = parts.stem.output if learned.frozen and parts.stem is not None else found
+        return folded(keras.Model(self.backbone.network.input, [single(found), goes_by]))
 
 
 def _numbered(column: list[str | None]) -> np.ndarray:
     """Values as numbers, int [N]; -1 where nothing is said."""
     number = {value: place for place, value in enumerate(sorted({value for value in column if value is not None}))}
     return np.array([-1 if value is None else number[value] for value in column])
+
+
+def _kinds(shifted: np.ndarray) -> list[np.ndarray]:
+    """The pictures held out in each way, bool [N] each."""
+    return [way for way in (shifted, ~shifted) if way.any()]
+
+
+def _marks(examples: Examples, pictures: np.ndarray) -> np.ndarray:
+    """What novelty goes by where that is frozen, float32 [n, F]; few maps are held at a time."""
+    rows = examples.rows(pictures)
+    parts = [rows[start : start + _MAPS_AT_ONCE] for start in range(0, len(rows), _MAPS_AT_ONCE)]
+    return np.concatenate([marks(examples.inputs.read(part)) for part in parts])
 
 
 def _coarse(pixels: np.ndarray) -> np.ndarray:
