@@ -35,9 +35,9 @@ Look = Callable[[np.ndarray], Seen]
 # What novelty goes by, and how: the last is what `train` takes where a part of the backbone stays frozen.
 MEASURES: dict[str, tuple[str, Look]] = {
     "last features, 32 directions": ("features", look_at),
-    "last features, 128, scaled": ("features", look_at_frozen),
+    "last features, 128 directions": ("features", look_at_frozen),
     "map at the cut, 32 directions": ("marks", look_at),
-    "map at the cut, 128, scaled": ("marks", look_at_frozen),
+    "map at the cut, 128 directions": ("marks", look_at_frozen),
 }
 
 

@@ -22,5 +22,5 @@ def test_what_tells_unknown_goods_ranks_before_what_does_not():
 
     areas = {name: of[:, 0].mean() for name, of in found.items()}
     assert found.keys() == MEASURES.keys()
-    assert min(areas["map at the cut, 32 directions"], areas["map at the cut, 128, scaled"]) > 0.99
-    assert max(areas["last features, 32 directions"], areas["last features, 128, scaled"]) < 0.7
+    assert min(areas["map at the cut, 32 directions"], areas["map at the cut, 128 directions"]) > 0.99
+    assert max(areas["last features, 32 directions"], areas["last features, 128 directions"]) < 0.7

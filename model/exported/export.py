@@ -76,8 +76,7 @@ class _Classifier(tf.Module):
 
 def _novelty(features: tf.Tensor, seen: Seen) -> tf.Tensor:
     """`Seen.novelty` in the graph."""
-    about = _marks(tf.cast(features, tf.float32)) - tf.constant(seen.centre, tf.float32)
-    unit = tf.math.l2_normalize(about @ tf.constant(seen.directions), axis=1)
+    unit = tf.math.l2_normalize(_marks(tf.cast(features, tf.float32)) @ tf.constant(seen.directions), axis=1)
     likeness = tf.reduce_max(tf.matmul(unit, tf.constant(seen.examples), transpose_b=True), axis=1)
     return tf.clip_by_value(1 - likeness, 0.0, 1.0)
 

@@ -16,25 +16,23 @@ class Seen:
     """What a classifier has seen, as numbers from within it: the last features, or marks of an earlier map.
 
     A picture is as novel as the nearest of these is far from it (Sun et al. 2022, 'Out-of-Distribution Detection with
-    Deep Nearest Neighbors'), by the angle between them about a centre, within the directions in which those of the
-    cases mostly lie.
+    Deep Nearest Neighbors'), by the angle between them within the directions in which those of the cases mostly
+    lie.
 
     Attributes:
-        directions: float32 [F, D], at right angles.
+        directions: float32 [F, D], orthogonal.
         examples: float32 [n, D], of length 1.
-        centre: float32 [F], or 0.
     """
 
     directions: np.ndarray
     examples: np.ndarray
-    centre: np.ndarray | float = 0.0
 
     def novelty(self, features: np.ndarray) -> np.ndarray:
         """Features float32 [N, F] → float32 [N]: 0 as an example, 1 at a right angle to all of them or more."""
         likeness = np.empty(len(features), np.float32)
         for start in range(0, len(features), _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
-            likeness[some] = (_unit((features[some] - self.centre) @ self.directions) @ self.examples.T).max(axis=1)
+            likeness[some] = (_unit(features[some] @ self.directions) @ self.examples.T).max(axis=1)
         return np.clip(1 - likeness, 0, 1)
 
 
@@ -54,28 +52,20 @@ def look_at(features: np.ndarray) -> Seen:
     Args:
         features: float32 [n, F], of the pictures that the classifier learned from.
     """
-    unit = _unit(features)
-    _, directions = np.linalg.eigh(unit.T @ unit)  # by rising eigenvalue
-    directions = np.ascontiguousarray(directions[:, ::-1][:, :_DIRECTIONS])
-    return Seen(directions, _unit(features @ directions))
+    return _look_at(features, _DIRECTIONS)
 
 
 def look_at_frozen(features: np.ndarray) -> Seen:
-    """What was seen, by features that stayed as they were.
+    """What was seen, by features that stayed as they were; float32 [n, F]."""
+    return _look_at(features, _DIRECTIONS_OF_FROZEN)
 
-    Directions in which they vary much count less, by the square root of how much: half way to a Mahalanobis distance.
 
-    Args:
-        features: float32 [n, F], of the pictures that the classifier learned from.
-    """
-    centre = features.mean(axis=0)
-    about = features - centre
-    variances, directions = np.linalg.eigh(about.T @ about / len(about))
-    variances, directions = variances[::-1], directions[:, ::-1]
-    count = max(1, min(_DIRECTIONS_OF_FROZEN, int((variances > 1e-6 * variances[0]).sum())))
-    scale = np.maximum(variances[:count], 1e-12) ** 0.25
-    directions = np.ascontiguousarray(directions[:, :count] / scale, np.float32)
-    return Seen(directions, _unit(about @ directions), centre)
+def _look_at(features: np.ndarray, count: int) -> Seen:
+    # Not about their mean: a blank sheet and goods on white would lie in one direction from it.
+    unit = _unit(features)
+    _, directions = np.linalg.eigh(unit.T @ unit)  # by rising eigenvalue
+    directions = np.ascontiguousarray(directions[:, ::-1][:, :count])
+    return Seen(directions, _unit(features @ directions))
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:
