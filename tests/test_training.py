@@ -173,7 +173,7 @@ def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> t
 
         yield advance
 
-    phases = Phase(4, 2e-3, 16), Phase(3, 1e-3, 16)
+    phases = Phase(4, 2e-3, 16), Phase(3, 1e-3, 16, front=0.3, averaged=0.8, window=0.7)
     recipe = Recipe(*phases, tail_share=0.5, variants=2, folds=2, measured=2, early_stopping=True)
     cases = open_cases(folder.parent / "cases.parquet")
     trained = Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task).train(cases)
@@ -360,6 +360,7 @@ def test_the_novelty_of_held_out_pictures_takes_little_memory(tmp_path):
 def test_rare_codes_can_count_more_or_be_shown_more_often():
     from model.training.epochs import Shown, _epoch
     from model.training.examples import Examples
+    from model.training.recipes import Phase
     from model.training.row_files import RowFile
 
     labels = np.array([0] * 90 + [1] * 10)
@@ -368,8 +369,8 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
     examples = Examples(rows, None, ("a", "b"), labels, nothing, nothing, nothing.astype(bool), 0, ())
     shown = Shown(rows, np.arange(100), examples)
 
-    weighted = _epoch(shown, 100, "weights", np.random.default_rng(0))
-    sampled = _epoch(shown, 100, "sampling", np.random.default_rng(0))
+    weighted = _epoch(shown, Phase(1, 1e-3, 100), "weights", np.random.default_rng(0))
+    sampled = _epoch(shown, Phase(1, 1e-3, 100), "sampling", np.random.default_rng(0))
 
     targets, weights = weighted._targets
     assert weights @ targets == pytest.approx([50, 50])

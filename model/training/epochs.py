@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from hs.files import whole_or_not_at_all
+from model.training.descent import averaged, descent, take_average
 from model.training.examples import Examples
 from model.training.networks import reset_randomness
 from model.training.recipes import Balance, Phase, Recipe
@@ -47,18 +48,34 @@ class Fitted:
 
 
 class _Batches(keras.utils.PyDataset):
-    """Batches read from disk as they are needed: inputs float32, labels float32 [n, C], weights float32 [n]."""
+    """Batches read from disk as they are needed: inputs float32, labels float32 [n, C], weights float32 [n].
 
-    def __init__(self, rows: RowFile, numbers: np.ndarray, batch_size: int, targets: tuple[np.ndarray, ...]) -> None:
+    Of each map only the window of its batch is shown, where there are windows: int [batches, 2, 2], first and last row
+    and column.
+    """
+
+    def __init__(
+        self,
+        rows: RowFile,
+        numbers: np.ndarray,
+        batch_size: int,
+        targets: tuple[np.ndarray, ...],
+        windows: np.ndarray | None = None,
+    ) -> None:
         super().__init__()
         self._rows, self._numbers, self._batch_size, self._targets = rows, numbers, batch_size, targets
+        self._windows = windows
 
     def __len__(self) -> int:
         return -(-len(self._numbers) // self._batch_size)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         batch = slice(index * self._batch_size, (index + 1) * self._batch_size)
-        inputs = self._rows.read(self._numbers[batch]).astype(np.float32, copy=False)
+        inputs = self._rows.read(self._numbers[batch])
+        if self._windows is not None:
+            (top, left), (bottom, right) = self._windows[index]
+            inputs = inputs[:, top:bottom, left:right]
+        inputs = inputs.astype(np.float32, copy=False)
         return (inputs, *(target[batch] for target in self._targets))
 
 
@@ -96,41 +113,36 @@ def fit(
     _compile(network, phase, steps, recipe.label_smoothing, precision)
     losses, said = _restore(network, checkpoint)  # what the optimizer keeps is there only once it is compiled
     advance(len(losses) * steps)
+    if network.input_shape[1] is not None:  # it cannot be shown a part of a map
+        phase = replace(phase, window=1.0)
     seen = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: advance(1))
     saved_at = time.monotonic()
     for epoch in range(len(losses), epochs):
-        batches = _epoch(shown, phase.batch_size, recipe.balance, np.random.default_rng([recipe.seed, epoch]))
+        batches = _epoch(shown, phase, recipe.balance, np.random.default_rng([recipe.seed, epoch]))
         reset_randomness(network, [recipe.seed, epoch])
         # Unshuffled: the epoch is drawn in its order already, from its own seed.
         history = network.fit(batches, epochs=1, verbose=0, shuffle=False, callbacks=[seen])
         losses.append(history.history["loss"][0])
         if held_out and (recipe.early_stopping or epoch + 1 == epochs):
-            said.append(outputs(network, *held_out, phase.batch_size))
+            with averaged(network):
+                said.append(outputs(network, *held_out, phase.batch_size))
         if epoch + 1 == epochs or time.monotonic() - saved_at > _CHECKPOINT_EVERY_S:
             _save(network, checkpoint, losses, said)
             saved_at = time.monotonic()
+    take_average(network)  # also where all of it was restored: what is kept are the weights beside their average
     return Fitted(np.array(losses), np.array(said, np.float32))
 
 
 def _compile(network: keras.Model, phase: Phase, steps: int, label_smoothing: float, precision: str) -> None:
-    rate = phase.learning_rate
-    if not phase.steady:
-        total = phase.epochs * steps
-        rate = keras.optimizers.schedules.CosineDecay(
-            0.0, total - total // 10, warmup_target=phase.learning_rate, warmup_steps=max(1, total // 10)
-        )
-    optimizer = keras.optimizers.RMSprop(rate)
-    if precision == "mixed_float16":
-        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     network.compile(
-        optimizer=optimizer,
+        optimizer=descent(network, phase, steps, precision),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=label_smoothing),
         jit_compile=False,  # XLA on a CPU makes a step ten times slower
     )
     network.optimizer.build(network.trainable_variables)
 
 
-def _epoch(shown: Shown, batch_size: int, balance: Balance, random: np.random.Generator) -> _Batches:
+def _epoch(shown: Shown, phase: Phase, balance: Balance, random: np.random.Generator) -> _Batches:
     examples, pictures, classes = shown.examples, shown.pictures, len(shown.examples.classes)
     labels = examples.labels[pictures]
     rarity = 1 / np.bincount(labels, minlength=classes)[labels]
@@ -143,7 +155,18 @@ def _epoch(shown: Shown, batch_size: int, balance: Balance, random: np.random.Ge
     variants = random.integers(0, 1 + examples.variants, len(chosen))
     targets = np.eye(classes, dtype=np.float32)[labels[chosen]]
     numbers = examples.rows(pictures[chosen], variants)
-    return _Batches(shown.rows, numbers, batch_size, (targets, weights.astype(np.float32)))
+    windows = _windows(shown.rows.shape, phase.window, phase.steps(len(chosen)), random)
+    return _Batches(shown.rows, numbers, phase.batch_size, (targets, weights.astype(np.float32)), windows)
+
+
+def _windows(shape: tuple[int, ...], share: float, batches: int, random: np.random.Generator) -> np.ndarray | None:
+    """First and last row and column of a window for each batch, int [batches, 2, 2]; None where all is shown."""
+    if share == 1 or len(shape) != 3:
+        return None
+    sides = np.array(shape[:2])
+    shown = np.maximum(1, np.rint(share * sides).astype(int))
+    first = random.integers(0, sides - shown + 1, (batches, 2))
+    return np.stack([first, first + shown], axis=1)
 
 
 def _variables(network: keras.Model) -> list[keras.Variable]:

@@ -84,7 +84,9 @@ def head(features: int, classes: int, dropout: float) -> keras.Model:
     return keras.Sequential([*layers, keras.layers.Dense(classes, name="logits")], name="hs_audit_head")
 
 
-def fresh_copy(network: keras.Model, precision: str, *, keep_weights: bool, keep_statistics: bool) -> keras.Model:
+def fresh_copy(
+    network: keras.Model, precision: str, *, keep_weights: bool, keep_statistics: bool, any_size: bool = False
+) -> keras.Model:
     """A copy that learns apart from the original.
 
     Args:
@@ -93,19 +95,32 @@ def fresh_copy(network: keras.Model, precision: str, *, keep_weights: bool, keep
         keep_weights: whether it starts from the original's weights, or from new random ones.
         keep_statistics: whether batch normalisation stays as it is, as is usual in fine-tuning: the statistics of a
             few thousand pictures are worse than those of ImageNet.
+        any_size: whether the copy takes maps of any height and width, where such a network can.
     """
 
     def copy_of(layer: keras.Layer) -> keras.Layer:
         layer_config = layer.get_config() | ({"dtype": precision} if precision != "float32" else {})
         return layer.__class__.from_config(layer_config)
 
-    copy = keras.models.clone_model(network, clone_function=copy_of)
+    inputs = keras.Input((None, None, *network.input_shape[3:])) if any_size and takes_any_size(network) else None
+    copy = keras.models.clone_model(network, input_tensors=inputs, clone_function=copy_of)
     if keep_weights:
         copy.set_weights(network.get_weights())
     for layer in copy.layers:
         if keep_statistics and isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
     return copy
+
+
+def takes_any_size(network: keras.Model) -> bool:
+    """Whether a network takes maps of any height and width: not where it flattens them, for example."""
+    if len(network.input_shape) != 4:
+        return False
+    try:
+        copy = keras.models.clone_model(network, input_tensors=keras.Input((None, None, network.input_shape[3])))
+    except (ValueError, TypeError):  # a layer needs to know how large its input is
+        return False
+    return copy.output_shape == network.output_shape
 
 
 def as_constants(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -19,16 +19,24 @@ class Phase:
             where `steady` says so.
         batch_size: pictures in a step.
         steady: whether the learning rate stays the same throughout, as in the paper.
+        front: learning rate of the first layer that learns, as a share of the last one's; those between grow evenly.
+        averaged: how much of the average of the weights stays at each step; 0 keeps none, and the last weights count.
+        window: share of each side of the map at the cut that a step is shown, at a random place; 1 is all of it.
     """
 
     epochs: int
     learning_rate: float
     batch_size: int
     steady: bool = False
+    front: float = 1.0
+    averaged: float = 0.0
+    window: float = 1.0
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not self.learning_rate > 0:
             raise UsageError(f"epochs, batch size and learning rate must be above 0, got {self}")
+        if not 0 < self.front <= 1 or not 0 <= self.averaged < 1 or not 0 < self.window <= 1:
+            raise UsageError(f"front and window must be in (0, 1], averaged in [0, 1), got {self}")
 
     def steps(self, pictures: int) -> int:
         """How many steps an epoch has."""

@@ -343,8 +343,14 @@ class Trainer:
         if parts.tail is None:
             return _Learner(None, top, None, frozen=True)
         pretrained = self.backbone.pretrained
-        tail = fresh_copy(parts.tail, self.devices.precision, keep_weights=pretrained, keep_statistics=pretrained)
-        both = keras.Sequential([keras.Input(parts.shape), tail, top])
+        tail = fresh_copy(
+            parts.tail,
+            self.devices.precision,
+            keep_weights=pretrained,
+            keep_statistics=pretrained,
+            any_size=self.recipe.last.window < 1,
+        )
+        both = keras.Sequential([keras.Input(tail.input_shape[1:]), tail, top])
         return _Learner(tail, top, both, frozen=parts.stem is not None)
 
     def _assembled(self, parts: Cut, learned: _Learner) -> keras.Model:
