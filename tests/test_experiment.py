@@ -199,3 +199,17 @@ def test_codes_of_the_test_side_that_training_has_not_are_said_before_training(d
 
     assert code == 2
     assert "test.parquet has codes that training has not: 080810" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_grid_can_ask_for_windows_averages_and_a_slower_front():
+    from model.experiments.cells import _recipe
+    from model.experiments.plan import Cell, Learning
+
+    cell = Cell(sweep="s", dataset="d", backbone="own.keras", epochs=3, batch_size=16)
+    learning = Learning(fine_tune=0.4, window=0.78, averaged=0.9, front=0.2, variants=2, label_smoothing=0.1)
+
+    recipe = _recipe(cell, learning, seed=0, pretrained=True)
+
+    assert (recipe.tail.window, recipe.tail.averaged, recipe.tail.front) == (0.78, 0.9, 0.2)
+    assert (recipe.head.window, recipe.head.averaged, recipe.head.front) == (1.0, 0.0, 1.0)
+    assert (recipe.variants, recipe.label_smoothing, recipe.tail_share) == (2, 0.1, 0.4)

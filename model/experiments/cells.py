@@ -4,7 +4,7 @@ Data sets and cells are kept under the key of everything that decides on them: w
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +117,14 @@ def measure_cell(cell: Cell, grid: Experiments, dataset: Prepared, folder: Path,
 def _recipe(cell: Cell, learning: Learning, seed: int, pretrained: bool) -> Recipe:
     phase = Phase(cell.epochs, learning.learning_rate, cell.batch_size, steady=learning.steady)
     head = phase if pretrained else None
+    blocks = replace(phase, front=learning.front, averaged=learning.averaged, window=learning.window)
     return Recipe(
         head=head,
-        tail=None if head and not learning.fine_tune else phase,
+        tail=None if head and not learning.fine_tune else blocks,
         tail_share=learning.fine_tune or 1.0,
-        variants=0,  # data sets bring theirs, as the paper's do
+        variants=learning.variants,
         dropout=learning.dropout,
+        label_smoothing=learning.label_smoothing,
         measured=1,
         seed=seed,
     )

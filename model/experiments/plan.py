@@ -50,12 +50,22 @@ class Learning(Settings):
         steady: whether it stays the same throughout.
         dropout: before the last layer.
         fine_tune: share of the backbone's weights that learns with the head; 0 is the head alone.
+        label_smoothing: share of each label that is spread over all classes.
+        variants: random copies of each picture, cropped, turned and mirrored; data sets of the paper bring theirs.
+        front: learning rate of the first layer fine-tuned, as a share of the last one's.
+        averaged: how much of the average of the weights stays at each step of fine-tuning; 0 keeps none.
+        window: share of each side of the map that a step of fine-tuning is shown.
     """
 
     learning_rate: Annotated[float, Field(gt=0)] = 1e-4
     steady: bool = True
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
     fine_tune: Annotated[float, Field(ge=0, le=1)] = 0.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    variants: Annotated[int, Field(ge=0)] = 0
+    front: Annotated[float, Field(gt=0, le=1)] = 1.0
+    averaged: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    window: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 
 class Experiments(Settings):
