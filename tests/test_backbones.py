@@ -140,3 +140,33 @@ def test_a_file_that_is_no_feature_extractor_is_one_sentence(tmp_path, write, se
 def test_a_network_that_cannot_be_had_is_one_sentence(arguments, sentence):
     with pytest.raises(UsageError, match=sentence):
         load_backbone(*arguments)
+
+
+def halving(side: int, halvings: int, flat: bool = False):
+    """A network that halves its maps so often, rounding up."""
+    x = images = keras.Input((side, side, 3))
+    for _ in range(halvings):
+        x = keras.layers.Conv2D(2, 3, strides=2, padding="same")(x)
+    return keras.Model(images, (keras.layers.Flatten if flat else keras.layers.GlobalAveragePooling2D)()(x))
+
+
+@pytest.mark.parametrize(
+    ("side", "halvings", "flat", "enlarged_to"),
+    [
+        (260, 5, False, 288),  # both end in 9 x 9
+        (224, 5, False, 224),  # fits its maps
+        (33, 5, False, 33),  # 64 would be twice as much
+        (260, 5, True, 260),  # bound to its size
+    ],
+)
+def test_a_network_is_given_the_largest_pictures_that_its_last_maps_have_room_for(side, halvings, flat, enlarged_to):
+    from model.training.networks import enlarged
+
+    network = halving(side, halvings, flat)
+
+    larger = enlarged(network)
+
+    assert larger.input_shape[1:] == (enlarged_to, enlarged_to, 3)
+    assert larger.output_shape == network.output_shape
+    for before, after in zip(network.get_weights(), larger.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)

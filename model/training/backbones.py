@@ -11,7 +11,7 @@ import keras
 from hs.errors import UsageError
 from hs.files import sha256_of
 from model.training.foreign_files import check_apart
-from model.training.networks import weights_digest
+from model.training.networks import enlarged, weights_digest
 
 Architecture = Callable[[int, str | None], keras.Model]
 
@@ -183,7 +183,7 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     inputs, outputs = network.input_shape, network.output_shape
     if len(inputs) != 4 or None in inputs[1:] or inputs[3] != 3 or len(outputs) != 2:
         raise UsageError(f"the backbone {path} must map [N, H, W, 3] to [N, F], but maps {inputs} to {outputs}")
-    return Backbone(path.stem, network, pretrained=True)
+    return Backbone(path.stem, enlarged(network), pretrained=True)
 
 
 def _check_file(path: Path, what: str, sha256: str | None) -> None:

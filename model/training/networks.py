@@ -1,6 +1,8 @@
 """A backbone cut in two: a stem that stays as it is, and a tail that learns with the classifier's head."""
 
 import hashlib
+import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ import tensorflow as tf
 
 from hs.errors import UsageError
 
+_MOST_ENLARGED = 1.15  # a third more to compute
 PRECISIONS = ("float32", "mixed_float16", "mixed_bfloat16")
 
 
@@ -121,6 +124,36 @@ def takes_any_size(network: keras.Model) -> bool:
     except (ValueError, TypeError):  # a layer needs to know how large its input is
         return False
     return copy.output_shape == network.output_shape
+
+
+def enlarged(network: keras.Model) -> keras.Model:
+    """The same network for the largest pictures that give its last maps as many rows as its own size does.
+
+    What begins with 260 pixels and halves them five times, rounding up, ends in 9 x 9, and so does what begins with
+    288: the picture shows more, and the blocks that are fine-tuned cost what they did. Variants are cropped and so show
+    goods larger than they are in pictures; a larger picture makes up for that (Touvron et al. 2019, 'Fixing the
+    train-test resolution discrepancy').
+
+    Args:
+        network: pictures [N, H, W, 3] → features; one bound to its size, or that fits its maps, is returned as it is.
+    """
+    own, rows = network.input_shape[1], _rows_of_maps(network)
+    stride = math.prod(max(1, -(-before // behind)) for before, behind in itertools.pairwise(rows))
+    side = rows[-1] * stride if rows else 0
+    if network.input_shape[2] != own or not own < side <= _MOST_ENLARGED * own or not takes_any_size(network):
+        return network
+    larger = keras.models.clone_model(network, input_tensors=keras.Input((side, side, 3), name="images"))
+    larger.set_weights(network.get_weights())
+    return larger if _rows_of_maps(larger)[-1] == rows[-1] else network
+
+
+def _rows_of_maps(network: keras.Model) -> list[int]:
+    """How many rows each map has, from the input on; none where a layer is called twice and has no one output."""
+    try:
+        outputs = [keras.tree.flatten(layer.output)[0] for layer in network.layers]
+    except (AttributeError, ValueError):
+        return []
+    return [output.shape[1] for output in outputs if len(output.shape) == 4]
 
 
 def as_constants(network: keras.Model) -> Callable[[tf.Tensor], tf.Tensor]:
