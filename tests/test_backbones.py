@@ -143,10 +143,11 @@ def test_a_network_that_cannot_be_had_is_one_sentence(arguments, sentence):
 
 
 def halving(side: int, halvings: int, flat: bool = False):
-    """A network that halves its maps so often, rounding up."""
+    """A network that halves its maps so often, rounding up, and looks at the last ones once more."""
     x = images = keras.Input((side, side, 3))
     for _ in range(halvings):
         x = keras.layers.Conv2D(2, 3, strides=2, padding="same")(x)
+    x = keras.layers.Conv2D(2, 1)(x)
     return keras.Model(images, (keras.layers.Flatten if flat else keras.layers.GlobalAveragePooling2D)()(x))
 
 
@@ -170,3 +171,27 @@ def test_a_network_is_given_the_largest_pictures_that_its_last_maps_have_room_fo
     assert larger.output_shape == network.output_shape
     for before, after in zip(network.get_weights(), larger.get_weights(), strict=True):
         np.testing.assert_array_equal(before, after)
+
+
+def test_variants_have_the_size_that_a_network_learned_at_where_its_maps_stay_the_same():
+    from hs.pictures.decoding import PictureSize
+    from model.training.backbones import Backbone
+    from model.training.examples import Preparation, _batches, _networks
+    from model.training.networks import enlarged
+
+    network = halving(260, 5)
+    backbone = Backbone("own", enlarged(network), pretrained=True, learned_at=260)
+    late, early = (cut(backbone.network, share) for share in (0.02, 0.3))
+    sides = [Preparation(backbone, at, PictureSize(288, 288), 2, 0).variants_side for at in (late, early)]
+    random = np.random.default_rng(0)
+    pictures = [random.integers(0, 256, (side, side, 3), np.uint8) for side in (288, 260, 260, 260, 288)]
+
+    batches = list(_batches(pictures, 2))
+    answers = [_networks(Preparation(backbone, late, PictureSize(288, 288), 2, 0))(batch) for batch in batches]
+
+    assert (late.shape[:2], early.shape[:2]) == ((9, 9), (36, 36))
+    assert sides == [260, None]
+    assert [batch.shape[:2] for batch in batches] == [(1, 288), (2, 260), (1, 260), (1, 288)]
+    assert {maps.shape[1:3] for maps, _ in answers} == {(9, 9)}
+    expected = network.predict(np.stack(pictures[1:3]).astype(np.float32), verbose=0)
+    np.testing.assert_allclose(answers[1][1], expected, rtol=1e-4, atol=1e-4)

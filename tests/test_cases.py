@@ -4,6 +4,7 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
 from model.cases.reading import Unreadable, open_cases
+from model.cases.variants import variant
 from tests.archives import COLOURS, IMAGES
 from tests.rulings import noise, write_cases
 
@@ -324,3 +326,14 @@ def test_cases_without_an_id_in_several_files_are_different_cases(tmp_path):
     sources = [case.source_case for case in open_cases(tmp_path)]
 
     assert len(set(sources)) == 4
+
+
+def test_a_variant_of_another_size_shows_the_same_part_of_the_picture():
+    ramp = np.linspace(60, 250, 40).astype(np.uint8)
+    pixels = np.stack([np.tile(ramp, (40, 1)), np.tile(ramp[:, None], (1, 40)), np.full((40, 40), 90, np.uint8)], 2)
+
+    own, half = (variant(pixels, np.random.default_rng(3), side) for side in (None, 20))
+
+    assert (own.shape, half.shape) == ((40, 40, 3), (20, 20, 3))
+    shrunk = own.reshape(20, 2, 20, 2, 3).mean(axis=(1, 3))
+    np.testing.assert_allclose(half[3:-3, 3:-3], shrunk[3:-3, 3:-3], atol=6)

@@ -24,11 +24,13 @@ class Backbone:
         name: what the card and the logs call it.
         network: float32 [N, H, W, 3] 0..255 → float32 [N, F]; its own preprocessing is its first layers.
         pretrained: its weights were learned elsewhere; otherwise all of it has yet to learn.
+        learned_at: side in pixels of the pictures that it learned from, where it is given larger ones.
     """
 
     name: str
     network: keras.Model
     pretrained: bool
+    learned_at: int | None = None
 
     @property
     def known_by(self) -> object:
@@ -183,7 +185,7 @@ def _from_file(path: Path, weights: str | None, sha256: str | None, side: int | 
     inputs, outputs = network.input_shape, network.output_shape
     if len(inputs) != 4 or None in inputs[1:] or inputs[3] != 3 or len(outputs) != 2:
         raise UsageError(f"the backbone {path} must map [N, H, W, 3] to [N, F], but maps {inputs} to {outputs}")
-    return Backbone(path.stem, enlarged(network), pretrained=True)
+    return Backbone(path.stem, enlarged(network), pretrained=True, learned_at=inputs[1])
 
 
 def _check_file(path: Path, what: str, sha256: str | None) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from functools import cached_property
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +31,7 @@ from model.task import Advance
 from model.training.backbones import Backbone
 from model.training.bursts import find_bursts
 from model.training.folding import folded
-from model.training.networks import Cut, as_constants
+from model.training.networks import Cut, as_constants, of_any_size, takes_any_size
 from model.training.row_files import RowFile
 
 T = TypeVar("T")
@@ -111,7 +112,8 @@ class Preparation:
         backbone: the network.
         cut: where it begins to learn.
         size: of the pixels; the backbone's input.
-        variants: random ones added to each picture.
+        variants: random ones added to each picture; of the size that the backbone learned at, where its pictures are
+            larger and its maps are not: they show goods larger than pictures do, which this makes up for.
         seed: of the variants.
     """
 
@@ -120,6 +122,14 @@ class Preparation:
     size: PictureSize
     variants: int
     seed: int
+
+    @cached_property
+    def variants_side(self) -> int | None:
+        """Of variants in pixels, where the stem makes maps of one size of them and of larger pictures."""
+        side, stem = self.backbone.learned_at, self.cut.stem
+        if not side or side == self.size.height or stem is None or not takes_any_size(stem):
+            return None
+        return side if of_any_size(stem).compute_output_shape((None, side, side, 3))[1:] == self.cut.shape else None
 
 
 def prepare(cases: Cases, how: Preparation, folder: Path, advance: Advance) -> Examples:
@@ -179,6 +189,9 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], Answer]:
     stem, tail, network = how.cut.stem, how.cut.tail, how.backbone.network
     if not how.backbone.pretrained:
         return lambda pixels: (pixels, pixels)
+    if stem is not None and how.variants_side:
+        stem = of_any_size(stem)
+        network = stem if tail is None else network
 
     forward = as_constants(folded(network if stem is None or tail is None else stem))
     onward = as_constants(folded(tail)) if tail is not None and stem is not None else None
@@ -198,7 +211,7 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], Answer]:
 
 
 def _computed(
-    chunks: Iterator[tuple[Chunk, np.ndarray]], network: Callable[[np.ndarray], Answer]
+    chunks: Iterator[tuple[Chunk, list[np.ndarray]]], network: Callable[[np.ndarray], Answer]
 ) -> Generator[tuple[Chunk, list[Answer]], None, None]:
     """Chunks with what the network says of their pictures, batch by batch; it has the next one meanwhile."""
     batch = _BATCH_OF_GPU if tf.config.list_physical_devices("GPU") else _BATCH
@@ -211,8 +224,7 @@ def _computed(
 
     try:
         for chunk, pixels in chunks:
-            parts = (pixels[start : start + batch] for start in range(0, len(pixels), batch))
-            coming.append((chunk, [threads.submit(network, part) for part in parts]))
+            coming.append((chunk, [threads.submit(network, part) for part in _batches(pixels, batch)]))
             if len(coming) == 2:
                 yield first()
         while coming:
@@ -221,8 +233,15 @@ def _computed(
         threads.shutdown(cancel_futures=True)  # whoever interrupts waits for what is in a layer, and for no more
 
 
-def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[Chunk, np.ndarray]]:
-    """Chunks of cases: a line for the index, and pixels uint8 [pictures · (1 + variants), H, W, 3]."""
+def _batches(pictures: list[np.ndarray], most: int) -> Iterator[np.ndarray]:
+    """Neighbours of one size, so many at once at most, in their order."""
+    for _, alike in groupby(pictures, key=np.shape):
+        while some := list(islice(alike, most)):
+            yield np.stack(some)
+
+
+def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[Chunk, list[np.ndarray]]]:
+    """Chunks of cases: a line for the index, and pixels uint8 [H, W, 3] of each picture, its variants behind it."""
 
     def work(numbered: tuple[int, Case]) -> tuple[list[dict[str, Any]], list[Unreadable], list[np.ndarray]]:
         number, case = numbered
@@ -241,12 +260,12 @@ def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[Chunk,
                 "pictures": pictures,
                 "unreadable": [asdict(picture) for picture in unreadable],
             }
-            yield chunk, np.stack(copies) if copies else np.empty((0, how.size.height, how.size.width, 3), np.uint8)
+            yield chunk, copies
 
 
 def _variants(picture: CasePicture, how: Preparation) -> Iterator[np.ndarray]:
     random = np.random.default_rng([how.seed, int(picture.digest[:16], 16)])  # the same wherever its case stands
-    return (variant(picture.pixels, random) for _ in range(how.variants))
+    return (variant(picture.pixels, random, how.variants_side) for _ in range(how.variants))
 
 
 def _ahead(threads: ThreadPoolExecutor, work: Callable[[T], R], cases: Iterable[T]) -> Iterator[list[R]]:

@@ -123,7 +123,15 @@ def takes_any_size(network: keras.Model) -> bool:
         copy = keras.models.clone_model(network, input_tensors=keras.Input((None, None, network.input_shape[3])))
     except (ValueError, TypeError):  # a layer needs to know how large its input is
         return False
-    return copy.output_shape == network.output_shape
+    shapes = zip(copy.output_shape, network.output_shape, strict=True)
+    return all(found in (None, own) for found, own in shapes) and copy.output_shape[-1] is not None
+
+
+def of_any_size(network: keras.Model) -> keras.Model:
+    """The same network for pictures or maps of any height and width; one that `takes_any_size`."""
+    copy = keras.models.clone_model(network, input_tensors=keras.Input((None, None, network.input_shape[3])))
+    copy.set_weights(network.get_weights())
+    return copy
 
 
 def enlarged(network: keras.Model) -> keras.Model:
