@@ -72,6 +72,8 @@ def test_a_lost_job_manager_ends_the_run_with_8(cluster, server, archive, tmp_pa
 
     said = launcher.said(cluster.processes)
     assert exit_code == 8, said
-    assert said.splitlines()[-1].endswith("nothing was published")
+    lost = f"hs-audit run: Flink at {cluster.address} was lost, and the job with it: "
+    assert said.splitlines()[-1].startswith(lost), said
+    assert said.splitlines()[-1].endswith("; nothing was published")
     assert "Traceback" not in said
     assert not launcher.published.exists()
