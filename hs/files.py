@@ -9,6 +9,8 @@ from pathlib import Path
 
 from hs.errors import ContractBroken
 
+CANDIDATES = "candidates"  # where versions of a model lie that no server shall take for the newest
+
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of a file, hex."""
@@ -55,6 +57,8 @@ def version_folder(model: Path, number: int | None = None) -> Path:
         ContractBroken: if it is not there.
     """
     found = versions(model)
+    if number is not None and number not in found and (model / CANDIDATES / str(number)).is_dir():
+        raise ContractBroken(f"{number} is a candidate of {model}, no version: give {model / CANDIDATES} to look at it")
     return found[chosen_version(model, found, number)]
 
 

@@ -254,6 +254,7 @@ def test_a_model_there_is_copied_for_as_long_as_it_is_needed(
 ):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     s3.upload(colour_model, s3.folder("models/colours"))
+    s3.upload(colour_model / "1", s3.folder("models/colours/candidates/9"))  # no version, whatever its number
 
     with model_here(s3.folder("models/colours"), None, s3.stores()) as here:
         files = sorted(path.relative_to(here) for path in here.rglob("*") if path.is_file())

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from hs.card import Card, Thresholds
-from hs.errors import UsageError
+from hs.errors import ContractBroken, UsageError
 from hs.files import version_folder, versions
 from hs_audit.cli import main
 from hs_audit.new_version import settle, validation_of
@@ -100,6 +100,9 @@ def test_a_clearly_worse_one_stays_a_candidate_that_nothing_takes_for_the_newest
     assert stayed == Exported(model, 2, is_candidate=True)
     assert list(versions(model)) == [1] == list(_aspired(single_model_config("hs", model).model_config_list.config[0]))
     assert version_folder(model).name == "1"
+    with pytest.raises(ContractBroken, match=r"2 is a candidate of .*, no version: give .*/candidates to look at it"):
+        version_folder(model, 2)
+    assert version_folder(model / "candidates") == stayed.path
     assert "on 30 cases that neither learned from and whose code both know: top-1 -1.000 (-1.000 to -0.8" in said
     assert f"it stays candidate 2 in {model}/candidates/2" in said
 
@@ -411,14 +414,24 @@ def test_two_trainings_at_once_into_one_model_end_in_two_versions(training, tmp_
     assert [path.name for path in sorted((tmp_path / "m").iterdir())] == ["1", "2"]
 
 
-@pytest.mark.parametrize(
-    ("make", "sentence"),
-    [(lambda path: path.touch(), "--output must be a folder, but {0} is a file")],
-)
-def test_a_model_that_is_a_file_is_told_before_anything_is_read(tmp_path, capsys, make, sentence):
-    make(tmp_path / "m")
+@pytest.mark.parametrize("output", ["m", "m/deeper"])
+def test_a_model_that_is_a_file_is_told_before_anything_is_read(tmp_path, capsys, output):
+    (tmp_path / "m").touch()
 
-    code = main(["train", f"--cases={tmp_path / 'none'}", f"--output={tmp_path / 'm' / 'deeper'}"])
+    code = main(["train", f"--cases={tmp_path / 'none'}", f"--output={tmp_path / output}"])
 
     assert code == 2
-    assert sentence.format(tmp_path / "m") in " ".join(capsys.readouterr().err.split())
+    assert f"--output must be a folder, but {tmp_path / 'm'} is a file" in " ".join(capsys.readouterr().err.split())
+
+
+def test_ctrl_c_while_a_model_is_exported_leaves_nothing_half_done(training, tmp_path, monkeypatch, capsys):
+    def interrupted(unfinished: Path, model: Path) -> Exported:
+        assert (unfinished / "saved_model.pb").exists()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("model.exported.export.add_candidate", interrupted)
+    code = main([*training[0], f"--output={tmp_path / 'm'}"])
+
+    assert code == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "hs-audit train: interrupted; the same command goes on from here"
+    assert not list((tmp_path / "m").iterdir())

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hs.files import versions, write_whole
+from hs.files import CANDIDATES, versions, write_whole
 
 ABOUT = "hs_audit.json"
-CANDIDATES = "candidates"
 
 
 @dataclass(frozen=True)
