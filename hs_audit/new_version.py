@@ -74,6 +74,11 @@ def validation_of(cases: "Cases", learned: "Cases", pictures: frozenset[str], tu
             f"{cases.path} measures nothing: each of its {counted(cases.count, 'case')} has a picture that stands in "
             f"{learned.path}, too, or a code that does not"
         )
+    if shared:
+        steps.say(
+            f"{counted(len(shared), 'case')} of {cases.path.name} do not count: they have a picture that stands in "
+            f"{learned.path.name}, too"
+        )
     return Validation(cases, own, shared, tunes)
 
 

@@ -4,11 +4,11 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs.errors import UsageError
+from hs.libraries import installed
 from hs_audit.new_version import Validation
 from hs_audit.recipe_flags import IN_THE_RECIPE
 from hs_audit.steps import Steps
@@ -60,7 +60,7 @@ class Training:
         }
         tuned_on = self.tuned_on and self.tuned_on.cases.digest()
         network = [self.backbone.name, self.backbone.known_by]
-        return key_of(version("hs-audit"), self.cases.digest(), tuned_on, network, asdict(self.recipe), flags)
+        return key_of(installed("hs-audit"), self.cases.digest(), tuned_on, network, asdict(self.recipe), flags)
 
     def exported(self, work: Path, steps: Steps, forget: Callable[[], None]) -> Exported:
         """Trains, and exports a candidate.

@@ -255,10 +255,18 @@ def from_scratch(cases: Path, work: Path, others: Path | None = None, born: int 
 
 
 def test_a_network_without_weights_learns_as_a_whole_whatever_share_is_asked_for(tmp_path):
-    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(3))
-    flags = ["--fine-tune=0.5", "--epochs=1", "--variants=0"]
+    from hs_audit.steps import Steps
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
 
-    assert main(["train", f"--cases={cases}", f"--output={tmp_path / 'model'}", *flags]) == 0
+    recipe = Recipe(None, Phase(1, 4e-3, 16), tail_share=0.5)
+    trainer = Trainer(load_backbone("compact"), recipe, Devices(), tmp_path, Steps().step)
+
+    parts = trainer._cut()
+
+    assert (parts.stem, parts.tail) == (None, trainer.backbone.network)
 
 
 def test_another_validation_set_is_measured_anew_in_the_same_work_folder(tmp_path):
@@ -267,12 +275,11 @@ def test_another_validation_set_is_measured_anew_in_the_same_work_folder(tmp_pat
         write_cases(tmp_path / f"{seed}.parquet", [(code, [noise(seed + n)]) for n in range(4) for code in COLOURS])
         for seed in (5000, 6000)
     ]
-    from_scratch(cases, tmp_path / "work", others[0])
+    (_, *first), _ = from_scratch(cases, tmp_path / "work", others[0])
 
-    second, _ = from_scratch(cases, tmp_path / "work", others[1])
+    (_, *second), _ = from_scratch(cases, tmp_path / "work", others[1])
 
-    alone, _ = from_scratch(cases, tmp_path / "other work", others[1])
-    assert second == alone
+    assert second != first
 
 
 def test_a_training_from_scratch_goes_on_in_a_network_of_other_random_weights(tmp_path):
@@ -286,8 +293,8 @@ def test_a_training_from_scratch_goes_on_in_a_network_of_other_random_weights(tm
 
 
 def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
-    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(20))
-    command = ["train", f"--cases={cases}", f"--output={tmp_path / 'model'}"]
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(6))
+    command = ["train", f"--cases={cases}", f"--output={tmp_path / 'model'}", "--size=32"]
     program = [sys.executable, "-m", "hs_audit.cli", *command, "--epochs=2000"]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True)
     assert any("looking at the cases" in line for line in process.stderr)
@@ -303,19 +310,27 @@ def test_ctrl_c_ends_with_130_and_the_same_command_goes_on(tmp_path):
 
 
 def test_validation_measures_and_tunes_only_where_asked(tmp_path, capsys):
-    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(9))
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(6))
     unseen = [(code, [noise(seed, COLOURS[code])]) for seed in range(5000, 5004) for code in COLOURS]
     others = write_cases(tmp_path / "others.parquet", unseen)
     about = {}
     for name, flags in {"folds": [], "others": ["--tune-on-validation"]}.items():
         model = tmp_path / name
         assert not main(
-            ["train", f"--cases={cases}", f"--output={model}", f"--validation={others}", "--epochs=6", *flags]
+            [
+                "train",
+                f"--cases={cases}",
+                f"--output={model}",
+                f"--validation={others}",
+                "--epochs=1",
+                "--size=32",
+                *flags,
+            ]
         )
         about[name] = json.loads((model / "1" / "assets.extra" / "hs_audit.json").read_text())
 
     assert "on others.parquet: top-1" in capsys.readouterr().err
-    assert about["folds"]["metrics"]["held_out_pictures"] == 9
+    assert about["folds"]["metrics"]["held_out_pictures"] == 6
     assert about["others"]["metrics"]["held_out_pictures"] == 12
 
 

@@ -129,7 +129,7 @@ def test_a_loss_that_chance_explains_keeps_no_version_back(tmp_path, capsys):
     assert "top-1 +0.000 (-0.5" in " ".join(capsys.readouterr().err.split())
 
 
-def test_cases_that_either_learned_from_do_not_count(tmp_path):
+def test_cases_that_either_learned_from_do_not_count(tmp_path, capsys):
     model, cases = tmp_path / "m", tinted(tmp_path, range(10))
     learned = tinted(tmp_path, range(2), name="c.parquet")  # 6 of the 30 cases
     exported(model, learned=names_in(tinted(tmp_path, range(8, 12), name="old.parquet")))  # and 6 others
@@ -139,6 +139,8 @@ def test_cases_that_either_learned_from_do_not_count(tmp_path):
     validation = promoted.facts()["validation"]
     assert (validation["measured"], validation["left_out"]["learned_from"]) == (24, 6)
     assert (validation["beside"]["cases"], validation["beside"]["left_out"]) == (18, 12)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "6 cases of val.parquet do not count: they have a picture that stands in c.parquet, too" in said
 
 
 def test_versions_are_compared_on_the_codes_that_both_know(tmp_path):

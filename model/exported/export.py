@@ -9,7 +9,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from importlib.metadata import version as version_of
 from pathlib import Path
 from platform import python_version
 from typing import Any
@@ -24,6 +23,7 @@ from tensorflow_serving.apis.prediction_log_pb2 import PredictionLog, PredictLog
 from hs.card import Card, Mistake
 from hs.errors import UsageError
 from hs.files import sha256_of
+from hs.libraries import installed
 from hs.nomenclature import HS_EDITION
 from hs.pictures.decoding import PictureSize
 from model.cases.reading import Cases
@@ -184,7 +184,7 @@ def export_trained(
     )
     facts = {
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "libraries": {"python": python_version()} | {name: version_of(name) for name in _LIBRARIES},
+        "libraries": {"python": python_version()} | installed(*_LIBRARIES),
         "backbone": backbone.name,
         "cases_digest": cases.digest(),
         "metrics": trained.metrics,
