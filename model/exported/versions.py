@@ -54,6 +54,8 @@ class Exported:
     def add_facts(self, facts: dict[str, Any]) -> None:
         """Adds to what it says; a version is left as it was exported, as servers may be reading it."""
         if self.is_candidate:
+            for left in (self.path / "assets.extra").glob(f".{ABOUT}.*"):  # by one that was killed here
+                left.unlink()
             text = json.dumps(self.facts() | facts, indent=2, sort_keys=True)
             write_whole(self.path / "assets.extra" / ABOUT, text + "\n")
 
