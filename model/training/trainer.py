@@ -206,7 +206,7 @@ class Trainer:
         if places is None and recipe.held_out == "both":
             quarters = quarters_shifted(in_bursts)
             why = f", as {in_bursts:.0%} of the pictures are of a burst" if in_bursts is not None else ""
-            self.say(f"held out: {quarters} quarters of each code by looks, {4 - quarters} at random{why}")
+            self.say(f"held out: {counted(quarters, 'quarter')} of each code by looks, {4 - quarters} at random{why}")
         if places is not None:
             known = places[places >= 0]
             alone = examples.labels[~folds.shifted] if recipe.held_out != "alike" else []
