@@ -356,9 +356,11 @@ def test_killed_at_any_step_behind_the_training_the_same_command_leaves_one_vers
 
     said = " ".join(capsys.readouterr().err.split())
     assert (killed.returncode, code) == (-signal.SIGKILL, 0)
-    assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
+    assert {path.name for path in (tmp_path / "m").iterdir()} <= {"1", "candidates"}
+    assert (list(versions(tmp_path / "m")), list(versions(tmp_path / "m" / "candidates"))) == ([1], [])
     validation = newest(tmp_path / "m").facts()["validation"]
     assert validation["measured"] == 3
+    assert not list((tmp_path / "m").rglob("*.unfinished"))
     assert validation["flag"]["at_random"]["right_flagged"]["of"] == 3
     assert "at the thresholds of its card: wrong codes at random: " in said
     assert ("is what this command trains" in said) == ((at, number) != ("before", "1"))
