@@ -149,6 +149,27 @@ def backbone_file(folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow  # a network in a file is looked at in a process of its own
+def test_a_backbone_is_trained_and_exported_for_the_larger_pictures_that_its_maps_have_room_for(tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(7)
+    x = images = keras.Input((60, 60, 3))
+    for filters in (8, 8, 16, 16):
+        x = keras.layers.Conv2D(filters, 3, strides=2, padding="same", activation="relu")(x)
+    x = keras.layers.Conv2D(16, 1, activation="relu")(x)
+    keras.Model(images, keras.layers.GlobalAveragePooling2D()(x)).save(tmp_path / "own.keras")
+    cases = write_cases(tmp_path / "cases.parquet", tinted_cases(9))
+    flags = [f"--backbone={tmp_path / 'own.keras'}", "--fine-tune=0.05", "--epochs=2", "--variants=2"]
+
+    code = main(["train", f"--cases={cases}", f"--output={tmp_path / 'model'}", *flags])
+
+    about = json.loads((tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json").read_text())
+    assert code == 0
+    assert (about["height"], about["width"]) == (64, 64)
+    assert about["recipe"]["tail"]["window"] == 0.8
+
+
 class Stopped(Exception):
     pass
 
