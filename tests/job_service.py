@@ -40,12 +40,18 @@ class JobService:
             f"--environment_config={worker}",
         ]
 
+    def jobs(self) -> list[str]:
+        """The ids of all jobs that it was given."""
+        with grpc.insecure_channel(self.address) as channel:
+            jobs = beam_job_api_pb2_grpc.JobServiceStub(channel)
+            return [job.job_id for job in jobs.GetJobs(beam_job_api_pb2.GetJobsRequest()).job_info]
+
     def cancel_all(self) -> None:
         """Cancels every job, as an operator does."""
         with grpc.insecure_channel(self.address) as channel:
             jobs = beam_job_api_pb2_grpc.JobServiceStub(channel)
-            for job in jobs.GetJobs(beam_job_api_pb2.GetJobsRequest()).job_info:
-                jobs.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job.job_id))
+            for job in self.jobs():
+                jobs.Cancel(beam_job_api_pb2.CancelJobRequest(job_id=job))
 
     def kill(self) -> None:
         """Kills it with its workers."""

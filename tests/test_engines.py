@@ -234,7 +234,7 @@ def test_ten_seconds_after_the_launcher_is_gone_the_server_sees_no_request_and_t
 
 @pytest.mark.slow
 def test_several_nights_on_an_engine_are_published_each_by_itself(engine, archive, tmp_path):
-    nights = ("2026-11-21", "2026-11-22")
+    nights, jobs = ("2026-11-21", "2026-11-22"), len(engine.jobs())
 
     with model_server() as (address, _):
         night = [*flags(tmp_path, archive, address, *engine.flags), f"--run-date={'..'.join(nights)}"]
@@ -242,6 +242,7 @@ def test_several_nights_on_an_engine_are_published_each_by_itself(engine, archiv
 
     assert code == 0
     assert [len(findings_of(tmp_path / "audits" / f"run_date={night}")) for night in nights] == [400, 400]
+    assert len(engine.jobs()) == jobs + 2  # the second night, too, and not in the launcher
 
 
 @pytest.mark.slow
