@@ -84,11 +84,11 @@ def test_an_evaluation_says_how_well_unknown_goods_are_told(trained, tmp_path, c
 
     code = main(["evaluate", str(trained), f"--cases={cases}", f"--output={tmp_path}", "--leave-out-unknown"])
 
-    unknown = json.loads((tmp_path / "evaluation.json").read_text())["unknown_goods"]
+    unknown = json.loads((tmp_path / "evaluation.json").read_text())["evaluations"][0]["unknown_goods"]
     assert code == 0
     assert (unknown["false_alarms"]["hits"], unknown["false_alarms"]["of"]) == (0, 9)
     assert (unknown["caught"]["hits"], unknown["caught"]["of"], unknown["auroc"]) == (1, 1, 1.0)
-    assert "Taken for unknown goods: 0 of 9" in capsys.readouterr().out
+    assert "does not know, 1 of 1 (1.000) are taken for unknown goods" in " ".join(capsys.readouterr().out.split())
 
 
 def test_codes_can_be_left_out_to_see_how_unknown_goods_are_told(tmp_path, capsys):
