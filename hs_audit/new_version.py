@@ -62,7 +62,7 @@ def validation_of(cases: "Cases", learned: "Cases", pictures: frozenset[str], tu
         steps: tell how far it is.
 
     Raises:
-        UsageError: if none of them can measure anything.
+        UsageError: if none of them can measure anything, or thresholds would be drawn from what is learned from.
     """
     with steps.step(f"reading {cases.path.name}", cases.count) as advance:
         own = tuple(pictures_of(cases, advance))
@@ -73,6 +73,11 @@ def validation_of(cases: "Cases", learned: "Cases", pictures: frozenset[str], tu
         raise UsageError(
             f"{cases.path} measures nothing: each of its {counted(cases.count, 'case')} has a picture that stands in "
             f"{learned.path}, too, or a code that does not"
+        )
+    if shared and tunes:
+        raise UsageError(
+            f"{counted(len(shared), 'case')} of {cases.path} have a picture that stands in {learned.path}, too: "
+            "thresholds drawn from what was learned from promise too much"
         )
     if shared:
         steps.say(

@@ -119,11 +119,24 @@ def test_small_codes_are_left_out_where_that_is_wanted(tmp_path, capsys):
 
 def test_codes_of_the_validation_that_are_left_out_are_not_measured(tmp_path, capsys):
     path = write_cases(tmp_path / "cases.parquet", [*tinted_cases(6), ("080810", [noise(1)])])
-    others = write_cases(tmp_path / "others.parquet", [*tinted_cases(2), ("080810", [noise(2)])])
+    others = write_cases(tmp_path / "others.parquet", [*tinted_cases(8)[-6:], ("080810", [noise(2)])])
 
     assert not train(tmp_path, path, "--drop-small-codes=3", f"--validation={others}", "--tune-on-validation")
 
     assert "on others.parquet: top-1" in capsys.readouterr().err
+
+
+def test_no_threshold_is_drawn_from_what_was_learned_from(tmp_path, capsys):
+    path = write_cases(tmp_path / "cases.parquet", tinted_cases(6))
+    others = write_cases(tmp_path / "others.parquet", tinted_cases(8)[-9:])
+
+    code = train(tmp_path, path, f"--validation={others}", "--tune-on-validation")
+
+    said = " ".join(capsys.readouterr().err.split())
+    assert code == 2
+    assert "3 cases of" in said
+    assert "thresholds drawn from what was learned from promise too much" in said
+    assert not (tmp_path / "model" / "1").exists()
 
 
 def test_too_few_different_cases_are_said_before_the_others_are_looked_at(tmp_path, capsys):
