@@ -7,6 +7,7 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 WORKER_WHEELHOUSE ?= worker-wheelhouse
+ON_ALL_CORES := --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
 .PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick screenshots format wheelhouse worker-wheelhouse clean
 
@@ -36,10 +37,10 @@ test: $(VENV)/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/pytest --numprocesses=auto --maxprocesses=8 --dist=worksteal
+	$(BIN)/pytest $(ON_ALL_CORES)
 
 test-slow: $(VENV)/installed
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow $(ON_ALL_CORES)
 
 test-endurance: $(VENV)/installed
 	$(BIN)/pytest -m endurance
