@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hs.card import Card, Mistake, Thresholds
 from hs.storage.filesystems import _made
@@ -14,6 +15,8 @@ from tests.archives import COLOURS
 from tests.object_storage import ObjectStorage, object_storage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+settings.register_profile("beside_others", deadline=None)  # on a busy machine how long an example takes says nothing
+settings.load_profile("beside_others")
 
 
 @pytest.fixture(autouse=True, scope="module")
