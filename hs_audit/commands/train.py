@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 _LEAVE_OUT = "learn without HS codes that begin so, as 0808,2106.90, to see how unknown goods are told (default: none)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
-_SIZE = "side of the input in pixels (default: 224; compact: 64; a .keras file: its own)"
+_SIZE = "side of the input in pixels (default: 224; compact: 64; not for a .keras file)"
 _ARITHMETIC = ("float32", "mixed_float16", "mixed_bfloat16")
 _ARITHMETIC_HELP = f"{', '.join(_ARITHMETIC)} (default: %(default)s)"
 
