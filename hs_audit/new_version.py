@@ -99,16 +99,16 @@ def settle(exported: Exported, validation: Validation | None, steps: Steps, prom
     Returns:
         What it is now.
     """
-    said = _measured(exported, validation, steps) if validation else None
+    measured = _measured(exported, validation, steps) if validation else None
     while True:
         other = newest(exported.model, below=None if exported.is_candidate else exported.number)
-        beside = _beside(other, said, validation, steps) if other else None
+        beside = _beside(other, measured and measured[0], validation, steps) if other else None
         if beside:
             steps.say(beside.sentence)
         if not exported.is_candidate:
             return exported
-        if said and validation:
-            exported.add_facts({"validation": _facts(said, validation, beside)})
+        if measured and validation:
+            exported.add_facts({"validation": _facts(*measured, validation, beside)})
         if beside and beside.worse and not promote_worse:
             steps.say(
                 f"worse than {other}: it stays {exported}, where no server takes it for the newest; the same command "
@@ -121,9 +121,10 @@ def settle(exported: Exported, validation: Validation | None, steps: Steps, prom
         # Another training was faster: what it exported is the newest now.
 
 
-def _measured(exported: Exported, validation: Validation, steps: Steps) -> "Predictions | None":
-    """What it says of cases that it did not learn from; None where none of them can be read."""
+def _measured(exported: Exported, validation: Validation, steps: Steps) -> "tuple[Predictions, Evaluation] | None":
+    """What it says of cases that it did not learn from, and its worth; None where none of them can be read."""
     from model.evaluation.promises import in_a_sentence
+    from model.evaluation.summary import evaluate
 
     name = validation.cases.path.name
     try:
@@ -140,14 +141,9 @@ def _measured(exported: Exported, validation: Validation, steps: Steps) -> "Pred
         f"top-3 {top_k(own.probabilities, own.labels, 3):.3f}, "
         f"calibration error {calibration_error(own.probabilities, own.labels):.3f}{_left_out(said, own)}"
     )
-    steps.say(f"at the thresholds of its card: {in_a_sentence(_kept(own))}")
-    return own
-
-
-def _kept(said: "Predictions") -> "Evaluation":
-    from model.evaluation.summary import evaluate
-
-    return evaluate(said, said.card.thresholds.wrong_share, seed=0)[0]
+    evaluation = evaluate(own, own.card.thresholds.wrong_share, seed=0)[0]
+    steps.say(f"at the thresholds of its card: {in_a_sentence(evaluation)}")
+    return own, evaluation
 
 
 def _said(exported: Exported, cases: "Cases", steps: Steps) -> "Predictions":
@@ -223,10 +219,12 @@ def _interval(difference: "Difference") -> str:
     return f"{difference.mean:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
 
 
-def _facts(said: "Predictions", validation: Validation, beside: Beside | None) -> dict[str, Any]:
+def _facts(
+    said: "Predictions", evaluation: "Evaluation", validation: Validation, beside: Beside | None
+) -> dict[str, Any]:
     from model.evaluation.as_json import kept_as_json
 
-    return kept_as_json(_kept(said)) | {
+    return kept_as_json(evaluation) | {
         "cases": validation.cases.path.name,
         "cases_digest": validation.cases.digest(),
         "measured": len(said.labels),
