@@ -20,7 +20,7 @@ from model.training.recipes import Recipe
 if TYPE_CHECKING:
     from model.cases.reading import Cases
     from model.training.backbones import Backbone
-    from model.training.trainer import Trained
+    from model.training.trained import Trained
 
 _NAMED = 10
 # Where something lies changes no classifier, nor what becomes of it later: contents count, and what the recipe says.

@@ -33,7 +33,7 @@ from model.training.backbones import Backbone
 from model.training.networks import weights_digest
 from model.training.novelty import Seen
 from model.training.recipes import Recipe
-from model.training.trainer import Trained
+from model.training.trained import Trained
 
 GOLDEN = "golden.npz"
 _LIBRARIES = ("hs-audit", "tensorflow", "keras", "numpy", "scipy", "pillow", "pyarrow")

@@ -5,7 +5,7 @@ or of its heading's, where mistakes stay within. So each kind of mistake has a l
 share one budget of right declarations that may be flagged.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -19,6 +19,9 @@ from model.declared import Declared, parts
 from model.training.bounds import at_most
 
 _EMPHASIS = 0.9  # of the kind of mistake that is expected; the others share the rest, so that none goes unseen
+_WRONG_AMONG_AGREEING = 0.005  # the share that is allowed
+_AGREES_AT_LEAST = 0.5  # of the probability, whatever the shares: more likely than not
+_UNKNOWN_BY_ENTROPY = 0.02  # of known goods, where a model gives no novelty
 _LEAST = 1e-12  # of a probability that is divided by
 
 
@@ -45,8 +48,7 @@ class Unseen:
     @cached_property
     def right(self) -> np.ndarray:
         """Those that can be declared right, int [n]: nobody declares the rest of a prefix."""
-        rest = np.array([label.endswith("*") for label in self.table.labels])
-        return np.flatnonzero(~rest[self.labels])
+        return np.flatnonzero(Declared(self.table).can_be[self.labels])
 
     @cached_property
     def right_weights(self) -> tuple[np.ndarray, int]:
@@ -63,17 +65,11 @@ class Aims:
         precision: share of truly wrong declarations wanted among those that differ, as held-out cases say.
         surely: the same that is wanted at 90 % confidence, so that few cases make a cautious threshold.
         wrong_share: assumed share of wrong declarations.
-        wrong_among_agreeing: share of wrong ones allowed among those that agree.
-        agrees_at_least: probability that a declared code needs to agree, whatever the shares: more likely than not.
-        unknown_share: share of known goods that may be taken for unknown by entropy.
     """
 
     precision: float = 0.9
     surely: float = 0.8
     wrong_share: float = 0.05
-    wrong_among_agreeing: float = 0.005
-    agrees_at_least: float = 0.5
-    unknown_share: float = 0.02
 
     def most_right(self, recall: np.ndarray, precision: float) -> np.ndarray:
         """The share of right declarations that may be flagged beside a share of the wrong ones, to keep a precision."""
@@ -89,18 +85,12 @@ def aims_of(precision: float, wrong_share: float) -> Aims:
     return Aims(precision, round(max(precision / 2, 2 * precision - 1), 6), wrong_share)
 
 
-def thresholds_by_mistake(ways: Sequence[Unseen], aims: Aims) -> dict[Mistake, Thresholds]:
-    """Thresholds for each kind of mistake that the classes allow.
-
-    Args:
-        ways: the same cases, held out in several ways: like what was learned from, or from elsewhere. The promise
-            is kept in each.
-        aims: what they shall reach.
-    """
-    return {expected: draw_thresholds(ways, expected, aims) for expected in _able(ways)}
+def thresholds_by_mistake(unseen: Unseen, aims: Aims) -> dict[Mistake, Thresholds]:
+    """Thresholds for each kind of mistake that the classes allow."""
+    return {expected: draw_thresholds(unseen, expected, aims) for expected in _able(unseen)}
 
 
-def draw_thresholds(ways: Sequence[Unseen], expected: Mistake, aims: Aims) -> Thresholds:
+def draw_thresholds(unseen: Unseen, expected: Mistake, aims: Aims) -> Thresholds:
     """Draws the thresholds for one kind of mistake.
 
     Every case stands for a right declaration under its own code, and for wrong ones under each code that it may be
@@ -109,35 +99,35 @@ def draw_thresholds(ways: Sequence[Unseen], expected: Mistake, aims: Aims) -> Th
     that stay within. One number is drawn, how much the largest of these three may be; a threshold for each follows.
 
     Args:
-        ways: see `thresholds_by_mistake`.
+        unseen: the cases.
         expected: a kind that the classes allow; the precision is counted by it.
         aims: what the thresholds shall reach.
     """
-    able = _able(ways)
+    able = _able(unseen)
     emphasis = {other: _EMPHASIS if other is expected else (1 - _EMPHASIS) / (len(able) - 1) for other in able}
-    weights = {each.shared: emphasis[each] / _alternatives(ways[0], each) for each in able}
-    limit = max(_lowest_limit(way, weights, expected, aims) for way in ways)
-    plain = max(_lowest_limit(way, {0: 1.0}, expected, aims) for way in ways)  # for versions that know no levels
+    weights = {each.shared: emphasis[each] / _alternatives(unseen, each) for each in able}
+    limit = _lowest_limit(unseen, weights, expected, aims)
+    plain = _lowest_limit(unseen, {0: 1.0}, expected, aims)  # for versions that know no levels
     levels = tuple(
         LevelThreshold(digits, within, float(weight / (weight + limit)))
         for within, weight in sorted(weights.items())
-        for digits in _depths(ways[0].table)
+        for digits in _depths(unseen.table)
         if digits > within
     )
     differs_below = float(1 / (1 + plain))
     highest = max(differs_below, *(level.differs_below for level in levels))
-    entropy = [normalised_entropy(row) for way in ways for row in way.probabilities]
+    entropy = [normalised_entropy(row) for row in unseen.probabilities]
     drawn = Thresholds(
         differs_below,
-        max(highest, aims.agrees_at_least, *(_agrees_above(way, expected, aims) for way in ways)),
-        float(np.quantile(entropy, 1 - aims.unknown_share)),
+        max(highest, _AGREES_AT_LEAST, _agrees_above(unseen, expected, aims)),
+        float(np.quantile(entropy, 1 - _UNKNOWN_BY_ENTROPY)),
         aims.wrong_share,
         levels=levels,
     )
-    share, bound = _promise(ways, drawn)
+    share, bound = right_flagged(unseen, drawn)
     with_promises = []
     for level in levels:
-        alone = _promise(ways, replace(drawn, levels=(level,)))
+        alone = right_flagged(unseen, replace(drawn, levels=(level,)))
         with_promises.append(replace(level, right_flagged=alone[0], right_flagged_at_most=alone[1]))
     return replace(drawn, levels=tuple(with_promises), right_flagged=share, right_flagged_at_most=bound)
 
@@ -171,15 +161,9 @@ def right_flagged(unseen: Unseen, thresholds: Thresholds) -> tuple[float, float]
     return share, at_most(share * groups, groups)
 
 
-def _able(ways: Sequence[Unseen]) -> list[Mistake]:
+def _able(unseen: Unseen) -> list[Mistake]:
     """The kinds of mistake that the classes allow."""
-    return [each for each in Mistake if all(len(way.right) and way.mistakes(each).any() for way in ways)]
-
-
-def _promise(ways: Sequence[Unseen], thresholds: Thresholds) -> tuple[float, float]:
-    """Share and bound of flagged right declarations where they are greatest."""
-    shares, bounds = zip(*(right_flagged(way, thresholds) for way in ways), strict=True)
-    return max(shares), max(bounds)
+    return [each for each in Mistake if len(unseen.right) and unseen.mistakes(each).any()]
 
 
 def _depths(table: ClassTable) -> list[int]:
@@ -248,5 +232,5 @@ def _agrees_above(unseen: Unseen, expected: Mistake, aims: Aims) -> float:
         share * (1 - np.searchsorted(each, candidates, side="left") / len(each))
         for share, each in ((aims.wrong_share, wrong), (1 - aims.wrong_share, right))
     )
-    safe = wrong_above <= aims.wrong_among_agreeing * (wrong_above + right_above)
+    safe = wrong_above <= _WRONG_AMONG_AGREEING * (wrong_above + right_above)
     return min(1.0, float(candidates[safe].min(initial=1.0)))

@@ -8,24 +8,23 @@ Whatever is computed is kept in a work folder, so that a training that was inter
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-from scipy.special import softmax
 
-from hs.card import Mistake, Thresholds
+from hs.card import Mistake
 from hs.class_table import ClassTable
 from hs.pictures.decoding import PictureSize
 from hs.text import counted
-from model.cases.reading import Cases, Unreadable
+from model.cases.reading import Cases
 from model.keys import key_of
-from model.measures import calibration_error, negative_log_likelihood, top_k
+from model.measures import negative_log_likelihood
 from model.task import Task
 from model.training.backbones import Backbone
-from model.training.calibration import Calibration, fit_calibration
+from model.training.calibration import fit_calibration
 from model.training.enough import check_enough, different_cases, large_enough, left_out, small_codes
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
@@ -36,39 +35,13 @@ from model.training.novelty import MOST_EXAMPLES, Seen, look_at, look_at_frozen,
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
+from model.training.trained import Trained, held_out_metrics
 from model.training.unknown_goods import KnownGoods, draw
 from model.training.work import one_at_a_time
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
 _MAPS_AT_ONCE = 256  # of VGG 100 MB
 _PARTS_OF_FROZEN = 5  # docs/verdicts.md: held out by thirds, known goods look newer than those of other shops are
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A classifier with what was measured on held-out cases.
-
-    Attributes:
-        network: float32 [N, H, W, 3] 0..255 → logits [N, C] and features [N, F], or maps [N, h, w, F / 2].
-        seen: what it learned from, to tell unknown goods.
-        classes: HS codes in the order of the outputs.
-        calibration: logits → probabilities.
-        thresholds: for the card, by the kind of mistake.
-        metrics: what the held-out cases say.
-        epochs: how many the last phase had.
-        unreadable: pictures left out.
-        about: further facts for `assets.extra/hs_audit.json`: groups, folds.
-    """
-
-    network: keras.Model
-    seen: Seen
-    classes: tuple[str, ...]
-    calibration: Calibration
-    thresholds: dict[Mistake, Thresholds]
-    metrics: dict[str, float]
-    epochs: int
-    unreadable: tuple[Unreadable, ...]
-    about: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,12 +112,14 @@ class Trainer:
             blocks = folds.fold_of[held_out]
             if self.recipe.measured == 1:
                 blocks = deal(groups, labels, self.recipe.folds, self.recipe.seed)
+            known = self._known_goods(examples, places) if novelty is None else _by_way(novelty, groups, shifted)
         else:
             tune_on = tune_on.without(set(tune_on.codes()) - set(examples.classes))
             others = self._examples(tune_on, parts, 0)  # measured as they are, without variants
             learned, said, novelty, labels = self._on_others(examples, parts, others)
             groups, shifted = others.groups, None
             blocks = deal(groups, labels, self.recipe.folds, self.recipe.seed)
+            known = [KnownGoods(novelty, groups)]
         losses = [negative_log_likelihood(logits, labels) for logits in said]
         epochs = int(np.argmin(losses)) + 1 if self.recipe.early_stopping else self.recipe.last.epochs
         logits = said[np.argmin(losses)]
@@ -152,14 +127,7 @@ class Trainer:
         if learned is None or epochs < self.recipe.last.epochs:
             learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
         unseen = Unseen(probabilities, labels, groups, ClassTable(examples.classes))
-        thresholds = thresholds_by_mistake([unseen], aims_of(self.recipe.precision, self.recipe.wrong_share))
-        if novelty is None:
-            known = self._known_goods(examples, places)
-        else:
-            known = [
-                KnownGoods(novelty[kind], groups[kind])
-                for kind in _kinds(np.zeros(len(groups), bool) if shifted is None else shifted)
-            ]
+        thresholds = thresholds_by_mistake(unseen, aims_of(self.recipe.precision, self.recipe.wrong_share))
         unknown = draw(known, self.recipe.unknown_share)
         thresholds = {mistake: replace(drawn, **asdict(unknown)) for mistake, drawn in thresholds.items()}
         flagged = wrong_flagged(unseen, thresholds[Mistake.AT_RANDOM], Mistake.AT_RANDOM)
@@ -169,7 +137,7 @@ class Trainer:
             examples.classes,
             calibration,
             thresholds,
-            _metrics(logits, probabilities, labels, shifted) | {"held_out_flagged_share_of_wrong": flagged},
+            held_out_metrics(logits, probabilities, labels, shifted) | {"held_out_flagged_share_of_wrong": flagged},
             epochs,
             examples.unreadable,
             {"groups": _about_groups(examples)},
@@ -266,8 +234,7 @@ class Trainer:
 
     def _seen(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> Seen:
         """What a learner has seen; of very many pictures an even choice."""
-        step = -(-len(pictures) // MOST_EXAMPLES)
-        rows = self._features(learner, examples, pictures[::step])
+        rows = self._features(learner, examples, _evenly(pictures))
         return look_at_frozen(rows) if learner.frozen else look_at(rows)
 
     def _novelty(self, seen: Seen, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
@@ -285,8 +252,7 @@ class Trainer:
 
     def _known_goods(self, examples: Examples, places: np.ndarray | None) -> list[KnownGoods]:
         """Known goods held out like the cases, and as from elsewhere: what is frozen needs no training for either."""
-        pictures = np.flatnonzero(~examples.generated)
-        pictures = pictures[:: -(-len(pictures) // MOST_EXAMPLES)]
+        pictures = _evenly(np.flatnonzero(~examples.generated))
         rows = _marks(examples, pictures)
         labels, groups = examples.labels[pictures], examples.groups[pictures]
         places = None if places is None else places[pictures]
@@ -301,7 +267,7 @@ class Trainer:
         for fold in np.unique(folds.fold_of):
             held_out = folds.fold_of == fold
             novelty[held_out] = look_at_frozen(rows[~held_out]).novelty(rows[held_out])
-        return [KnownGoods(novelty[kind], groups[kind]) for kind in _kinds(folds.shifted)]
+        return _by_way(novelty, groups, folds.shifted)
 
     def _fit(
         self,
@@ -371,9 +337,14 @@ def _numbered(column: list[str | None]) -> np.ndarray:
     return np.array([-1 if value is None else number[value] for value in column])
 
 
-def _kinds(shifted: np.ndarray) -> list[np.ndarray]:
-    """The pictures held out in each way, bool [N] each."""
-    return [way for way in (shifted, ~shifted) if way.any()]
+def _by_way(novelty: np.ndarray, groups: np.ndarray, shifted: np.ndarray) -> list[KnownGoods]:
+    """Known goods by how they were held out."""
+    return [KnownGoods(novelty[way], groups[way]) for way in (shifted, ~shifted) if way.any()]
+
+
+def _evenly(pictures: np.ndarray) -> np.ndarray:
+    """Of very many pictures as many as novelty can be told by."""
+    return pictures[:: -(-len(pictures) // MOST_EXAMPLES)]
 
 
 def _marks(examples: Examples, pictures: np.ndarray) -> np.ndarray:
@@ -408,24 +379,3 @@ def _about_groups(examples: Examples) -> dict[str, Any]:
         "groups": len(np.unique(examples.groups)),
         "told": [found.sentence, *found.refusals] if found else [],
     }
-
-
-def _metrics(
-    logits: np.ndarray, probabilities: np.ndarray, labels: np.ndarray, shifted: np.ndarray | None
-) -> dict[str, float]:
-    measured = {
-        "held_out_pictures": len(labels),
-        "held_out_top_1": top_k(probabilities, labels, 1),
-        "held_out_top_3": top_k(probabilities, labels, 3),
-        "held_out_calibration_error": calibration_error(probabilities, labels),
-        "held_out_calibration_error_before": calibration_error(softmax(logits, axis=1), labels),
-    }
-    for name, some in {} if shifted is None else {"alike": ~shifted, "shifted": shifted}.items():
-        if some.any():
-            measured |= {
-                f"held_out_{name}_pictures": int(some.sum()),
-                f"held_out_{name}_top_1": top_k(probabilities[some], labels[some], 1),
-                f"held_out_{name}_top_3": top_k(probabilities[some], labels[some], 3),
-                f"held_out_{name}_calibration_error": calibration_error(probabilities[some], labels[some]),
-            }
-    return measured
