@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_NINETY_FIVE = 1.959964  # standard deviations of the normal distribution, both sides
+NINETY_FIVE = 1.959964  # standard deviations of the normal distribution, both sides
 
 
 def wilson(share: float, of: float) -> tuple[float, float]:
     """The 95 % interval of Wilson (1927) around a share of `of` cases, which may be an effective number of them."""
-    z2 = _NINETY_FIVE**2
+    z2 = NINETY_FIVE**2
     middle = share + z2 / (2 * of)
-    half = _NINETY_FIVE * math.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
+    half = NINETY_FIVE * math.sqrt(share * (1 - share) / of + z2 / (4 * of**2))
     return max(0.0, (middle - half) / (1 + z2 / of)), min(1.0, (middle + half) / (1 + z2 / of))
 
 

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest
 
+from hs.proportions import NINETY_FIVE
+
 if TYPE_CHECKING:  # it brings TensorFlow along
     from model.exported.predictions import Predictions
 
 _DRAWS = 2000
 _AT_ONCE = 100  # draws of all cases that are held at a time
-_NINETY_FIVE = 1.959964
 _LEAST = 1e-12  # of a probability, so that its logarithm is finite
 
 
@@ -106,7 +107,7 @@ def difference_of_shares(new: np.ndarray, old: np.ndarray, groups: np.ndarray) -
     by_group, sizes = np.bincount(groups, won), np.bincount(groups)
     by_group, sizes = np.append(by_group, [1.0, -1.0]), np.append(sizes, [1, 1])
     middle = by_group.sum() / sizes.sum()
-    half = _NINETY_FIVE * float(np.sqrt(((by_group - middle * sizes) ** 2).sum())) / sizes.sum()
+    half = NINETY_FIVE * float(np.sqrt(((by_group - middle * sizes) ** 2).sum())) / sizes.sum()
     return Difference(float(won.mean()), max(-1.0, float(middle - half)), min(1.0, float(middle + half)))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from scipy.cluster.hierarchy import linkage
 
 from model.cases.groups import ALWAYS_JOINED, MOST_OF_A_CODE
-from model.training.folds import cut_alike
+from model.training.folds import FeaturesOf, cut_alike
+from model.training.novelty import unit_rows
 
 # Seen on photos of groceries and on catalogue pictures (docs/evaluation.md): so near to its like, against what pictures
 # of its code are to each other, is a picture of the same scene, seldom one of another article.
@@ -17,9 +18,7 @@ _LOOKED_AT = 20_000
 _AT_ONCE = 2_000  # pictures of a code that are compared each with each: 32 MB
 
 
-def find_bursts(
-    labels: np.ndarray, digests: Sequence[str], features_of: Callable[[np.ndarray], np.ndarray]
-) -> list[np.ndarray] | None:
+def find_bursts(labels: np.ndarray, digests: Sequence[str], features_of: FeaturesOf) -> list[np.ndarray] | None:
     """Finds bursts among the pictures of each code.
 
     Features are whitened, so that two pictures taken at random have a cosine of about 0. Clusters of a code, by average
@@ -50,11 +49,11 @@ def find_bursts(
 
 def _whitening(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """A function that turns features float32 [n, F] into directions of length 1 in which all differ equally."""
-    unit = _unit(features)
-    middle = unit.mean(axis=0)
-    values, vectors = np.linalg.eigh(np.cov(unit, rowvar=False))  # by rising variance
+    rows = unit_rows(features)
+    middle = rows.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(rows, rowvar=False))  # by rising variance
     along = vectors[:, ::-1][:, :_DIRECTIONS] / np.sqrt(np.maximum(values[::-1][:_DIRECTIONS], 1e-12))
-    return lambda some: _unit((_unit(some) - middle) @ along.astype(np.float32))
+    return lambda some: unit_rows((unit_rows(some) - middle) @ along.astype(np.float32))
 
 
 def _near(white: np.ndarray, most: int) -> list[np.ndarray]:
@@ -72,7 +71,3 @@ def _near(white: np.ndarray, most: int) -> list[np.ndarray]:
         if size <= most and left in clusters and right in clusters:
             clusters[len(white) + number] = clusters.pop(int(left)) + clusters.pop(int(right))
     return [np.array(sorted(rows)) for rows in clusters.values() if len(rows) > 1]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

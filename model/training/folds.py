@@ -2,7 +2,7 @@
 
 alike     new declarations are like the cases: groups at random, each code evenly
 shifted   they come from elsewhere: whole looks of a code's goods, or all that one importer, office or shop sent
-both      half of each code in either way, so that one set of folds tells both
+both      some of each code in either way, the more by looks the more of its pictures come in bursts
 """
 
 from collections.abc import Callable
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.training.novelty import unit_rows
 from model.training.recipes import HeldOut
 
 FeaturesOf = Callable[[np.ndarray], np.ndarray]
@@ -146,7 +147,7 @@ def looks(home: np.ndarray, groups: np.ndarray, parts: int, features_of: Feature
 def _middles(features: np.ndarray, group_of: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Mean direction of each group, float32 [G, F]; groups are in rising order."""
     begins = np.cumsum(size) - size
-    return _unit(np.add.reduceat(_unit(features), begins, axis=0))
+    return unit_rows(np.add.reduceat(unit_rows(features), begins, axis=0))
 
 
 def cut_alike(rows: np.ndarray, size: np.ndarray, most: float) -> list[np.ndarray]:
@@ -218,10 +219,5 @@ def _most_frequent(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
     _, group_of = np.unique(groups, return_inverse=True)
     pairs, count = np.unique(group_of * len(known) + value_of, return_counts=True)
     order = np.lexsort((pairs, -count, pairs // len(known)))  # by group, the most frequent first, then the lowest
-    of_group, first = np.unique(pairs[order] // len(known), return_index=True)
-    assert len(of_group) == group_of.max() + 1
+    _, first = np.unique(pairs[order] // len(known), return_index=True)
     return known[pairs[order][first] % len(known)][group_of]
-
-
-def _unit(rows: np.ndarray) -> np.ndarray:
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)

@@ -32,7 +32,7 @@ class Seen:
         likeness = np.empty(len(features), np.float32)
         for start in range(0, len(features), _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
-            likeness[some] = (_unit(features[some] @ self.directions) @ self.examples.T).max(axis=1)
+            likeness[some] = (unit_rows(features[some] @ self.directions) @ self.examples.T).max(axis=1)
         return np.clip(1 - likeness, 0, 1)
 
 
@@ -62,11 +62,12 @@ def look_at_frozen(features: np.ndarray) -> Seen:
 
 def _look_at(features: np.ndarray, count: int) -> Seen:
     # Not about their mean: a blank sheet and goods on white would lie in one direction from it.
-    unit = _unit(features)
-    _, directions = np.linalg.eigh(unit.T @ unit)  # by rising eigenvalue
+    rows = unit_rows(features)
+    _, directions = np.linalg.eigh(rows.T @ rows)  # by rising eigenvalue
     directions = np.ascontiguousarray(directions[:, ::-1][:, :count])
-    return Seen(directions, _unit(features @ directions))
+    return Seen(directions, unit_rows(features @ directions))
 
 
-def _unit(rows: np.ndarray) -> np.ndarray:
+def unit_rows(rows: np.ndarray) -> np.ndarray:
+    """Rows of float [n, F] at a length of 1; a row of noughts stays one."""
     return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
