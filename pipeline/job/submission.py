@@ -67,14 +67,15 @@ def _run_elsewhere(pipeline: beam.Pipeline, engine: str, kept: Kept) -> dict[str
             _refuse_if_stopped()
             return {}
     _refuse_if_stopped()
-    with _in_words(f"{engine} was lost, and the job with it"):
+    lost = f"{engine} was lost, and the job with it"
+    with _in_words(lost):
         state = result.state  # asked anew
     # Flink's job server calls a job that was cancelled on Flink's page a failed one.
     if state == PipelineState.CANCELLED or any(_CANCELLED.search(str(error)) for error in errors):
         raise Interrupted("the job was cancelled at the engine; nothing was published")
     if errors and not kept.trouble:
-        lost = _NO_ANSWER.search(_first_line(errors[0]))  # so Flink's client says that the JobManager is gone
-        raise _lost(f"{engine} was lost, and the job with it" if lost else f"the job failed on {engine}", errors[0])
+        no_answer = _NO_ANSWER.search(_first_line(errors[0]))  # so Flink's client says that the JobManager is gone
+        raise _lost(lost if no_answer else f"the job failed on {engine}", errors[0])
     return _counted(result)
 
 

@@ -93,9 +93,8 @@ def watch(lease: Lease, counts: Callable[[], dict[str, int]], patient: Stores) -
         STOP.clear()
         MAY_SEND.set()
         first = replace(lease, stores=patient)
-        watching = Watch(
-            first.read(), lease.read, STOP, MAY_SEND
-        )  # before anything is written where it does not belong
+        # Read before anything is written where it does not belong.
+        watching = Watch(first.read(), lease.read, STOP, MAY_SEND)
         first.say(counts(), None)
         # A worker that is started anew after the launcher's death must not send for as long as it takes to find out.
         while not watching.once() and not STOP.wait(BEAT_S):
