@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binom
 
 from model.training.bounds import at_most
 
@@ -28,3 +29,10 @@ def test_a_bound_holds_for_nine_of_ten_samples(share):
     held = [at_most(hit, 800) >= share for hit in hits]
 
     assert np.mean(held) >= 0.89  # of 4,000 draws: half a per cent is one standard error
+
+
+def test_a_bound_is_the_least_share_that_would_hardly_give_so_few():
+    share = at_most(7, 200)
+
+    assert binom.cdf(7, 200, share) == pytest.approx(0.1)
+    assert 7 / 200 < share < 0.1

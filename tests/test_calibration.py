@@ -6,11 +6,11 @@ from model.measures import calibration_error
 from model.training.calibration import fit_calibration, fit_temperature
 
 
-def predictions(count: int = 4000, classes: int = 10, sharpness: float = 4.0) -> tuple[np.ndarray, np.ndarray]:
+def predictions() -> tuple[np.ndarray, np.ndarray]:
     """Logits [N, C] whose softmax is calibrated, and labels [N] drawn from it."""
     random = np.random.default_rng(0)
-    logits = random.normal(size=(count, classes)) * sharpness
-    labels = np.array([random.choice(classes, p=row) for row in softmax(logits, axis=1)])
+    logits = random.normal(size=(4000, 10)) * 4
+    labels = np.array([random.choice(10, p=row) for row in softmax(logits, axis=1)])
     return logits, labels
 
 

@@ -211,12 +211,8 @@ def test_imports_named_in_sentences_work(page):
 
 FLOORS = ("hs", "serving", "model", "pipeline", "hs_audit")
 OURS = re.compile(r"(hs|serving|model|pipeline|hs_audit|tests|docs|configs|benchmarks|\.ci)/[\w*./-]+")
-MADE = (
-    "model/1",
-    "model/2",
-    "model/candidates",
-    "benchmarks/results",
-)  # a classifier's folder, and what a benchmark leaves behind
+# A classifier's folder, and what a benchmark leaves behind.
+MADE = ("model/1", "model/2", "model/candidates", "benchmarks/results")
 
 
 @on_every_page

@@ -252,12 +252,10 @@ def test_a_launcher_that_is_suspended_for_a_while_is_waited_for_and_publishes(en
         assert first.wait(120)
 
         process.send_signal(signal.SIGSTOP)
-        suspended = time.monotonic()
         wait_until_silent(fake, seconds=12)  # longer than the workers go on without a sign of life
         process.send_signal(signal.SIGCONT)
 
         said = process.communicate(timeout=120)[1]
-    assert time.monotonic() - suspended > 12
     assert process.returncode == 0, said
     assert len(findings_of(tmp_path / "audits" / f"run_date={RUN_DATE}")) == 400
 

@@ -12,14 +12,14 @@ from model.cases.groups import ALWAYS_JOINED, Pictures, group_cases
 from tests.rulings import noise
 
 
-def pixels_of(data: bytes, side: int = 64) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((side, side), Image.Resampling.BILINEAR))
+def pixels_of(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB").resize((64, 64), Image.Resampling.BILINEAR))
 
 
-def saved_again(data: bytes, quality: int = 80) -> bytes:
+def saved_again(data: bytes) -> bytes:
     """The same photo, smaller and as a JPEG."""
     out = io.BytesIO()
-    Image.open(io.BytesIO(data)).resize((20, 20), Image.Resampling.BILINEAR).save(out, "JPEG", quality=quality)
+    Image.open(io.BytesIO(data)).resize((20, 20), Image.Resampling.BILINEAR).save(out, "JPEG", quality=80)
     return out.getvalue()
 
 

@@ -4,9 +4,9 @@ import hashlib
 import json
 import sys
 import threading
-import time
 from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,6 +18,7 @@ from pipeline.runs.current import CURRENT, Current
 from pipeline.runs.destination import destination
 from pipeline.runs.objects import Objects
 from pipeline.runs.published import published_run
+from tests.cluster.processes import wait_until
 from tests.object_storage import DENIED, SLOW_DOWN, ObjectStorage
 
 RUN_DATE = date(2026, 11, 21)
@@ -212,6 +213,10 @@ def test_logs_are_sent_however_the_attempt_ends(place):
 def test_logs_are_sent_while_the_attempt_lasts_as_it_may_be_killed(place, s3, monkeypatch):
     monkeypatch.setattr("pipeline.runs.sent_logs._EVERY_S", 0.01)
     log = place.output / "_logs" / "run_date=2026-11-21.a1.log"
+
+    def is_sent(said: bytes) -> bool:
+        return place.stores.exists(log) and place.stores.read_bytes(log) == said
+
     with place.logs("a1") as logs:
         with logs.path(".log").open("w") as lines:
             for said in ("one", "one\ntwo"):
@@ -219,8 +224,7 @@ def test_logs_are_sent_while_the_attempt_lasts_as_it_may_be_killed(place, s3, mo
                 lines.write(said)
                 lines.flush()
 
-                while not (place.stores.exists(log) and place.stores.read_bytes(log) == said.encode()):
-                    time.sleep(0.01)
+                wait_until(partial(is_sent, said.encode()), "the log is sent")
         logs.path(".stderr.log").touch()
 
     assert len([path for method, path, _ in s3.requests if method == "PUT" and path.endswith(".a1.log")]) <= 3

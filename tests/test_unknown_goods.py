@@ -2,9 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom
 
-from model.training.bounds import at_most
 from model.training.unknown_goods import KnownGoods, draw
 
 
@@ -12,13 +10,6 @@ def known_goods(count: int, seed: int = 0, scale: float = 0.1, copies: int = 1) 
     """So many groups of so many equal pictures."""
     novelty = np.random.default_rng(seed).exponential(scale, count).clip(0, 1)
     return KnownGoods(np.repeat(novelty, copies).astype(np.float32), np.repeat(np.arange(count), copies))
-
-
-def test_a_bound_is_the_least_share_that_would_hardly_give_so_few():
-    share = at_most(7, 200)
-
-    assert binom.cdf(7, 200, share) == pytest.approx(0.1)
-    assert 7 / 200 < share < 0.1
 
 
 def test_the_share_of_known_goods_above_the_threshold_stays_within_the_promise_nine_times_in_ten():
