@@ -13,38 +13,6 @@ from hs.class_table import ClassTable
 from hs.codes import HSCode
 
 
-def flagged(
-    probabilities: np.ndarray,
-    table: ClassTable,
-    thresholds: Thresholds,
-    novelty: np.ndarray | None = None,
-) -> np.ndarray:
-    """Whether a night flags declarations of one picture each, bool [N, C]: row by picture, column by declared class.
-
-    The rest of a prefix (`87*`) is never declared, so its column is False.
-
-    >>> table = ClassTable(("870829", "870899", "392690"))
-    >>> flagged(np.array([[0.98, 0.01, 0.01]]), table, Thresholds(0.05, 0.5, 0.9)).tolist()
-    [[False, True, True]]
-
-    Args:
-        probabilities: float [N, C].
-        table: what the columns stand for.
-        thresholds: where the verdicts part.
-        novelty: float [N], how unlike each picture is to all that was learned; None where the model is silent.
-    """
-    found = np.zeros(probabilities.shape, bool)
-    for column, label in enumerate(table.labels):
-        if not label.endswith("*"):
-            found[:, column] = differs_at(probabilities, HSCode(label), table, thresholds) > 0
-    novelties = [None] * len(probabilities) if novelty is None else novelty.tolist()
-    heard = [
-        not (shows_unknown(row, novel, thresholds) and abstains(novel, thresholds))
-        for row, novel in zip(probabilities, novelties, strict=True)
-    ]
-    return found & np.array(heard, bool)[:, None]
-
-
 def differs_at(probabilities: np.ndarray, declared: HSCode, table: ClassTable, thresholds: Thresholds) -> np.ndarray:
     """The coarsest level at which pictures speak against a declared code, int [N]; 0 where they do not.
 

@@ -11,8 +11,9 @@ from hs.card import LevelThreshold, Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 from hs.declared_codes import parse_declared_code
-from hs.flags import differs_at, flagged
+from hs.flags import differs_at
 from hs.verdicts import Evidence, Judge, Reason
+from tests.flagged import flagged
 
 TABLE = ClassTable(("870829", "870899", "870321", "392690", "39*"))
 PLAIN = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.95)

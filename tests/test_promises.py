@@ -10,7 +10,6 @@ import pytest
 from hs.card import Card, LevelThreshold, Mistake, Thresholds
 from hs.class_table import ClassTable
 from hs.declared_codes import parse_declared_code
-from hs.flags import flagged
 from hs.verdicts import Evidence, Judge, Reason, combine
 from model.declared import Declared
 from model.evaluation.flag import flags
@@ -18,6 +17,7 @@ from model.evaluation.intervals import Between, clustered, precision_between
 from model.evaluation.promises import Promise, in_a_sentence, without_own
 from model.evaluation.summary import evaluate
 from model.exported.predictions import Predictions, Promises
+from tests.flagged import flagged
 
 TABLE = ClassTable(("870829", "870899", "870321", "392690", "391990", "39*", "0810501020"))
 PLAIN = Thresholds(0.05, 0.4, 0.95)
