@@ -67,7 +67,7 @@ wheelhouse: $(VENV)/installed
 	@echo "Copy $(WHEELHOUSE)/ over; docs/operations.md tells how to install from it."
 
 worker-wheelhouse: $(VENV)/installed
-	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WORKER_WHEELHOUSE) '.[object-storage]'
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WORKER_WHEELHOUSE) '.[object-storage,hdfs]'
 	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --constraint constraints.txt --wheel-dir $(WORKER_WHEELHOUSE) --no-deps tensorflow-serving-api
 	$(BIN)/python pipeline/deploy/messages_wheel.py $(WORKER_WHEELHOUSE)
 	cp constraints.txt $(WORKER_WHEELHOUSE)/

@@ -6,6 +6,7 @@ _FLOORS = ("hs", "hs_audit", "model", "pipeline", "serving")
 # tensorflow-serving-api asks for TensorFlow, of which it needs the messages alone: pipeline/deploy has a way without.
 _SERVE = ["tensorflow>=2.20,<2.22", "tensorflow-serving-api>=2.19,<2.22"]
 _TRAIN = [*_SERVE, "h5py>=3.11,<4", "keras>=3.12,<4", "matplotlib>=3.9,<4", "scipy>=1.14,<2"]
+_HDFS = ["fsspec>=2024.6", "hdfs-native>=0.14,<0.15"]  # 0.x: its names may change with the next
 
 setup(
     name="hs-audit",
@@ -40,9 +41,11 @@ setup(
         "serve": _SERVE,
         "delta": ["deltalake>=1,<2"],  # a Delta log over the findings
         "object-storage": ["obstore>=0.9,<1"],  # the PUT with a precondition that publishes on object storage
-        "all": [*_TRAIN, "deltalake>=1,<2", "obstore>=0.9,<1"],
+        "hdfs": _HDFS,
+        "all": [*_TRAIN, *_HDFS, "deltalake>=1,<2", "obstore>=0.9,<1"],
         "dev": [
             *_TRAIN,
+            *_HDFS,
             "deltalake>=1,<2",
             "duckdb>=1.3",
             "hypothesis>=6",

@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "hs.pictures.columns": "numpy pyarrow",
     "hs.storage": "pyarrow",
     "hs.storage.precondition": "obstore",
+    "hs.storage.hdfs": "pyarrow fsspec hdfs_native",
     "serving": "hs numpy grpc google",
     "serving.messages": "tensorflow tensorflow_serving",
     "serving.server.saved_model": "hs numpy grpc tensorflow",

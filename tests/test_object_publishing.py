@@ -14,6 +14,7 @@ import pytest
 from hs.errors import StorageLost, UsageError
 from hs.storage.location import Location
 from hs.storage.precondition import Conditional
+from hs.storage.stores import Stores
 from pipeline.runs.current import CURRENT, Current
 from pipeline.runs.destination import destination
 from pipeline.runs.objects import Objects
@@ -211,7 +212,7 @@ def test_logs_are_sent_however_the_attempt_ends(place):
 
 
 def test_logs_are_sent_while_the_attempt_lasts_as_it_may_be_killed(place, s3, monkeypatch):
-    monkeypatch.setattr("pipeline.runs.sent_logs._EVERY_S", 0.01)
+    monkeypatch.setattr("pipeline.runs.sent._EVERY_S", 0.01)
     log = place.output / "_logs" / "run_date=2026-11-21.a1.log"
 
     def is_sent(said: bytes) -> bool:
@@ -238,10 +239,19 @@ def test_a_missing_extra_is_one_sentence_before_anything_is_made(place, s3, monk
     assert s3.requests == []
 
 
-def test_an_output_on_hdfs_or_of_an_unknown_kind_is_refused(s3, tmp_path, monkeypatch):
+@pytest.mark.parametrize("written", ["ftp://host/audits", "s3:/bucket/audits"])
+def test_an_output_of_an_unknown_kind_is_refused(written, s3, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
-    for written in ("hdfs://namenode/audits", "ftp://host/audits", "s3:/bucket/audits"):
-        with pytest.raises(UsageError):
-            destination(written, RUN_DATE, s3.stores(), 1)
+    with pytest.raises(UsageError):
+        destination(written, RUN_DATE, s3.stores(), 1)
     assert list(Path().iterdir()) == []
+
+
+def test_an_output_on_hdfs_needs_its_extra_and_has_no_delta_log(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hs.storage.hdfs", None)
+
+    with pytest.raises(UsageError, match=r"needs the extra `hdfs`: pip install 'hs-audit\[hdfs\]'"):
+        destination("hdfs://namenode/audits", RUN_DATE, Stores(), 1).prepare()
+    with pytest.raises(UsageError, match="a Delta log is not built for HDFS"):
+        destination("hdfs://namenode/audits", RUN_DATE, Stores(), 1, delta=True)

@@ -166,7 +166,6 @@ def test_a_storage_that_stays_away_ends_the_run_with_one_sentence_and_nothing_pu
         ("s3://not-there/audits", {}, "the output s3://not-there/audits cannot be written"),
         ("s3://not-there", {}, "the output s3://not-there cannot be written"),
         ("abfs://x/audits", {}, "no storage abfs:// is built in; did you mean abfss?"),
-        ("hdfs://namenode/audits", {}, "output cannot be on HDFS"),
     ],
 )
 def test_an_output_that_cannot_be_is_one_sentence(audit, capsys, monkeypatch, output, variables, sentence):

@@ -526,7 +526,7 @@ def test_the_models_thresholds_are_those_for_the_mistakes_of_the_configuration(
 MISTAKES = [
     (2, ["--input={tmp}/archive/*.parquet", "--config={tmp}/none.yaml"], "none.yaml cannot be read"),
     (2, ["--nonsense=3"], "neither hs-audit nor Beam knows the flag --nonsense=3"),
-    (2, ["--output=hdfs://bucket/audits"], "output cannot be on HDFS"),
+    (2, ["--output=ftp://host/audits"], "no storage ftp:// is built in"),
     (5, ["--server=localhost:1", "--config={tmp}/impatient.yaml"], "no model server answers at localhost:1"),
     (6, ["--version=9"], "no available version 9; available: [1]"),
     (6, ["--config={tmp}/other_model.yaml"], "no available version; available: none"),

@@ -50,7 +50,8 @@ def _authority(location: Location) -> str:
 def _made(scheme: str, authority: str, settings: StorageSettings) -> fs.FileSystem:
     try:
         return {"file": _local, "s3": _s3, "gs": _gs, "abfss": _azure, "hdfs": _hdfs}[scheme](authority, settings)
-    except (OSError, pa.ArrowException, ValueError) as error:  # libhdfs is not there, a variable holds nonsense
+    # A variable holds nonsense, libhdfs is not there; hdfs-native has RuntimeErrors for whatever it is told wrongly.
+    except (OSError, pa.ArrowException, ValueError, RuntimeError) as error:
         raise UsageError(f"{scheme}:// cannot be reached from here: {' '.join(str(error).split())}") from error
 
 
@@ -91,8 +92,12 @@ def _azure(authority: str, settings: StorageSettings) -> fs.FileSystem:
 
 
 def _hdfs(authority: str, settings: StorageSettings) -> fs.FileSystem:
-    host, _, port = authority.partition(":")
-    return fs.HadoopFileSystem(host or "default", int(port or 0))
+    try:
+        from hs.storage.hdfs import hdfs
+    except ImportError:  # reading works with what Hadoop itself brings, too
+        host, _, port = authority.partition(":")
+        return fs.HadoopFileSystem(host or "default", int(port or 0))
+    return hdfs(authority)
 
 
 def _endpoint(settings: StorageSettings) -> dict[str, Any]:

@@ -73,6 +73,11 @@ class Location:
         return "://" not in self.text
 
     @property
+    def has_folders(self) -> bool:
+        """Whether folders are renamed there at once, with all that is in them."""
+        return self.is_local or self.scheme == "hdfs"
+
+    @property
     def path(self) -> Path:
         """The path of this machine.
 

@@ -2,7 +2,7 @@
 
 pyarrow raises an OSError for nearly everything, and what happened stands only in its words: of S3 `AWS Error SLOW_DOWN
 during …`, `HTTP status 503`, `curlCode: 7`; of GCS the names of google::cloud::StatusCode; of Azure `HTTP status: 503`
-or an error code; libhdfs names Java's exceptions.
+or an error code; libhdfs and hdfs-native name Java's exceptions, the latter in RuntimeErrors.
 """
 
 import random
@@ -25,7 +25,9 @@ _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.2, 15.0
 _CODE = r"(?:HTTP status:? ?|Azure Error: \[\w*\] |http_status_code=)"
 _BUSY = re.compile(_CODE + r"(408|429)\b|AWS Error REQUEST_TIMEOUT", re.IGNORECASE)
 # Another region, no such range, a wrong request; a folder where a file should be, as a bucket itself is.
-_LASTING = re.compile(_CODE + r"[34]\d\d\b|not a (regular )?file|is a directory|expected file path", re.IGNORECASE)
+_LASTING = re.compile(
+    _CODE + r"[34]\d\d\b|not a (regular )?file|is a directory|expected file path|QuotaExceeded", re.IGNORECASE
+)
 
 _REFUSED = re.compile(
     r"AWS Error (ACCESS_DENIED|INVALID_ACCESS_KEY_ID|SIGNATURE_DOES_NOT_MATCH|UNRECOGNIZED_CLIENT"
@@ -44,7 +46,7 @@ _ABSENT = re.compile(
 
 def passes(error: BaseException) -> bool:
     """Whether an error of a storage may go away by itself: what is not known to last, as no outage is a dead letter."""
-    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | PermissionError):
+    if not isinstance(error, OSError) or isinstance(error, FileNotFoundError | FileExistsError | PermissionError):
         return False
     words = str(error)
     return bool(_BUSY.search(words)) or not any(
@@ -81,15 +83,21 @@ def patiently(what: str, ask: Callable[[], T], budget_s: float) -> T:
     while True:
         try:
             return ask()
-        except (OSError, pa.ArrowException) as error:
+        except (OSError, pa.ArrowException, RuntimeError) as raised:
+            error = OSError(_without_stack(raised)) if isinstance(raised, RuntimeError) else raised
             if not passes(error):
-                raise in_python(error) from error
+                raise in_python(error) from raised
             now = time.monotonic()
             gives_up = gives_up or now + budget_s
             if now >= gives_up:
                 words = " ".join(str(error).split())
-                raise StorageLost(f"the storage of {what} was away for more than {budget_s:g} s: {words}") from error
+                raise StorageLost(f"the storage of {what} was away for more than {budget_s:g} s: {words}") from raised
         # Jitter: the threads of all workers fail at the same moment, and should not come back at the same one.
         if STOP.wait(min(wait_s * random.uniform(0.5, 1), max(0.01, gives_up - now))):
             raise Interrupted("interrupted while a storage was away")
         wait_s = min(2 * wait_s, _LONGEST_WAIT_S)
+
+
+def _without_stack(error: RuntimeError) -> str:
+    """What a name node says, without where in its code that was."""
+    return re.split(r"(?:\n|\\n)(?:\t|\\t)at ", str(error))[0]

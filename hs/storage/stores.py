@@ -10,6 +10,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
@@ -207,11 +208,16 @@ class Stores:
     def _send(self, spool: IO[bytes], location: Location) -> None:
         where, path = file_system(location, self.settings)
         spool.seek(0)
-        if location.scheme == "hdfs":
-            where.create_dir(path.rpartition("/")[0])
-        with where.open_output_stream(path) as stream:
+        folder, _, name = path.rpartition("/")
+        # A file of HDFS can be seen while it is written; whoever lists a folder passes over names with a dot.
+        written = f"{folder}/.{name}.{uuid.uuid4().hex}" if location.has_folders else path
+        if location.has_folders:
+            where.create_dir(folder)
+        with where.open_output_stream(written) as stream:
             while part := spool.read(PIECE_BYTES):
                 stream.write(part)
+        if location.has_folders:
+            where.move(written, path)
 
 
 ANYWHERE = Stores()  # this machine, and the storages as the environment alone says that they are reached

@@ -12,6 +12,7 @@ from pipeline.runs.delta_log import DeltaLog
 from pipeline.runs.folders import Folders
 from pipeline.runs.linked_parts import LinkedParts
 from pipeline.runs.objects import Objects
+from pipeline.runs.renamed import RenamedFolders
 from pipeline.runs.staging import Place
 
 
@@ -23,7 +24,7 @@ class Logs(Protocol):
 
 
 class Destination(Protocol):
-    """What `pipeline.night` needs of the place of a night; see `Folders` and `Objects`."""
+    """What `pipeline.night` needs of the place of a night; see `Folders`, `RenamedFolders` and `Objects`."""
 
     @property
     def run(self) -> Path | Location:
@@ -83,8 +84,7 @@ def destination(written: str, run_date: date, stores: Stores, grace_days: float,
         place = Place(Path(written) if "://" not in written else output.path, run_date)
         return Folders(place, LinkedParts(output.path / "_parts", log, grace_days) if log else None)
     if output.scheme == "hdfs":
-        raise UsageError(
-            f"output cannot be on HDFS, got {output}: nothing is published there whole yet; take s3://, gs://, "
-            "abfss:// or a mounted file system"
-        )
+        if delta:
+            raise UsageError(f"a Delta log is not built for HDFS: publish.delta must be false with the output {output}")
+        return RenamedFolders(output, run_date, stores)
     return Objects(output, run_date, stores, grace_days, log)

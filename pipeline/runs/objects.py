@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from hs.storage.stores import Stores
 from pipeline.runs.current import CURRENT, Current
 from pipeline.runs.delta_log import DeltaLog
 from pipeline.runs.published import published_run
-from pipeline.runs.sent_logs import SentLogs
+from pipeline.runs.sent import SentLogs, drafted
 
 _SECONDS_OF_A_DAY = 86400
 _LEAST_DAYS = 1  # of an attempt that nobody holds a lock of: it may well be under way
@@ -115,13 +115,9 @@ class Objects:
     def check_space(self, rows: int) -> None:
         """Object storage has no end."""
 
-    @contextmanager
-    def draft(self, attempt_id: str) -> Iterator[Path]:
+    def draft(self, attempt_id: str) -> AbstractContextManager[Path]:
         """A folder of this machine for what the launcher draws up, sent when the context ends without an error."""
-        with tempfile.TemporaryDirectory(prefix="hs-audit-") as written:
-            folder = Path(written)
-            yield folder
-            self._send(folder, self.published(attempt_id))
+        return drafted(self.published(attempt_id), self.stores)
 
     def publish(self, attempt_id: str, before: Seen | None, mode: int) -> None:
         """Says that an attempt stands from now on, if what stood at its start still does.
@@ -176,11 +172,6 @@ class Objects:
             return Current.parse(self.stores.read_bytes(run / CURRENT)).attempt_id
         except FileNotFoundError:
             return None
-
-    def _send(self, folder: Path, to: Location) -> None:
-        paths = sorted((path for path in folder.rglob("*") if path.is_file()), key=lambda path: path.name == "_SUCCESS")
-        for path in paths:  # _SUCCESS last: it says that all else is there
-            self.stores.write_bytes(to / path.relative_to(folder).as_posix(), path.read_bytes())
 
 
 @dataclass(frozen=True)

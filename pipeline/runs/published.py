@@ -63,7 +63,7 @@ def published_run(written: str | Path, stores: Stores = ANYWHERE) -> Run:
         folder, digest = _standing(run, stores)
         content = stores.read_bytes(folder / "manifest.json")
     except FileNotFoundError as error:
-        missing = "_SUCCESS" if run.is_local else CURRENT
+        missing = "_SUCCESS" if run.has_folders else CURRENT
         raise UsageError(f"{written} is no published run: it has no {missing}; give a run_date=… folder") from error
     except OSError as error:
         raise UsageError(f"{written} cannot be read: {error.strerror or error}") from error
@@ -79,7 +79,7 @@ def _standing(run: Location, stores: Stores) -> tuple[Location, str | None]:
         FileNotFoundError: if nothing is published there.
         UsageError: if what says so is damaged.
     """
-    if run.is_local or run.name.startswith("attempt-"):
+    if run.has_folders or run.name.startswith("attempt-"):
         stores.info(run / "_SUCCESS")
         return run, None
     try:

@@ -18,11 +18,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from hs.errors import UsageError
 
+_BEGAN = "%Y%m%dT%H%M%S"
 _BYTES_PER_ROW = 4096
 _BYTES_TO_SPARE = 64 << 20
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some network file systems, and how they are mounted
@@ -30,7 +31,19 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # some network file 
 
 def new_attempt_id() -> str:
     """A unique id that sorts by time."""
-    return time.strftime("%Y%m%dT%H%M%S", time.gmtime()) + "-" + uuid.uuid4().hex[:8]
+    return datetime.now(UTC).strftime(_BEGAN) + "-" + uuid.uuid4().hex[:8]
+
+
+def began_at(attempt_id: str) -> datetime | None:
+    """When an attempt began; None where a name is no attempt's.
+
+    >>> began_at("20261121T230000-0a1b2c3d")
+    datetime.datetime(2026, 11, 21, 23, 0, tzinfo=datetime.timezone.utc)
+    """
+    try:
+        return datetime.strptime(attempt_id.partition("-")[0], _BEGAN).replace(tzinfo=UTC)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True)

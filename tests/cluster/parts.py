@@ -1,9 +1,9 @@
-"""What the engines of the cluster tests are made of, built once into `build/engines`, which no commit holds.
+"""What the engines and HDFS of the cluster tests are made of, built once into `build/engines`, which no commit holds.
 
 python -m tests.cluster.parts
 
-Maven brings Flink's and Spark's own jars, and shades a Beam job server for each into one jar; Go builds the program
-that starts a Python worker, and Prism. What is built stays until what it is made of changes.
+Maven brings the jars of Flink, Spark and HDFS, and shades a Beam job server for either engine into one jar; Go builds
+the program that starts a Python worker, and Prism. What is built stays until what it is made of changes.
 """
 
 import fcntl
@@ -31,6 +31,7 @@ _FLINK = (
     "org.apache.logging.log4j:log4j-slf4j-impl:2.17.1",
     "org.apache.logging.log4j:log4j-core:2.17.1",
 )
+_HDFS = ("org.apache.hadoop:hadoop-client-minicluster:3.4.1", "org.mockito:mockito-core:4.11.0", _LOGGING)
 _GO = "github.com/apache/beam/sdks/v2"
 _VERSION = "2.77.0"
 
@@ -99,7 +100,7 @@ class Parts:
         return self.folder / "go" / "prism"
 
     def jars(self, engine: str) -> Path:
-        """The folder of an engine's own jars."""
+        """The folder of the own jars of an engine, or of HDFS."""
         return self.folder / engine / "jars"
 
     def job_server(self, engine: str) -> Path:
@@ -130,6 +131,7 @@ def _build(parts: Parts) -> None:
     _go(parts.boot.parent, "python/container", "go/cmd/prism")
     _maven(folder / "flink", _FLINK, _COPY)
     _maven(folder / "spark", (*_SPARK, _JACKSON), _COPY)
+    _maven(folder / "hdfs", _HDFS, _COPY)
     for engine, runner, own in (("flink", "flink-1.19", ()), ("spark", "spark-3", _SPARK)):
         main_class = f"{_BEAM}.runners.{engine}.{engine.capitalize()}JobServerDriver"
         dependencies = (f"{_BEAM}:beam-runners-{runner}:2.70.0", _SERVICE, _LOGGING, *own)

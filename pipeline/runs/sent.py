@@ -1,6 +1,7 @@
-"""The logs of an attempt whose output is on object storage, where no file grows: they are sent again and again."""
+"""What the launcher writes where no file grows: in a folder of this machine first, logs again and again."""
 
 import logging
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,19 @@ from hs.storage.stores import Stores
 
 _log = logging.getLogger("hs_audit.run")
 _EVERY_S = 60.0  # of an attempt that is killed the last minute is lost
+
+
+@contextmanager
+def drafted(to: Location, stores: Stores) -> Iterator[Path]:
+    """A folder of this machine, whose files are sent when the context ends without an error."""
+    with tempfile.TemporaryDirectory(prefix="hs-audit-") as written:
+        folder = Path(written)
+        yield folder
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        for path in sorted(
+            paths, key=lambda path: (path.name == "_SUCCESS", path)
+        ):  # which says that all else is there
+            stores.write_bytes(to / path.relative_to(folder).as_posix(), path.read_bytes())
 
 
 @dataclass(frozen=True)
