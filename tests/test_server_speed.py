@@ -72,7 +72,7 @@ def test_serving_a_real_backbone_costs_at_most_a_twentieth(tmp_path):
     assert statistics.median(ratios) >= 0.95, rates
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 def test_a_picture_costs_at_most_half_a_millisecond_beside_computing(tmp_path):
     import keras
 
