@@ -147,12 +147,16 @@ class Card:
         for name in ("hs_edition", "weights_digest"):
             _check_text(name, getattr(self, name))
 
+    def thresholds_of(self, mistake: Mistake) -> Thresholds | None:
+        """Those for a kind of mistake; None where the classes allow none of its own."""
+        return self.thresholds if mistake is Mistake.AT_RANDOM else self.thresholds_for.get(mistake)
+
     def to_json(self) -> str:
         """This card as one line of JSON with sorted keys; what only newer cards have is left out of others."""
         written = dataclasses.asdict(self)
         for drawn in (written["thresholds"], *written["thresholds_for"].values()):
             for name in _ONLY_NEWER:  # a run's id is made of this text, and an older card keeps its own
-                if not drawn[name] and drawn[name] != 0:
+                if drawn[name] in (None, ()):
                     del drawn[name]
         return json.dumps(written, sort_keys=True)
 

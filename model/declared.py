@@ -128,9 +128,7 @@ class Declared:
 
 def thresholds_for(card: Card, mistake: Mistake) -> Thresholds:
     """Those of a card for a kind of mistake; those for wrong codes at random where it has none of its own."""
-    if mistake is Mistake.AT_RANDOM:
-        return card.thresholds
-    return card.thresholds_for.get(mistake, card.thresholds)
+    return card.thresholds_of(mistake) or card.thresholds
 
 
 def unheard(probabilities: np.ndarray, thresholds: Thresholds, novelty: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hs.card import Mistake, Thresholds
+from hs.card import Thresholds
 from hs.errors import ContractBroken
 from hs.storage.location import Location
 from hs.storage.models import model_here
@@ -77,10 +77,8 @@ def thresholds_of(config: Config, model: ServedModel) -> Thresholds:
     if config.verdict.thresholds is not None:
         return config.verdict.thresholds.drawn()
     mistake = config.verdict.mistakes
-    if mistake is Mistake.AT_RANDOM:
-        return model.card.thresholds
-    if mistake not in model.card.thresholds_for:
+    if (drawn := model.card.thresholds_of(mistake)) is None:
         raise ContractBroken(
             f"the card of model {model.name}, version {model.version}, has no thresholds for mistakes {mistake}"
         )
-    return model.card.thresholds_for[mistake]
+    return drawn

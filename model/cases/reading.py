@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from itertools import compress
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -156,6 +156,10 @@ class Cases:
 
     def digest(self) -> str:
         """SHA-256 over the files' names and bytes, and what was left out: `sha256:` and 64 hex digits."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> str:  # read once: an archive may be gigabytes on a storage elsewhere
         total = hashlib.sha256("".join(f"{code}\n" for code in self.without_codes).encode())
         for file in self.files:
             total.update(f"{file.name}\0{self.stores.sha256(file)}\n".encode())

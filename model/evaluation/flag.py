@@ -65,7 +65,7 @@ def flags(said: Predictions, wrong_share: float) -> dict[Mistake, Flag]:
             recall = clustered(counts.wrong_flagged, counts.wrong, groups)
             right_flagged = clustered(counts.right_flagged, np.ones(len(groups)), groups)
             found[mistake] = Flag(
-                mistake is Mistake.AT_RANDOM or mistake in said.card.thresholds_for,
+                said.card.thresholds_of(mistake) is not None,
                 precision_between(recall, right_flagged, wrong_share),
                 recall,
                 right_flagged,
