@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from model.cases.duplicates import near_duplicates, perceptual_hash, thumbnail
+from hs.pictures.looks import perceptual_hash, thumbnail
+from model.cases.duplicates import near_duplicates
 from model.cases.groups import ALWAYS_JOINED, Pictures, group_cases
 from tests.rulings import noise
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
-from model.cases.duplicates import perceptual_hash, thumbnail
+from hs.pictures.looks import perceptual_hash, thumbnail
 from model.cases.groups import Grouping, Pictures, group_cases
 from model.cases.reading import Cases, Unreadable, decode_case
 from model.cases.variants import variant

@@ -3,48 +3,11 @@
 import base64
 
 import numpy as np
-from PIL import Image
-from scipy.fft import dctn
 
-_SIDE = 32
-_LOW = 8
-_CONTRAST = 4.0
-_THUMBNAIL = 16
-# Of photos and catalogue pictures that were saved again, at quality 40 or half the size, 19 in 20 lie within both.
-_DISTANCE = 8
-_LIKENESS = 0.985
+from hs.pictures.looks import LEAST_LIKENESS, MOST_BITS, about_mean
+
+_SIDE = 16  # of a thumbnail
 _AT_ONCE = 1024  # thumbnails that are compared with one: 3 MB
-
-
-def perceptual_hash(pixels: np.ndarray) -> int:
-    """64 bits that stay nearly the same when a picture is scaled, re-encoded or slightly brightened.
-
-    The signs of the 8 x 8 lowest frequencies of a 32 x 32 grey picture against their median, as in pHash
-    (Zauner 2010, 'Implementation and Benchmarking of Perceptual Image Hash Functions').
-
-    Args:
-        pixels: uint8 [H, W, 3].
-
-    Returns:
-        The hash, or 0 for a picture without contrast, which is like no other.
-    """
-    grey = Image.fromarray(pixels).convert("L").resize((_SIDE, _SIDE), Image.Resampling.LANCZOS)
-    brightness = np.asarray(grey, np.float64)
-    if brightness.std() < _CONTRAST:
-        return 0
-    low = dctn(brightness, norm="ortho")[:_LOW, :_LOW].ravel()
-    bits = low > np.median(low[1:])  # the first is the brightness of the whole
-    return int(np.packbits(bits).view(">u8")[0])
-
-
-def thumbnail(pixels: np.ndarray) -> np.ndarray:
-    """What two pictures are compared by where their hashes are near: uint8 [16, 16, 3].
-
-    Args:
-        pixels: uint8 [H, W, 3].
-    """
-    small = Image.fromarray(pixels).resize((_THUMBNAIL, _THUMBNAIL), Image.Resampling.LANCZOS)
-    return np.asarray(small, np.uint8)
 
 
 def thumbnail_as_text(small: np.ndarray) -> str:
@@ -54,11 +17,11 @@ def thumbnail_as_text(small: np.ndarray) -> str:
 
 def thumbnail_from_text(text: str) -> np.ndarray:
     """What `thumbnail_as_text` was given."""
-    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(_THUMBNAIL, _THUMBNAIL, 3)
+    return np.frombuffer(base64.b64decode(text), np.uint8).reshape(_SIDE, _SIDE, 3)
 
 
 def near_duplicates(
-    hashes: np.ndarray, thumbnails: np.ndarray, distance: int = _DISTANCE, likeness: float = _LIKENESS
+    hashes: np.ndarray, thumbnails: np.ndarray, distance: int = MOST_BITS, likeness: float = LEAST_LIKENESS
 ) -> np.ndarray:
     """Pictures that are nearly the same as one that represents them.
 
@@ -125,15 +88,8 @@ def _begins(values: np.ndarray) -> np.ndarray:
 
 def _correlations(one: np.ndarray, thumbnails: np.ndarray, others: np.ndarray) -> np.ndarray:
     """How like a thumbnail uint8 [h, w, 3] is to others, int [n]: float32 [n] up to 1."""
-    its = _unit(one[None])[0]
+    its = about_mean(one[None])[0]
     if len(others) <= _AT_ONCE:
-        return _unit(thumbnails[others]) @ its
+        return about_mean(thumbnails[others]) @ its
     parts = [others[start : start + _AT_ONCE] for start in range(0, len(others), _AT_ONCE)]
-    return np.concatenate([_unit(thumbnails[part]) @ its for part in parts])
-
-
-def _unit(thumbnails: np.ndarray) -> np.ndarray:
-    """Thumbnails [n, h, w, 3] as vectors of length 1, each channel about its mean."""
-    about_mean = thumbnails - thumbnails.mean(axis=(1, 2), keepdims=True, dtype=np.float32)
-    flat = about_mean.reshape(len(thumbnails), -1)
-    return flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return np.concatenate([about_mean(thumbnails[part]) @ its for part in parts])

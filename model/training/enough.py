@@ -7,8 +7,8 @@ import numpy as np
 
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
+from hs.pictures.looks import perceptual_hash, thumbnail
 from hs.text import counted
-from model.cases.duplicates import perceptual_hash, thumbnail
 from model.cases.groups import Grouping, Pictures, group_cases
 from model.cases.reading import Cases, decode_case
 from model.training.examples import Examples

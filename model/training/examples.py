@@ -22,8 +22,9 @@ import tensorflow as tf
 
 from hs.errors import UsageError
 from hs.pictures.decoding import PictureSize
+from hs.pictures.looks import perceptual_hash, thumbnail
 from hs.storage.location import Location
-from model.cases.duplicates import perceptual_hash, thumbnail, thumbnail_as_text, thumbnail_from_text
+from model.cases.duplicates import thumbnail_as_text, thumbnail_from_text
 from model.cases.groups import Grouping, Pictures, group_cases
 from model.cases.reading import Case, CasePicture, Cases, Unreadable, decode_case
 from model.cases.variants import variant
