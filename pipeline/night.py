@@ -176,7 +176,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
             with step("writing the report"):
                 shown = config.worklist.report_findings
-                write_report(draft / "report.html", described, worklist, config.columns.images, shown)
+                write_report(draft / "report.html", described, worklist, shown)
             # After the report: the manifest has the digest of every other file.
             write_manifest(described, draft, parts, stores)
             (draft / "_SUCCESS").touch()  # last: it says that all else is there

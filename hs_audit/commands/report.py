@@ -22,10 +22,9 @@ def run(args: argparse.Namespace) -> int:
     published = run_of(args)
     manifest, folder = published.manifest, outside(published, args.output)
     worklist = read_worklist(published.folder / "worklist.parquet", published.stores)
-    configuration, page = manifest["configuration"], folder / "report.html"
+    page = folder / "report.html"
     try:
-        most = configuration["worklist"]["report_findings"]
-        write_report(page, manifest, worklist, configuration["columns"]["images"], most)
+        write_report(page, manifest, worklist, manifest["configuration"]["worklist"]["report_findings"])
     except OSError as error:
         raise UsageError(f"{page} cannot be written: {error.strerror}") from error
     print(page)

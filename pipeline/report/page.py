@@ -30,18 +30,17 @@ from pipeline.report.thumbnails import Thumbnail, pictures_of
 _MOST_RECOMMENDATIONS = 3
 
 
-def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, images: str, most: int) -> None:
+def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most: int) -> None:
     """Writes the page of a night.
 
     Args:
         path: of the page.
         manifest: of the run.
         worklist: findings, best first, all columns.
-        images: the archive's name of the column with the pictures.
         most: how many findings the page shows.
     """
     first = list(chosen_in(worklist.slice(0, most)))
-    shown = pictures_of((chosen.finding for chosen in first), manifest, images)
+    shown = pictures_of((chosen.finding for chosen in first), manifest)
     chosen_by = worklist["chosen_by"].to_pylist()
     likely = set(worklist["draw_probability"].drop_null().to_pylist())
     page = template("pipeline.report", "report.html").render(

@@ -1,10 +1,9 @@
-"""Findings → thumbnails of their pictures, read again from the archive in one pass for each row group."""
+"""Findings → thumbnails of their pictures, read again from the archive."""
 
 import base64
 import hashlib
 import io
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +11,10 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
-from hs.storage.location import Location
-from hs.storage.settings import StorageSettings
-from hs.storage.stores import Stores
-from hs.words import file_words, picture_words
-from pipeline.archive.footers import RAISED_BY_BYTES, ArchiveFile, inspect
-from pipeline.archive.row_groups import read_pictures
+from hs.words import picture_words
+from pipeline.findings.evidence import Audited, pictures_again
 from pipeline.findings.finding import Finding, PictureRecord, SourceRow
-from pipeline.values import NOT_SCORED, ColumnNames, DeadLetter, RowGroup
+from pipeline.values import NOT_SCORED
 
 _MOST_PICTURES = 4
 _SIDE = 224  # of a thumbnail, pixels
@@ -42,58 +37,19 @@ class Thumbnail:
     height: int = 0
 
 
-def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any], images: str) -> dict[SourceRow, list[Thumbnail]]:
+def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any]) -> dict[SourceRow, list[Thumbnail]]:
     """The thumbnails of each finding, from the archive as it is now."""
-    by_row_group: dict[str, dict[int, dict[int, Finding]]] = defaultdict(lambda: defaultdict(dict))
-    for finding in findings:
-        by_row_group[finding.source.file][finding.source.row_group][finding.source.row] = finding
-    limits, stores = _limits(manifest), _stores(manifest)
-    shown: dict[SourceRow, list[Thumbnail]] = {}
-    for file, row_groups in by_row_group.items():
-        archive_file = _as_audited(file, manifest, stores)
-        for row_group, rows in row_groups.items():
-            # Until they are read: a page may turn out to be bad halfway.
-            shown |= {finding.source: _without_archive(finding.pictures, archive_file) for finding in rows.values()}
-            if isinstance(archive_file, ArchiveFile):
-                source = RowGroup(file, row_group, archive_file.row_groups[row_group], archive_file.stamp)
-                for row, pictures in _reread(source, set(rows), images, limits, stores):
-                    shown[rows[row].source] = _thumbnails(pictures, rows[row].pictures, limits)
-    return shown
+    audited = Audited.of(manifest)
+    return {
+        finding.source: _without_archive(finding.pictures, pictures)
+        if isinstance(pictures, str)
+        else _thumbnails(pictures, finding.pictures, audited.limits)
+        for finding, pictures in pictures_again(findings, audited, _MOST_PICTURES)
+    }
 
 
-def _limits(manifest: dict[str, Any]) -> PictureLimits:
-    pictures = manifest["configuration"]["pictures"]  # of an older run it may lack the newer limits
-    return PictureLimits(**pictures | {"formats": tuple(pictures["formats"])})
-
-
-def _stores(manifest: dict[str, Any]) -> Stores:
-    return Stores(StorageSettings(**manifest["configuration"].get("storage", {})))  # an older run has none
-
-
-def _as_audited(file: str, manifest: dict[str, Any], stores: Stores) -> ArchiveFile | str:
-    """An archive file that is still the one that was audited, or a sentence why its pictures cannot be shown."""
-    found = inspect(Location(file), ColumnNames(**manifest["configuration"]["columns"]), stores=stores)
-    if isinstance(found, DeadLetter):
-        return f"The archive file {file_words(found.reason)}."
-    audited = {read["path"]: read.get("footer_sha256") for read in manifest["inputs"]}
-    if found.footer_digest != audited.get(file):  # its rows may be other declarations by now
-        return f"The archive file {file_words('changed')}."
-    return found
-
-
-def _reread(
-    source: RowGroup, rows: set[int], images: str, limits: PictureLimits, stores: Stores
-) -> Iterator[tuple[int, list[bytes]]]:
-    """The pictures of some rows, as far as they can be read."""
-    try:
-        yield from read_pictures(source, rows, images, stores, _MOST_PICTURES, limits.max_bytes)
-    except RAISED_BY_BYTES:
-        return
-
-
-def _without_archive(recorded: Sequence[PictureRecord], archive_file: ArchiveFile | str) -> list[Thumbnail]:
+def _without_archive(recorded: Sequence[PictureRecord], why: str) -> list[Thumbnail]:
     """What stands in the place of pictures that the archive does not give any more."""
-    why = archive_file if isinstance(archive_file, str) else f"The archive file {file_words('bad_page')}."
     return [
         Thumbnail(why if picture.status == PictureStatus.OK else picture_words(picture.status, picture.detail))
         for picture in recorded[:_MOST_PICTURES]
