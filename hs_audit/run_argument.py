@@ -1,11 +1,14 @@
-"""RUN, as the commands after a run take it: a published night on any storage."""
+"""RUN, and ID of one of its declarations, as the commands after a run take them: a published night on any storage."""
 
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hs.errors import UsageError
+
 if TYPE_CHECKING:
     from hs.storage.stores import Stores
+    from pipeline.findings.finding import Finding
     from pipeline.runs.published import Run
 
 
@@ -15,6 +18,13 @@ def add_run_argument(parser: argparse.ArgumentParser) -> None:
         "published", metavar="RUN", help="a published run_date=… folder, also s3://…, gs://… or abfss://…"
     )
     add_storage_argument(parser)
+
+
+def add_declaration_argument(parser: argparse.ArgumentParser) -> None:
+    """Declares ID."""
+    parser.add_argument(
+        "declaration", metavar="ID[#ITEM]", help="id of the declaration, and the item where it has several"
+    )
 
 
 def add_storage_argument(parser: argparse.ArgumentParser) -> None:
@@ -49,3 +59,20 @@ def run_of(args: argparse.Namespace) -> "Run":
     from pipeline.runs.published import published_run
 
     return published_run(args.published, stores_of(args))
+
+
+def findings_asked_for(args: argparse.Namespace, published: "Run") -> list["Finding"]:
+    """The findings of a declaration, `ID` or `ID#ITEM`; an id may itself hold a `#`.
+
+    Raises:
+        UsageError: if there are none, or they cannot be read.
+    """
+    from pipeline.runs.published import read_findings
+
+    found = list(read_findings(published, [args.declaration]))
+    name, hash_sign, item = args.declaration.rpartition("#")
+    if not found and hash_sign and item.isdecimal():
+        found = [finding for finding in read_findings(published, [name]) if finding.item_no == int(item)]
+    if not found:
+        raise UsageError(f"{args.published} has no finding of declaration {args.declaration}")
+    return found

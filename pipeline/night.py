@@ -27,7 +27,6 @@ from hs.ranking import Selection
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import counted
-from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
@@ -45,7 +44,7 @@ from pipeline.job.lease import Lease
 from pipeline.job.post import Post
 from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
-from pipeline.resolving import model_server, resolve, thresholds_of
+from pipeline.resolving import judge_of, model_server, resolve
 from pipeline.runs.destination import Destination, Logs
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
 from pipeline.values import DeadLetter, RowGroup
@@ -217,15 +216,7 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
 
 
 def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
-    verdict = night.config.verdict
-    judge = Judge(
-        model.table,
-        thresholds_of(night.config, model),
-        verdict.assumed_wrong_share,
-        verdict.top_k,
-        verdict.sure_above,
-        night.look_alikes,
-    )
+    judge = judge_of(night.config, model, night.look_alikes)
     identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes)
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
 

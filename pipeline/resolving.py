@@ -1,7 +1,7 @@
 """Which classifier a night uses: where it is served, the version that is pinned, and where its verdicts part."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from hs.card import Thresholds
 from hs.errors import ContractBroken
 from hs.storage.location import Location
 from hs.storage.models import model_here
+from hs.verdicts import Judge
 from pipeline.config import Config
 from serving.client.client import Client
 from serving.client.connection import Connection
@@ -82,3 +83,14 @@ def thresholds_of(config: Config, model: ServedModel) -> Thresholds:
             f"the card of model {model.name}, version {model.version}, has no thresholds for mistakes {mistake}"
         )
     return drawn
+
+
+def judge_of(config: Config, model: ServedModel, look_alikes: Sequence[tuple[str, str]]) -> Judge:
+    """The rules of a night, as configuration and model have them.
+
+    Raises:
+        ContractBroken: if the card has no thresholds for the kind of mistake that is expected.
+    """
+    thresholds, verdict = thresholds_of(config, model), config.verdict
+    shown = (verdict.assumed_wrong_share, verdict.top_k, verdict.sure_above)
+    return Judge(model.table, thresholds, *shown, tuple(look_alikes))

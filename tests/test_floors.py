@@ -46,6 +46,7 @@ MAY_IMPORT = {
     "pipeline.report": "hs numpy pyarrow PIL",
     "pipeline.deploy": "airflow serving",  # Airflow is none of ours: its DAG is a file for others
     "pipeline.night": "hs serving apache_beam",
+    "pipeline.replay": "hs serving pydantic",
     "hs_audit": "hs serving model pipeline rich",
     "hs_audit.new_version": "hs model numpy",  # which cases count is chosen by their numbers
     "hs_audit.commands": "hs serving model pipeline rich numpy pyarrow",

@@ -9,47 +9,28 @@ from rich.table import Table
 from rich.text import Text
 
 from hs.codes import HSCode
-from hs.errors import UsageError
 from hs.nomenclature import description
 from hs.words import LANGUAGES, explain, level_name, picture_words, promise_words, repair_words, verdict_words
-from hs_audit.run_argument import add_run_argument, run_of
+from hs_audit.run_argument import add_declaration_argument, add_run_argument, findings_asked_for, run_of
 from hs_audit.terminal import PlainConsole
 from pipeline.findings.finding import Finding
-from pipeline.runs.published import Run, read_findings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_run_argument(parser)
-    parser.add_argument(
-        "declaration", metavar="ID[#ITEM]", help="id of the declaration, and the item where it has several"
-    )
+    add_declaration_argument(parser)
     parser.add_argument("--language", choices=LANGUAGES, default="en", help="of the sentences (default: en)")
 
 
 def run(args: argparse.Namespace) -> int:
     """Prints every finding of that id."""
     published = run_of(args)
-    findings = find(published, args.declaration)
-    if not findings:
-        raise UsageError(f"{args.published} has no finding of declaration {args.declaration}")
+    findings = findings_asked_for(args, published)
     console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
     for finding in findings:
         _print(finding, published.manifest, args.language, console)
     return 0
-
-
-def find(published: Run, declaration: str) -> list[Finding]:
-    """The findings of a declaration, `ID` or `ID#ITEM`; an id may itself hold a `#`.
-
-    Raises:
-        UsageError: if the findings cannot be read.
-    """
-    found = list(read_findings(published, [declaration]))
-    name, hash_sign, item = declaration.rpartition("#")
-    if found or not hash_sign or not item.isdecimal():
-        return found
-    return [finding for finding in read_findings(published, [name]) if finding.item_no == int(item)]
 
 
 def _print(finding: Finding, manifest: dict[str, Any], language: str, console: Console) -> None:

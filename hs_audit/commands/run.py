@@ -17,7 +17,7 @@ from rich.table import Table
 from hs.errors import UsageError
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
-from hs_audit.extras import require_extra
+from hs_audit.server_arguments import add_server_arguments, require_a_server
 from hs_audit.terminal import PlainConsole
 from pipeline.job.in_process import PROGRESS
 
@@ -36,15 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--again", action="store_true", help="of several nights, also those that are published already")
     parser.add_argument("--input", metavar="GLOB", help="Parquet files, instead of the configured ones")
     parser.add_argument("--output", metavar="DIR", help="folder of the runs, instead of the configured one")
-    model = parser.add_mutually_exclusive_group()
-    model.add_argument("--server", metavar="HOST:PORT", help="model server, instead of the configured one")
-    model.add_argument(
-        "--saved-model",
-        type=Location.parse,
-        metavar="MODEL",
-        help="serve this one for the run, on this machine (default: none)",
-    )
-    parser.add_argument("--trust-model", action="store_true", help="serve it even if it holds more than arithmetic")
+    add_server_arguments(parser)
     parser.add_argument(
         "--version", type=flags.VERSION, help="version of the model (default: the newest, pinned for the run)"
     )
@@ -75,10 +67,7 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
         name = "output" if config.input else "input"
         raise UsageError(f"{name} is neither in {args.config} nor given as --{name}")
     Location.parse(config.input)  # what is no storage of ours is refused before anything is made
-    if args.saved_model is None and config.server.address is None:
-        raise UsageError(f"no model: give --server or --saved-model, or server.address in {args.config}")
-    if args.saved_model:
-        require_extra("serve", "hs-audit run --saved-model")
+    require_a_server(args, config, "hs-audit run --saved-model")
     options = beam_options(config.beam, args.beam_flags)
     if args.saved_model and not on_this_machine(options):
         raise UsageError(

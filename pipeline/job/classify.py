@@ -4,14 +4,14 @@ import dataclasses
 import os
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
 from apache_beam.transforms.window import GlobalWindows
 
-from hs.errors import Interrupted, NotPublished
+from hs.errors import AuditError, Interrupted, NotPublished
 from hs.pictures.decoding import PictureLimits
 from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
@@ -54,20 +54,15 @@ class Classify(beam.PTransform):
         return declarations | beam.ParDo(_Classify(self)).with_outputs(TROUBLE, main=CLASSIFIED)
 
 
-class _Classify(beam.DoFn):
+class _Worker:
+    """What a worker keeps from one bundle to the next: channel, threads, and what was said of the latest pictures."""
+
     def __init__(self, settings: Classify) -> None:
-        self._settings = settings
-
-    def setup(self) -> None:
-        self._client: Client | None = None
-
-    def _open(self) -> None:
-        """With the first declarations: a worker that may not begin gets none, and could not read the PEM files."""
-        model, connection, settings = self._settings.model, self._settings.connection, self._settings
-        self._client = Client(connection, STOP, PROGRESS.waits, MAY_SEND)
-        self._classifier = Classifier(self._client, model)
+        model, connection = settings.model, settings.connection
+        self.client = Client(connection, STOP, PROGRESS.waits, MAY_SEND)
+        self._classifier = Classifier(self.client, model)
         # Of the cores those that we may use: os.cpu_count() has all of the machine's.
-        cores = self._settings.threads or len(os.sched_getaffinity(0))
+        cores = settings.threads or len(os.sched_getaffinity(0))
         decoders = DecodingThreads(cores, settings.limits.max_decoding_s)
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
@@ -75,14 +70,57 @@ class _Classify(beam.DoFn):
         self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, counted_wait)
         self._remembered = Remembered(settings.remembered)  # longer than a bundle: files come again all night
 
+    def stream(self) -> PictureStream:
+        """Where a bundle's declarations go in."""
+        return PictureStream(self._decoding, self._sending, self._remembered)
+
+    @property
+    def trouble(self) -> AuditError | None:
+        """What ended the work for good."""
+        too_costly = self._decoding.threads.trouble
+        return self.client.trouble or (NotPublished(too_costly) if too_costly else None)
+
+    def close(self) -> None:
+        """Ends what is open."""
+        self._classifier.close()
+        self.client.close()
+        self._decoding.threads.close()
+
+    def _submit(self, pixels: np.ndarray) -> Future[Answer]:
+        REQUESTS.inc()
+        return self._classifier.submit(pixels)
+
+
+def classified_here(settings: Classify, declarations: Declarations) -> Classified:
+    """One batch, decoded and classified as a night does it, without an engine.
+
+    Raises:
+        AuditError: one of its kinds, where the server or a picture was given up, or the work was stopped.
+    """
+    with closing(_Worker(settings)) as worker:
+        stream = worker.stream()
+        done = [*stream.put(declarations), *stream.drain()]
+        if worker.trouble:
+            raise worker.trouble
+    (classified,) = done
+    return classified
+
+
+class _Classify(beam.DoFn):
+    def __init__(self, settings: Classify) -> None:
+        self._settings = settings
+
+    def setup(self) -> None:
+        self._worker: _Worker | None = None
+
     def start_bundle(self) -> None:
         self._stream: PictureStream | None = None
 
     def process(self, declarations: Declarations) -> Iterator[Classified]:
-        if self._client is None:
-            self._open()
+        if self._worker is None:  # a worker that may not begin gets no declarations, and could not read the PEM files
+            self._worker = _Worker(self._settings)
         if self._stream is None:
-            self._stream = PictureStream(self._decoding, self._sending, self._remembered)
+            self._stream = self._worker.stream()
         if not self._trouble():  # else nothing will be published: what is left need not be decoded
             PICTURES.inc(len(declarations.pictures))
             with suppress(Interrupted):  # ends as data, or an engine would try again
@@ -98,21 +136,11 @@ class _Classify(beam.DoFn):
             yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
 
     def _trouble(self) -> Trouble | None:
-        assert self._client is not None
-        if self._client.trouble:
-            return self._client.trouble.exit_code, str(self._client.trouble)
-        too_costly = self._decoding.threads.trouble
-        if too_costly:
-            return NotPublished.exit_code, too_costly
+        assert self._worker is not None
+        if trouble := self._worker.trouble:
+            return trouble.exit_code, str(trouble)
         return why_stopped() if STOP.is_set() else None
 
-    def _submit(self, pixels: np.ndarray) -> Future[Answer]:
-        REQUESTS.inc()
-        return self._classifier.submit(pixels)
-
     def teardown(self) -> None:
-        if self._client is None:
-            return
-        self._classifier.close()
-        self._client.close()
-        self._decoding.threads.close()
+        if self._worker is not None:
+            self._worker.close()

@@ -20,7 +20,7 @@ from pipeline.versions import versions
 from serving.contract import ServedModel
 
 # What decides on the findings; the rest of the configuration only decides how they are made.
-_DECIDES = {"columns", "keep", "foreign_model", "pictures", "verdict"}
+DECIDES = frozenset({"columns", "keep", "foreign_model", "pictures", "verdict"})
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def run_id(
         "run_date": run_date.isoformat(),
         "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
         "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
-        "configuration": config.model_dump(mode="json", include=_DECIDES),
+        "configuration": config.model_dump(mode="json", include=set(DECIDES)),
         "look_alikes": sorted(look_alikes),  # what their file says: the configuration only has its path
         "model": [model.name, model.version, model.table.labels, model.card.to_json()],
     }

@@ -15,7 +15,7 @@ from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
 from pipeline.findings.finding import SOURCE_ROW, Finding, findings_in
 from pipeline.findings.parts import opened
-from pipeline.findings.schema import SCHEMA_VERSION
+from pipeline.findings.schema import FIELD_NAMES, SCHEMA_VERSION
 from pipeline.findings.worklist import ADDED
 from pipeline.runs.current import CURRENT, Current
 
@@ -129,6 +129,19 @@ def read_findings(run: Run, declarations: Collection[str]) -> Iterator[Finding]:
                 for batch in file.iter_batches(_BATCH_ROWS):
                     yield from findings_in(batch.filter(pc.is_in(batch.column("declaration_id"), ids)))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise UsageError(f"the findings in {run.name} cannot be read: {error}") from error
+
+
+def kept_types(run: Run) -> tuple[tuple[str, pa.DataType], ...]:
+    """Name and type of each column that was passed through.
+
+    Raises:
+        UsageError: if the findings cannot be read.
+    """
+    try:
+        with opened(findings_of(run)[0], run.stores) as file:
+            return tuple((field.name, field.type) for field in file.schema_arrow if field.name not in FIELD_NAMES)
+    except (pa.ArrowException, OSError) as error:
         raise UsageError(f"the findings in {run.name} cannot be read: {error}") from error
 
 
