@@ -39,6 +39,7 @@ COMMANDS = {
     "worklist": Command("choose anew what officers should open, within a budget"),
     "explain": Command("print the whole decision on one declaration"),
     "replay": Command("score one finding again, and say what differs", needs="messages"),
+    "diff": Command("what is new, gone or changed between two runs, and why"),
     "score": Command("compare a run with what is known to be true"),
     "report": Command("write the page that officers open, again"),
     "files": Command("the files of a run that stand now, for anything that reads Parquet"),

