@@ -1,10 +1,11 @@
 """Files: their digests, writing them whole or not at all, and folders of numbered versions."""
 
+import fcntl
 import hashlib
 import os
 import uuid
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hs.errors import ContractBroken
@@ -37,6 +38,18 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a text as UTF-8, whole or not at all."""
     with whole_or_not_at_all(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Holds a folder, so that of several who would change it one does at a time."""
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # NFS locks no folder; there a rename onto what is there still fails
+            fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(held)
 
 
 def versions(model: Path) -> dict[int, Path]:

@@ -41,6 +41,7 @@ COMMANDS = {
     "replay": Command("score one finding again, and say what differs", needs="messages"),
     "diff": Command("what is new, gone or changed between two runs, and why"),
     "score": Command("compare a run with what is known to be true"),
+    "feedback": Command("file what officers decided: truth, cases to learn from, and settled matters"),
     "report": Command("write the page that officers open, again"),
     "files": Command("the files of a run that stand now, for anything that reads Parquet"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost"),

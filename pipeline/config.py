@@ -19,6 +19,7 @@ from hs.storage.location import Location
 from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
 from hs.tables import read_look_alikes, read_rates
+from pipeline.findings.settled import NOTHING_SETTLED, Settled, read_settled
 from pipeline.values import ColumnNames
 from serving.client.connection import Connection
 from serving.client.tls import Tls
@@ -134,7 +135,13 @@ class Worklist(Settings):
     random_share: Share = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0  # eight bytes, as the draw's hash takes them as its key
     rates: Path | None = None
+    settled: str | None = None
     report_findings: Annotated[int, Field(ge=0, le=2000)] = 100
+
+    @field_validator("settled")
+    @classmethod
+    def _a_place(cls, settled: str | None) -> str | None:
+        return None if settled is None else _checked_place(settled)
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -150,6 +157,16 @@ class Worklist(Settings):
         """
         rates = read_rates(self.rates)
         return Selection(self.budget, self.by, self.per_office, self.random_share, self.seed, rates)
+
+    def settled_before(self, run_date: date, stores: Stores) -> Settled:
+        """The matters that were settled on nights before this one.
+
+        Raises:
+            UsageError: if they cannot be read.
+        """
+        if self.settled is None:
+            return NOTHING_SETTLED
+        return read_settled(Location.parse(self.settled), run_date, stores)
 
 
 class ForeignModel(Settings):
@@ -216,13 +233,7 @@ class Config(Settings):
     @field_validator("output", mode="before")
     @classmethod
     def _a_storage_that_is_built_in(cls, output: object) -> str | None:
-        if output is None:
-            return None
-        try:
-            Location.parse(str(output))
-        except UsageError as error:
-            raise ValueError(str(error)) from error
-        return str(output)
+        return None if output is None else _checked_place(str(output))
 
     @field_validator("time_zone")
     @classmethod
@@ -252,6 +263,14 @@ class Config(Settings):
     def yesterday(self) -> date:
         """The run date where none is given: the day before today in the configured time zone."""
         return datetime.now(ZoneInfo(self.time_zone)).date() - timedelta(days=1)
+
+
+def _checked_place(written: str) -> str:
+    try:
+        Location.parse(written)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return written
 
 
 def load_config(path: Path) -> Config:

@@ -30,10 +30,12 @@ from hs.text import counted
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
+from pipeline.findings.evidence import Audited
 from pipeline.findings.ledger import Ledger, draw_up
+from pipeline.findings.settled import NOTHING_SETTLED, Settled, looks_in, raise_findings
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import keep_parts, write_dead_letters
-from pipeline.findings.worklist import NOT_KEPT, require_columns, select
+from pipeline.findings.worklist import NOT_KEPT, require_columns
 from pipeline.job.classify import Classify
 from pipeline.job.counters import counted_exactly
 from pipeline.job.engine import in_process, workers_of
@@ -76,6 +78,7 @@ class Night:
         selection: what the worklist has.
         look_alikes: pairs of codes that a picture cannot tell apart.
         trust_model: whether `saved_model` may hold more than arithmetic.
+        settled: matters that the worklist does not raise again.
     """
 
     config: Config
@@ -88,6 +91,7 @@ class Night:
     selection: Selection
     look_alikes: tuple[tuple[str, str], ...] = ()
     trust_model: bool = False
+    settled: Settled = NOTHING_SETTLED
 
 
 @dataclass(frozen=True)
@@ -102,6 +106,7 @@ class Published:
         dead_letters: what could not be read.
         timings_s: of each step.
         model: that classified.
+        settled: how many findings stayed off the worklist, as their matter is settled.
     """
 
     run_id: str
@@ -111,6 +116,7 @@ class Published:
     dead_letters: tuple[DeadLetter, ...]
     timings_s: dict[str, float]
     model: ServedModel
+    settled: int
 
 
 def with_a_server(config: Config, model: ServedModel, connection: Connection) -> Classify:
@@ -167,22 +173,25 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
                 write_dead_letters(dead_letters, draft / "dead_letters", night.attempt_id)
             with step("writing the worklist"):
-                worklist = select(parts, night.selection, stores)
-                write_worklist(worklist, draft)
+                looks_of = looks_in(_audited(config, inputs))
+                raised = raise_findings(parts, night.selection, night.settled, looks_of, stores)
+                write_worklist(raised.worklist, draft)
             attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
             thresholds, nulled = table.judge.thresholds, reports.nulled_values
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
-            described = manifest(attempt, config, inputs, ledger, model, thresholds, nulled, step.timings_s)
+            described = manifest(
+                attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled), step.timings_s
+            )
             with step("writing the report"):
                 shown = config.worklist.report_findings
-                write_report(draft / "report.html", described, worklist, shown)
+                write_report(draft / "report.html", described, raised.worklist, shown)
             # After the report: the manifest has the digest of every other file.
             write_manifest(described, draft, parts, stores)
             (draft / "_SUCCESS").touch()  # last: it says that all else is there
         with step("publishing"):
             place.publish(night.attempt_id, before, int(config.file_mode, 8))
     where = (place.run, place.published(night.attempt_id))
-    return Published(table.run_id, *where, ledger, dead_letters, step.timings_s, model)
+    return Published(table.run_id, *where, ledger, dead_letters, step.timings_s, model, len(raised.settled))
 
 
 @dataclass
@@ -217,8 +226,13 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
 
 def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
     judge = judge_of(night.config, model, night.look_alikes)
-    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes)
+    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled)
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
+
+
+def _audited(config: Config, inputs: Inputs) -> Audited:
+    footers = {file.path: file.footer_digest for file in inputs.files}
+    return Audited(config.columns, footers, config.pictures.limits(), config.stores())
 
 
 def _post(

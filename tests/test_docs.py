@@ -33,7 +33,8 @@ from hs.words import catalogue
 from hs_audit.cli import COMMANDS, main
 from pipeline.config import Config, load_config
 from pipeline.job.engine import beam_options
-from tests.archives import BLUE, RED, picture, row, write_archive
+from tests.archives import BLUE, RED, findings_of, picture, row, write_archive
+from tests.decided import decision, decisions_file
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -75,7 +76,7 @@ def in_language(*languages: str) -> pytest.MarkDecorator:
 
 @pytest.fixture(scope="module")
 def office(colour_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder after two nights, each with a column that the other one has not."""
+    """A folder after two nights, each with a column that the other one has not, and a decision on one."""
     folder = tmp_path_factory.mktemp("office")
     rows = [row("D1", "870829", picture(RED)), row("D2", "870829", picture(BLUE)), row("D3", "n/a")]
     for night, column in (("2026-11-20", "net_mass_kg"), ("2026-11-21", "packages")):
@@ -83,6 +84,9 @@ def office(colour_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path
         (folder / "config.yaml").write_text(f"server: {{model: hs}}\nkeep: [{column}]\npublish: {{delta: true}}\n")
         flags = [f"--config={folder}/config.yaml", f"--run-date={night}", f"--server={colour_server}"]
         assert main(["run", *flags, f"--input={folder}/archive/{night}/*", f"--output={folder}/audits"]) == 0
+    run = folder / "audits" / "run_date=2026-11-21"
+    decided = decisions_file(folder / "decisions.json", run, [decision(findings_of(run)[0], "right")])
+    assert main(["feedback", str(run), str(decided)]) == 0
     return folder
 
 

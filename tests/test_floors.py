@@ -43,6 +43,7 @@ MAY_IMPORT = {
     "pipeline.findings.sheet": "hs pyarrow openpyxl",
     "pipeline.runs": "hs serving pyarrow",
     "pipeline.runs.delta_log": "hs pyarrow deltalake",
+    "pipeline.feedback": "hs pyarrow",
     "pipeline.report": "hs numpy pyarrow PIL",
     "pipeline.deploy": "airflow serving",  # Airflow is none of ours: its DAG is a file for others
     "pipeline.night": "hs serving apache_beam",

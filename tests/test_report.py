@@ -115,7 +115,7 @@ class Night:
                 if isinstance(batch, Declarations):
                     writer.write_batch(table.findings(classified(batch, not_scored)))
         ledger = draw_up(inputs, letters, [part])
-        described = manifest(Attempt("r1", "a1", RUN_DATE), config, inputs, ledger, model, THRESHOLDS, {}, {})
+        described = manifest(Attempt("r1", "a1", RUN_DATE), config, inputs, ledger, model, THRESHOLDS, {}, 0, {})
         write_worklist(select([part], config.worklist.selection()), self.published)
         (self.published / "manifest.json").write_text(json.dumps(described), encoding="utf-8")
         (self.published / "_SUCCESS").touch()

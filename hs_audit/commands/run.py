@@ -16,6 +16,7 @@ from rich.table import Table
 
 from hs.errors import UsageError
 from hs.storage.location import Location
+from hs.text import counted
 from hs_audit import flag_values as flags
 from hs_audit.server_arguments import add_server_arguments, require_a_server
 from hs_audit.terminal import PlainConsole
@@ -110,9 +111,12 @@ def _audit_night(
     place, attempt = _place(config, run_date), new_attempt_id()
     config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
     read = (config.worklist.selection(), config.verdict.pairs())
+    settled = config.worklist.settled_before(run_date, config.stores())
     place.prepare()
     with place.logs(attempt) as logs:
-        night = Night(config, place, run_date, attempt, logs, args.saved_model, options, *read, args.trust_model)
+        night = Night(
+            config, place, run_date, attempt, logs, args.saved_model, options, *read, args.trust_model, settled
+        )
         return _audit(night, make_classify or with_a_server, show)
 
 
@@ -184,6 +188,9 @@ def _print_summary(published: "Published", console: Console) -> None:
         if ledger.unknown_files:
             table.add_row("", "files of unknown length", str(ledger.unknown_files))
     console.print(table)
+    if published.settled:
+        what = counted(published.settled, "finding")
+        console.print(f"{what} not raised again: officers found the code right, and nothing has changed since")
     seconds = sum(published.timings_s.values())
     rate = ledger.pictures.total() / max(published.timings_s["auditing"], 1e-9)
     console.print(

@@ -3,6 +3,7 @@
 import argparse
 from collections import Counter
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,14 +11,18 @@ from rich.console import Console
 
 from hs.errors import UsageError
 from hs.ranking import By, Selection
+from hs.storage.location import Location
 from hs.tables import read_rates
+from hs.text import counted
 from hs_audit import flag_values as flags
 from hs_audit.run_argument import add_run_argument, run_of
 from hs_audit.terminal import PlainConsole
+from pipeline.findings.evidence import Audited
 from pipeline.findings.parts import opened
+from pipeline.findings.settled import Raised, looks_in, raise_findings, read_settled
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.worklist import require_columns, select
-from pipeline.runs.published import findings_of, outside
+from pipeline.runs.published import Run, findings_of, outside
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--random-share", default="0%", metavar="SHARE", help="of the budget, drawn at random (default: 0%%)"
     )
     parser.add_argument("--seed", type=flags.SEED, default=0, help="of the draw (default: 0)")
+    parser.add_argument(
+        "--settled",
+        type=Location.parse,
+        metavar="FOLDER",
+        help="of `hs-audit feedback`: what was settled on earlier nights is not raised again (default: none)",
+    )
     parser.add_argument(
         "--output",
         type=Path,
@@ -55,16 +66,23 @@ def run(args: argparse.Namespace) -> int:
     try:
         with opened(parts[0], published.stores) as file:
             require_columns(selection, file.schema_arrow.names)
-        worklist = select(parts, selection, published.stores)
+        raised = _raised(published, parts, selection, args.settled)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"the findings in {args.published} cannot be read: {error}") from error
     folder = outside(published, args.output)
     try:
-        write_worklist(worklist, folder)
+        write_worklist(raised.worklist, folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    _say(worklist, rates, folder, PlainConsole())
+    _say(raised, rates, folder, PlainConsole())
     return 0
+
+
+def _raised(run: Run, parts: list[Location], selection: Selection, folder: Location | None) -> Raised:
+    if folder is None:
+        return Raised(select(parts, selection, run.stores))
+    settled = read_settled(folder, date.fromisoformat(run.manifest["run_date"]), run.stores)
+    return raise_findings(parts, selection, settled, looks_in(Audited.of(run.manifest)), run.stores)
 
 
 def _share(written: str) -> float:
@@ -74,13 +92,16 @@ def _share(written: str) -> float:
         raise UsageError(f"a share is written 5% or 0.05, got {written!r}") from None
 
 
-def _say(worklist: pa.Table, rates: Mapping[str, float], folder: Path, console: Console) -> None:
+def _say(raised: Raised, rates: Mapping[str, float], folder: Path, console: Console) -> None:
+    worklist = raised.worklist
     chosen = Counter(worklist["chosen_by"].to_pylist())
     how = ", ".join(
         f"{count} by {name}" if name != "random" else f"{count} at random" for name, count in chosen.items()
     )
     cases = len(set(worklist["case"].to_pylist()))
     console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}")
+    if raised.settled:
+        console.print(f"{counted(len(raised.settled), 'finding')} left out, as their matter is settled")
     if rates and (unknown := worklist["revenue"].null_count):
         console.print(f"{unknown} of them without a stake: risk, value or a rate is missing")
     console.print(str(folder / "worklist.csv"), soft_wrap=True)

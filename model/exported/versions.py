@@ -7,16 +7,14 @@ MODEL/.unfinished-…/   being written, or left by what was killed
 Versions and candidates share their numbers.
 """
 
-import fcntl
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hs.files import CANDIDATES, versions, write_whole
+from hs.files import CANDIDATES, alone, versions, write_whole
 
 ABOUT = "hs_audit.json"
 
@@ -76,7 +74,7 @@ def trained_before(model: Path, key: str) -> Exported | None:
 
 def add_version(unfinished: Path, model: Path) -> Exported:
     """Makes what was written to a folder of `model` its next version."""
-    with _alone(model):
+    with alone(model):
         added = Exported(model, _next_number(model), is_candidate=False)
         os.rename(unfinished, added.path)
     return added
@@ -84,7 +82,7 @@ def add_version(unfinished: Path, model: Path) -> Exported:
 
 def add_candidate(unfinished: Path, model: Path) -> Exported:
     """Makes what was written to a folder of `model` its next candidate."""
-    with _alone(model):
+    with alone(model):
         added = Exported(model, _next_number(model), is_candidate=True)
         added.path.parent.mkdir(exist_ok=True)
         os.rename(unfinished, added.path)
@@ -102,7 +100,7 @@ def promote(candidate: Exported, over: Exported | None) -> Exported | None:
         The version; None where another one is the newest by now, and nothing was done.
     """
     model = candidate.model
-    with _alone(model):
+    with alone(model):
         if newest(model) != over:
             return None
         number = candidate.number if over is None or candidate.number > over.number else _next_number(model)
@@ -116,15 +114,3 @@ def promote(candidate: Exported, over: Exported | None) -> Exported | None:
 def _next_number(model: Path) -> int:
     # Candidates first: what `mv` promotes between both looks is seen at least once.
     return 1 + max([*versions(model / CANDIDATES), *versions(model)], default=0)
-
-
-@contextmanager
-def _alone(model: Path) -> Iterator[None]:
-    """Holds the folder, so that of two trainings each takes a number of its own."""
-    folder = os.open(model, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # NFS locks no folder; there a rename onto what is there still fails
-            fcntl.flock(folder, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(folder)

@@ -10,7 +10,7 @@ the draw is even within each, and `draw_probability` says how likely a row was t
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,13 +88,19 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
         raise UsageError("a worklist by revenue needs the column value, which the archive does not have")
 
 
-def select(parts: Iterable[Path | Location], selection: Selection, stores: Stores = ANYWHERE) -> pa.Table:
+def select(
+    parts: Iterable[Path | Location],
+    selection: Selection,
+    stores: Stores = ANYWHERE,
+    unranked: Collection[SourceRow] = frozenset(),
+) -> pa.Table:
     """The worklist, best first: all columns of the findings, and those of `ADDED`.
 
     Args:
         parts: files of findings; one batch at a time is in memory, and as many rows as the budget has.
         selection: which.
         stores: how the files are reached.
+        unranked: rows that can be drawn and no more, as their matter is settled.
     """
     parts = list(parts)
     with opened(parts[0], stores) as file:
@@ -106,7 +112,7 @@ def select(parts: Iterable[Path | Location], selection: Selection, stores: Store
     for part in parts:
         with opened(part, stores) as file:
             for batch in file.iter_batches(_BATCH_ROWS):
-                for name, rows in _by_office(_ranked(batch, selection), selection.per_office):
+                for name, rows in _by_office(_ranked(batch, selection, unranked), selection.per_office):
                     offices[name].add(rows)
     table = pa.concat_tables(office.chosen() for office in offices.values())
     table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
@@ -134,14 +140,17 @@ def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[str | None, pa.Ta
     return [(office, rows.take(pa.array(mine))) for office, mine in members.items()]
 
 
-def _ranked(batch: pa.RecordBatch, selection: Selection) -> pa.Table:
+def _ranked(batch: pa.RecordBatch, selection: Selection, unranked: Collection[SourceRow]) -> pa.Table:
     """The findings with their place, what is at stake, and the number by which they are drawn.
 
     Rows stay dictionaries here: a `Finding` for each of 100,000 would cost four times what ranking them does.
     """
     rows = rows_of(batch.select([name for name in _RANKED_BY if name in batch.schema.names]))
     stakes = [_stake(row, selection.rates) for row in rows]
-    places = [_place(row, at_stake, selection.by) for row, at_stake in zip(rows, stakes, strict=True)]
+    places = [
+        None if unranked and _source_of(row) in unranked else _place(row, at_stake, selection.by)
+        for row, at_stake in zip(rows, stakes, strict=True)
+    ]
     seed = selection.seed if selection.random_share else None  # without a draw no row need be hashed
     draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
     added = {
@@ -194,6 +203,10 @@ class _Office:
         ranked = best.take(pa.array(others[: self._budget - drawn.num_rows], pa.int64()))
         probability = drawn.num_rows / self._rows
         return pa.concat_tables([_marked(ranked, self._by.value, None), _marked(drawn, RANDOM, probability)])
+
+
+def _source_of(row: Mapping[str, Any]) -> SourceRow:
+    return SourceRow(*(row[name] for name in SOURCE_ROW))
 
 
 def _source_rows(table: pa.Table) -> list[SourceRow]:

@@ -16,6 +16,7 @@ from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger
 from pipeline.findings.schema import SCHEMA_VERSION
+from pipeline.findings.settled import NOTHING_SETTLED, Settled
 from pipeline.versions import versions
 from serving.contract import ServedModel
 
@@ -39,10 +40,15 @@ class Attempt:
 
 
 def run_id(
-    run_date: date, inputs: Inputs, config: Config, model: ServedModel, look_alikes: Sequence[tuple[str, str]]
+    run_date: date,
+    inputs: Inputs,
+    config: Config,
+    model: ServedModel,
+    look_alikes: Sequence[tuple[str, str]],
+    settled: Settled = NOTHING_SETTLED,
 ) -> str:
     """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
-    made_of = {
+    made_of: dict[str, Any] = {
         "run_date": run_date.isoformat(),
         "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
         "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
@@ -50,6 +56,8 @@ def run_id(
         "look_alikes": sorted(look_alikes),  # what their file says: the configuration only has its path
         "model": [model.name, model.version, model.table.labels, model.card.to_json()],
     }
+    if settled:  # not a word of them where there are none: earlier runs keep their ids
+        made_of["settled"] = settled.digest
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -61,6 +69,7 @@ def manifest(
     model: ServedModel,
     thresholds: Thresholds,
     nulled_values: Mapping[str, int],
+    settled: int,
     timings_s: Mapping[str, float],
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written."""
@@ -72,6 +81,7 @@ def manifest(
         "rows": {"in_footers": inputs.rows} | _rows(ledger),
         **_counts(ledger),
         "nulled_values": dict(nulled_values),
+        "settled": settled,
         "inputs": [_input(file, ledger, config) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
         "model": {
