@@ -50,16 +50,27 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=4, help="how often (default: %(default)s)")
     parser.add_argument("--work", type=Path, help="keep what is computed on the way here")
     args = parser.parse_args()
-    with nullcontext(args.work) if args.work else tempfile.TemporaryDirectory() as folder:
-        examples = _look(args.cases, args.backbone, Path(folder))
+    examples, rows = look(args.cases, args.backbone, args.work)
+    for way in ("alike", "shifted"):
+        _print(compare(examples, rows, args.headings, args.times, way), way)
+
+
+def look(cases: Location, backbone: str, work: Path | None) -> tuple[Examples, dict[str, np.ndarray]]:
+    """Pictures of cases without variants, and float32 [P, F] of each, by what they are: `features` or `marks`.
+
+    Args:
+        cases: to look at.
+        backbone: a pretrained network, by its name or file.
+        work: what is computed on the way is kept here; None for nowhere.
+    """
+    with nullcontext(work) if work else tempfile.TemporaryDirectory() as folder:
+        examples = _look(cases, backbone, Path(folder))
         pictures = np.arange(len(examples.labels))
         assert examples.features is not None
-        rows = {
+        return examples, {
             "features": examples.features.read(examples.rows(pictures)),
             "marks": np.concatenate([marks(examples.inputs.read(examples.rows(pictures[[p]]))) for p in pictures]),
         }
-    for way in ("alike", "shifted"):
-        _print(compare(examples, rows, args.headings, args.times, way), way)
 
 
 def _look(cases: Location, backbone: str, folder: Path) -> Examples:

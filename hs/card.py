@@ -18,6 +18,7 @@ _MOST_CHARACTERS = 1_000_000  # a card of 10,000 classes and all kinds of mistak
 _MOST_PIXELS_A_SIDE = 4096
 _MOST_DRAFT = 16
 _MOST_TEXT = 100
+_MOST_PRECEDENTS = 2**31 - 1  # they are numbered by int32
 
 
 class Mistake(StrEnum):
@@ -120,6 +121,7 @@ class Card:
         thresholds_for: the same for other kinds of mistake, as far as the classes allow them.
         weights_digest: SHA-256 of the weights, `sha256:` and 64 hex digits.
         contract_version: version of this contract.
+        precedents: how many pictures of cases it can show as precedents; 0 where it has none.
     """
 
     height: int
@@ -132,6 +134,7 @@ class Card:
     weights_digest: str
     contract_version: int = CONTRACT_VERSION
     thresholds_for: dict[Mistake, Thresholds] = field(default_factory=dict)
+    precedents: int = 0
 
     def __post_init__(self) -> None:
         if self.contract_version != CONTRACT_VERSION:
@@ -139,6 +142,7 @@ class Card:
         for name in ("height", "width"):
             _check_whole(name, getattr(self, name), 1, _MOST_PIXELS_A_SIDE)
         _check_whole("draft_multiple", self.draft_multiple, 0, _MOST_DRAFT)
+        _check_whole("precedents", self.precedents, 0, _MOST_PRECEDENTS)
         if self.resize_filter not in RESIZE_FILTERS:
             raise ValueError(
                 f"resize_filter must be one of {', '.join(RESIZE_FILTERS)}, got {self.resize_filter!r:.100}"
@@ -158,6 +162,8 @@ class Card:
             for name in _ONLY_NEWER:  # a run's id is made of this text, and an older card keeps its own
                 if drawn[name] in (None, ()):
                     del drawn[name]
+        if not self.precedents:
+            del written["precedents"]
         return json.dumps(written, sort_keys=True)
 
     @classmethod

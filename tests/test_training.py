@@ -77,6 +77,22 @@ def test_a_trained_model_knows_what_it_learned_from_and_nothing_else(trained):
     assert card.thresholds_for[Mistake.AT_RANDOM].novel_above == card.thresholds.novel_above
 
 
+def test_a_trained_model_names_the_case_that_a_picture_is_of_and_its_code(trained):
+    import tensorflow as tf
+
+    signatures = tf.saved_model.load(str(trained / "1")).signatures
+    cases = tinted_cases(9)
+    size = PictureSize(64, 64)
+    pixels = np.stack([decode(pictures[0], size, PictureLimits()).pixels for _, pictures in cases])
+
+    said = signatures["nearest"](images=tf.constant(pixels))
+    whose = signatures["precedents"](index=said["index"][:, 0])
+
+    np.testing.assert_allclose(said["similarity"][:, 0], 1, atol=1e-3)
+    assert whose["case_id"].numpy().tolist() == [f"case-{number}".encode() for number in range(len(cases))]
+    assert whose["hs_code"].numpy().tolist() == [code.encode() for code, _ in cases]
+
+
 def test_an_evaluation_says_how_well_unknown_goods_are_told(trained, tmp_path, capsys):
     stripes = io.BytesIO()
     Image.fromarray(np.tile(np.array([0, 255], np.uint8)[:, None], (24, 12, 3))[:, :24]).save(stripes, "PNG")

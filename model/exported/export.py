@@ -32,12 +32,14 @@ from model.exported.versions import ABOUT, add_candidate, add_version
 from model.training.backbones import Backbone
 from model.training.networks import weights_digest
 from model.training.novelty import Seen
+from model.training.precedents import NEAREST, Precedents
 from model.training.recipes import Recipe
 from model.training.trained import Trained
 
 GOLDEN = "golden.npz"
 _LIBRARIES = ("hs-audit", "tensorflow", "keras", "numpy", "scipy", "pillow", "pyarrow")
 _WARM_UP_BATCHES = (1, 8)
+_OF_ANOTHER = -2.0  # less than any likeness
 
 
 class _Classifier(tf.Module):
@@ -48,15 +50,17 @@ class _Classifier(tf.Module):
         card: Card,
         confusion: np.ndarray | None,
         seen: Seen | None,
+        precedents: Precedents | None,
     ) -> None:
         super().__init__()
         self.network = network
+        self.precedents = precedents and _Precedents(network, classes, card, precedents)
         images = tf.TensorSpec([None, card.height, card.width, 3], tf.uint8, name="images")
         ping = tf.TensorSpec([None], tf.int32, name="ping")
 
         def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
             said = network(tf.cast(images, tf.float32), training=False)
-            logits, features = (said, None) if seen is None else said
+            logits, features = said if isinstance(said, list | tuple) else (said, None)
             probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)
             if confusion is not None:
                 probabilities = probabilities @ tf.constant(confusion)
@@ -73,10 +77,76 @@ class _Classifier(tf.Module):
         self.classify = tf.function(classify, input_signature=[images])
         self.describe = tf.function(describe, input_signature=[ping])
 
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """By their names in the contract."""
+        given = {"serving_default": self.classify, "classes": self.describe}
+        return given | (self.precedents.signatures if self.precedents else {})
+
+
+class _Precedents(tf.Module):
+    """Which pictures of cases others are most like; of the network only what leads to the features is computed.
+
+    Rows are variables, as a graph with constants of their size could not be loaded, and float16: half the bytes, and no
+    part of the weights that the card has a digest of.
+    """
+
+    def __init__(self, network: keras.Model, classes: tuple[str, ...], card: Card, precedents: Precedents) -> None:
+        super().__init__()
+        self.rows = tf.Variable(precedents.rows, trainable=False)
+        # int64, as GPUs compare: int32 lies in the memory of the processor there.
+        self.classes = tf.Variable(precedents.classes.astype(np.int64), trainable=False)
+        self.case_ids = tf.Variable(np.array([one.encode() for one in precedents.case_ids], object), trainable=False)
+        count, at_once = len(precedents.rows), min(NEAREST, len(precedents.rows))
+        images = tf.TensorSpec([None, card.height, card.width, 3], tf.uint8, name="images")
+        hs_code = tf.TensorSpec([None], tf.string, name="hs_code")
+        index = tf.TensorSpec([None], tf.int32, name="index")
+
+        front = keras.Model(network.inputs, network.outputs[1])
+
+        def similarities(images: tf.Tensor) -> tf.Tensor:
+            unit = _unit(front(tf.cast(images, tf.float32), training=False), precedents.directions)
+            return tf.matmul(unit, tf.cast(self.rows, tf.float32), transpose_b=True)
+
+        def nearest(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            similarity, place = tf.math.top_k(similarities(images), at_once)
+            return {"index": place, "similarity": similarity}
+
+        def nearest_of(images: tf.Tensor, hs_code: tf.Tensor) -> dict[str, tf.Tensor]:
+            named = tf.equal(hs_code[:, None], tf.constant([classes]))
+            wanted = tf.where(tf.reduce_any(named, axis=1), tf.argmax(tf.cast(named, tf.int32), axis=1), -1)
+            among = tf.where(tf.equal(self.classes[None], wanted[:, None]), similarities(images), _OF_ANOTHER)
+            similarity, place = tf.math.top_k(among, at_once)
+            there = similarity > _OF_ANOTHER
+            return {"index": tf.where(there, place, -1), "similarity": tf.where(there, similarity, 0.0)}
+
+        def describe(index: tf.Tensor) -> dict[str, tf.Tensor]:
+            # What no row has is answered by nothing: an error would fail all requests that it is merged with.
+            there, place = (index >= 0) & (index < count), tf.clip_by_value(index, 0, count - 1)
+            codes = tf.gather(tf.constant(classes), tf.gather(self.classes, place))
+            return {
+                "case_id": tf.where(there, tf.gather(self.case_ids, place), ""),
+                "hs_code": tf.where(there, codes, ""),
+            }
+
+        self.nearest = tf.function(nearest, input_signature=[images])
+        self.nearest_of = tf.function(nearest_of, input_signature=[images, hs_code])
+        self.describe = tf.function(describe, input_signature=[index])
+
+    @property
+    def signatures(self) -> dict[str, Any]:
+        """By their names in the contract."""
+        return {"nearest": self.nearest, "nearest_of": self.nearest_of, "precedents": self.describe}
+
+
+def _unit(features: tf.Tensor, directions: np.ndarray) -> tf.Tensor:
+    """Features within some directions, float32 [N, D] of length 1."""
+    return tf.math.l2_normalize(_marks(tf.cast(features, tf.float32)) @ tf.constant(directions), axis=1)
+
 
 def _novelty(features: tf.Tensor, seen: Seen) -> tf.Tensor:
     """`Seen.novelty` in the graph."""
-    unit = tf.math.l2_normalize(_marks(tf.cast(features, tf.float32)) @ tf.constant(seen.directions), axis=1)
+    unit = _unit(features, seen.directions)
     likeness = tf.reduce_max(tf.matmul(unit, tf.constant(seen.examples), transpose_b=True), axis=1)
     return tf.clip_by_value(1 - likeness, 0.0, 1.0)
 
@@ -96,6 +166,7 @@ def export(
     *,
     confusion: np.ndarray | None = None,
     seen: Seen | None = None,
+    precedents: Precedents | None = None,
     attachments: dict[str, str] | None = None,
     candidate: bool = False,
 ) -> tuple[int, Path]:
@@ -110,6 +181,8 @@ def export(
         folder: of the numbered versions; made if missing.
         confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
         seen: what the network learned from; None leaves out how unlike to that a picture is.
+        precedents: pictures of cases that others can be held beside, by the same features as `seen`; the card says
+            how many. None leaves out the signatures for that.
         attachments: further text files for `assets.extra`, by name.
         candidate: whether it becomes a candidate instead, which no server takes for the newest version.
 
@@ -125,10 +198,9 @@ def export(
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        module = _Classifier(network, classes, card, confusion, seen)
-        tf.saved_model.save(
-            module, str(unfinished), signatures={"serving_default": module.classify, "classes": module.describe}
-        )
+        card = dataclasses.replace(card, precedents=len(precedents.rows) if precedents else 0)
+        module = _Classifier(network, classes, card, confusion, seen, precedents)
+        tf.saved_model.save(module, str(unfinished), signatures=module.signatures)
         extra = unfinished / "assets.extra"
         extra.mkdir()
         _write_warm_up(extra / "tf_serving_warmup_requests", card)
@@ -202,6 +274,7 @@ def export_trained(
         output,
         confusion=trained.calibration.confusion,
         seen=trained.seen,
+        precedents=trained.precedents,
         attachments={"unreadable.csv": left_out.getvalue()} | (attachments or {}),
         candidate=candidate,
     )

@@ -63,11 +63,18 @@ _INTERFACE = {
     "serving_default": ({"images": ("DT_UINT8", 4)}, {"probabilities": ("DT_FLOAT", 2)}),
     "classes": ({"ping": ("DT_INT32", 1)}, {"hs_codes": ("DT_STRING", 2), "card": ("DT_STRING", 1)}),
 }
+_LIKE = {"index": ("DT_INT32", 2), "similarity": ("DT_FLOAT", 2)}
+_PRECEDENTS = {  # a model may have all of them, or none
+    "nearest": ({"images": ("DT_UINT8", 4)}, _LIKE),
+    "nearest_of": ({"images": ("DT_UINT8", 4), "hs_code": ("DT_STRING", 1)}, _LIKE),
+    "precedents": ({"index": ("DT_INT32", 1)}, {"case_id": ("DT_STRING", 1), "hs_code": ("DT_STRING", 1)}),
+}
 
 
 def _signature_problems(graph: MetaGraphDef) -> list[str]:
     found = []
-    for name, (inputs, outputs) in _INTERFACE.items():
+    optional = _PRECEDENTS if any(name in graph.signature_def for name in _PRECEDENTS) else {}
+    for name, (inputs, outputs) in (_INTERFACE | optional).items():
         if name not in graph.signature_def:
             found.append(f"there is no signature {name}")
             continue

@@ -5,18 +5,24 @@ Loading runs what others wrote, so this runs in a process of its own: `python -m
 
 import json
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from hs.card import Card
+from hs.class_table import ClassTable
 from hs.words import promise_words
 from model.exported.export import GOLDEN, warm_up_requests
 from model.exported.golden import TOLERANCE
 from model.exported.predictions import read_card
 from model.training.networks import digest_of_weights
+
+Tell = Callable[[tuple[str, str]], None]
+Complain = Callable[[str], None]
 
 
 def check_loaded(version: Path) -> tuple[list[tuple[str, str]], list[str]]:
@@ -50,16 +56,41 @@ def check_loaded(version: Path) -> tuple[list[tuple[str, str]], list[str]]:
         complain("the weights are not those of the card")
     tell(("weights", f"{len(names)} tensors, {card.weights_digest}"))
     with np.load(version / "assets.extra" / GOLDEN) as golden:
-        probabilities = classify(images=tf.constant(golden["images"]))["probabilities"].numpy()
+        golden_images = golden["images"]
+        probabilities = classify(images=tf.constant(golden_images))["probabilities"].numpy()
         apart = float(np.abs(probabilities - golden["probabilities"]).max())
     if apart > TOLERANCE or not np.allclose(probabilities.sum(axis=1), 1, atol=1e-5):
         complain(f"golden pictures are classified differently: by up to {apart:.4f}")
     tell(("golden pictures", f"{len(probabilities)}, at most {apart:.1e} from the export"))
+    _check_precedents(loaded.signatures, card, table, golden_images, tell, complain)
     requests = list(warm_up_requests(version))
     for images in requests:
         classify(images=tf.constant(images))
     tell(("warm-up", f"requests of {', '.join(str(len(images)) for images in requests)} pictures"))
     return lines, problems
+
+
+def _check_precedents(
+    signatures: Mapping[str, Any], card: Card, table: ClassTable, images: np.ndarray, tell: Tell, complain: Complain
+) -> None:
+    """Holds what the card says of precedents against what the signatures for them answer."""
+    if bool(card.precedents) != ("precedents" in signatures):
+        return complain(f"the card has {card.precedents} precedents, but the signatures for them are another matter")
+    if not card.precedents:
+        return None
+    for said in (
+        signatures["nearest"](images=tf.constant(images)),
+        signatures["nearest_of"](images=tf.constant(images), hs_code=tf.constant([table.labels[0]] * len(images))),
+    ):
+        index = said["index"].numpy()
+        if index.shape != said["similarity"].shape or len(index) != len(images):
+            return complain("the nearest cases of a picture are not as many as their similarities")
+        if index.min() < -1 or index.max() >= card.precedents:
+            return complain("a nearest case is none of those that the card counts")
+    described = signatures["precedents"](index=tf.constant([0, card.precedents - 1]))
+    if unknown := {code.decode() for code in described["hs_code"].numpy().tolist()} - set(table.labels):
+        return complain(f"a precedent has a code that is no class: {', '.join(sorted(unknown))}")
+    return tell(("precedents", f"{card.precedents:,} pictures of cases, {index.shape[1]} are shown at once"))
 
 
 def main() -> None:

@@ -61,11 +61,16 @@ def look_at_frozen(features: np.ndarray) -> Seen:
 
 
 def _look_at(features: np.ndarray, count: int) -> Seen:
+    directions = principal_directions(features, count)
+    return Seen(directions, unit_rows(features @ directions))
+
+
+def principal_directions(features: np.ndarray, count: int) -> np.ndarray:
+    """The directions in which features float32 [n, F] mostly lie: float32 [F, min(count, F)], orthogonal."""
     # Not about their mean: a blank sheet and goods on white would lie in one direction from it.
     rows = unit_rows(features)
     _, directions = np.linalg.eigh(rows.T @ rows)  # by rising eigenvalue
-    directions = np.ascontiguousarray(directions[:, ::-1][:, :count])
-    return Seen(directions, unit_rows(features @ directions))
+    return np.ascontiguousarray(directions[:, ::-1][:, :count])
 
 
 def unit_rows(rows: np.ndarray) -> np.ndarray:

@@ -12,6 +12,7 @@ from model.cases.reading import Unreadable
 from model.measures import calibration_error, top_k
 from model.training.calibration import Calibration
 from model.training.novelty import Seen
+from model.training.precedents import Precedents
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Trained:
     Attributes:
         network: float32 [N, H, W, 3] 0..255 → logits [N, C] and features [N, F], or maps [N, h, w, F / 2].
         seen: what it learned from, to tell unknown goods.
+        precedents: the same picture by picture, to show which rulings others are most like.
         classes: HS codes in the order of the outputs.
         calibration: logits → probabilities.
         thresholds: for the card, by the kind of mistake.
@@ -32,6 +34,7 @@ class Trained:
 
     network: keras.Model
     seen: Seen
+    precedents: Precedents
     classes: tuple[str, ...]
     calibration: Calibration
     thresholds: dict[Mistake, Thresholds]

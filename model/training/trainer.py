@@ -9,6 +9,7 @@ Whatever is computed is kept in a work folder, so that a training that was inter
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from model.training.folding import folded
 from model.training.folds import Folds, deal, hold_out, quarters_shifted
 from model.training.networks import Cut, Devices, cut, fresh_copy, head
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at, look_at_frozen, marks
+from model.training.precedents import Precedents, look_for_precedents
 from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
@@ -99,10 +101,11 @@ class Trainer:
         Raises:
             UsageError: if there are fewer than two codes, or a code has fewer different cases than there are folds.
         """
-        column = cases.column(self.recipe.groups) if self.recipe.groups else None  # says at once where there is none
+        if self.recipe.groups:
+            cases.column(self.recipe.groups)  # says at once where there is none
         parts = self._cut()
-        examples = self._enough_examples(cases, parts, 1 if tune_on else self.recipe.folds)
-        places = None if column is None else _numbered(column)[examples.cases]
+        cases, examples = self._enough_examples(cases, parts, 1 if tune_on else self.recipe.folds)
+        places = _numbered(cases.column(self.recipe.groups))[examples.cases] if self.recipe.groups else None
         learned = None
         if tune_on is None:
             folds = self._folds(examples, places)
@@ -134,6 +137,7 @@ class Trainer:
         return Trained(
             self._assembled(parts, learned),
             self._seen(learned, examples, np.arange(len(examples.labels))),
+            self._precedents(learned, examples, [case.case_id for case in cases.rows(False)]),
             examples.classes,
             calibration,
             thresholds,
@@ -143,8 +147,8 @@ class Trainer:
             {"groups": _about_groups(examples)},
         )
 
-    def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> Examples:
-        """Examples of all codes with enough different cases; says what was grouped and what is left out."""
+    def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> tuple[Cases, Examples]:
+        """The cases whose codes may have enough, and examples of all codes that have: what is left out is said."""
         wanted = self.recipe.drop_small_codes
         cases, small = large_enough(cases, least, wanted)
         if small:
@@ -157,7 +161,7 @@ class Trainer:
             self.say(left_out(small, wanted))
             examples = examples.without(small)
         check_enough(dict.fromkeys(set(cases.codes()) - set(small), 0) | different_cases(examples), least)
-        return examples
+        return cases, examples
 
     def _folds(self, examples: Examples, places: np.ndarray | None) -> Folds:
         """Which pictures are held out together; says so where it is not as a matter of course."""
@@ -236,6 +240,14 @@ class Trainer:
         """What a learner has seen; of very many pictures an even choice."""
         rows = self._features(learner, examples, _evenly(pictures))
         return look_at_frozen(rows) if learner.frozen else look_at(rows)
+
+    def _precedents(self, learner: _Learner, examples: Examples, case_ids: list[str]) -> Precedents:
+        """The original pictures, and whose they are; those that were generated only where there are no others."""
+        originals = np.flatnonzero(~examples.generated)
+        pictures = originals if len(originals) else np.arange(len(examples.labels))
+        whose = [case_ids[case] for case in examples.cases[pictures].tolist()]
+        features_of = partial(self._features, learner, examples)
+        return look_for_precedents(features_of, pictures, examples.labels[pictures], whose, MOST_EXAMPLES)
 
     def _novelty(self, seen: Seen, learner: _Learner, examples: Examples, pictures: np.ndarray) -> np.ndarray:
         """How unlike these pictures are to what was seen, float32 [n]; few features are held at a time."""

@@ -1,0 +1,79 @@
+"""Rulings beside a finding: for which findings to look for them, and which of them are shown. Pure functions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from hs.class_table import ClassTable
+from hs.codes import HSCode
+from hs.verdicts import Judgement, Reason, Verdict
+
+MOST_RECOMMENDED = 3  # for the code that is recommended
+MOST_DECLARED = 2  # for the one that is declared
+LISTED_ABOVE = 0.5  # a risk; what is flagged has more, and few nights have officers for what has less
+
+
+@dataclass(frozen=True, slots=True)
+class Precedent:
+    """A ruling that a picture is like.
+
+    Attributes:
+        case_id: as the cases have it, printable.
+        hs_code: what customs decided: a class of the model, which may be the rest of a prefix, `87*`.
+        similarity: of the two pictures, -1 to 1.
+    """
+
+    case_id: str
+    hs_code: str
+    similarity: float
+
+
+def likely_listed(judgement: Judgement) -> bool:
+    """Whether a declaration, judged so, is likely to be on the worklist: flagged, or more likely wrong than right.
+
+    >>> likely_listed(Judgement(Reason.DIFFERS)), likely_listed(Judgement(Reason.LOW_CONFIDENCE, risk=0.4))
+    (True, False)
+    """
+    flagged = judgement.verdict is Verdict.DIFFERS or judgement.reason is Reason.SURE_OF_OTHERS
+    return flagged or (judgement.risk is not None and judgement.risk > LISTED_ABOVE)
+
+
+def classes_asked_for(
+    judgement: Judgement, declared: HSCode | None, probabilities: np.ndarray, table: ClassTable
+) -> tuple[str, ...]:
+    """The classes whose rulings are to be found: the recommended one, and the most likely of those declared.
+
+    Args:
+        judgement: on a picture.
+        declared: code.
+        probabilities: float [C], of the picture.
+        table: what they are of.
+    """
+    recommended = judgement.recommendations[0].code.digits
+    of_declared = [column for column in _declared(declared, table) if table.labels[column] != recommended]
+    best = sorted(of_declared, key=lambda column: -probabilities[column])[:1]
+    return (recommended, *(table.labels[column] for column in best))
+
+
+def shown_beside(
+    found: Iterable[Precedent], judgement: Judgement, declared: HSCode | None, table: ClassTable
+) -> list[Precedent]:
+    """Of the rulings found for the pictures of a declaration those that are shown: each case once, the nearest first.
+
+    Those for the recommended code come first, at most three, then those for the declared code, at most two.
+    """
+    recommended = judgement.recommendations[0].code.digits
+    others = {table.labels[column] for column in _declared(declared, table)} - {recommended}
+    # Rounded, as the last bits of a similarity depend on what a server merged a request with.
+    nearest = sorted(found, key=lambda one: (-round(one.similarity, 4), one.case_id))
+    first_of = {(one.case_id, one.hs_code): one for one in reversed(nearest)}
+    once = [one for one in nearest if first_of[one.case_id, one.hs_code] is one]
+    return [
+        *[one for one in once if one.hs_code == recommended][:MOST_RECOMMENDED],
+        *[one for one in once if one.hs_code in others][:MOST_DECLARED],
+    ]
+
+
+def _declared(code: HSCode | None, table: ClassTable) -> list[int]:
+    return [] if code is None else table.columns(code.digits).tolist()
