@@ -15,6 +15,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from hs.verdicts import Judge
 from hs_audit.commands.run import add_arguments, run
 from pipeline.config import Config
 from pipeline.job.classify import CLASSIFIED
@@ -56,7 +57,7 @@ class _Answer(beam.DoFn):
         )
 
 
-def answered(config: Config, model: ServedModel, connection: Connection) -> Answered:
+def answered(config: Config, model: ServedModel, connection: Connection, judge: Judge) -> Answered:
     """In the place of `pipeline.night.with_a_server`."""
     return Answered(len(model.table))
 

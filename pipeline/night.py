@@ -27,6 +27,7 @@ from hs.ranking import Selection
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import counted
+from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
@@ -37,7 +38,7 @@ from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, require_columns
 from pipeline.job.classify import Classify
-from pipeline.job.counters import counted_exactly
+from pipeline.job.counters import counted_exactly, counted_in_all
 from pipeline.job.engine import in_process, workers_of
 from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
@@ -60,7 +61,7 @@ _ERROR_OF_EXIT_CODE = {error.exit_code: error for error in _TROUBLES}
 _FILES_LOOKED_FOR = 3  # by a worker: one that has just been taken away says nothing of the others
 _SAY_HOW_MANY = "--parallelism=N says how many that are, so that large row groups are shared among them"
 
-MakeClassify = Callable[[Config, ServedModel, Connection], beam.PTransform]
+MakeClassify = Callable[[Config, ServedModel, Connection, Judge], beam.PTransform]
 
 
 @dataclass(frozen=True)
@@ -119,11 +120,11 @@ class Published:
     settled: int
 
 
-def with_a_server(config: Config, model: ServedModel, connection: Connection) -> Classify:
+def with_a_server(config: Config, model: ServedModel, connection: Connection, judge: Judge | None = None) -> Classify:
     """How pictures are classified unless `audit` is told otherwise: decoded here, answered by the model server."""
     server = config.server
     limits, threads = config.pictures.limits(), config.decoding_threads
-    return Classify(model, connection, limits, server.batch_size, server.remembered, threads)
+    return Classify(model, connection, limits, server.batch_size, judge, server.remembered, threads)
 
 
 def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Published:
@@ -131,7 +132,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
 
     Args:
         night: what to audit.
-        make_classify: (configuration, model, connection) → the transform that classifies.
+        make_classify: (configuration, model, connection, rules of the verdicts) → the transform that classifies.
 
     Raises:
         AuditError: one of its kinds, when nothing was published; an earlier run of that night then stands untouched.
@@ -158,7 +159,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 PROGRESS.run_id = table.run_id
             folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
-                classify = make_classify(config, model, connection)
+                classify = make_classify(config, model, connection, table.judge)
                 pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
                 reports = run_job(*job)
@@ -179,9 +180,9 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
             thresholds, nulled = table.judge.thresholds, reports.nulled_values
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
-            described = manifest(
-                attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled), step.timings_s
-            )
+            looked_up = counted_in_all().get("looked_up", 0)
+            about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
+            described = manifest(*about, step.timings_s, looked_up)
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 write_report(draft / "report.html", described, raised.worklist, shown)

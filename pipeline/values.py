@@ -6,13 +6,14 @@ RowGroup ─► Declarations ─► Classified ─► findings (pipeline.finding
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from hs.precedents import Precedent
 from hs.storage.facts import Stamp
 
 NOT_SCORED = "not_scored"  # the status of a picture that could be read and has no answer
@@ -163,6 +164,7 @@ class Classified:
         details: of each picture, such as what a thing that is no picture is; or None.
         probabilities: float32 [pictures, C]; rows without meaning where the status is not `ok`.
         novelty: float32 [pictures]; NaN where the model does not give it.
+        precedents: number of a picture → the rulings that it is like, for those that they were looked for.
     """
 
     declarations: Declarations
@@ -171,3 +173,4 @@ class Classified:
     details: Sequence[str | None]
     probabilities: np.ndarray
     novelty: np.ndarray
+    precedents: Mapping[int, tuple[Precedent, ...]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 `serving_default`: `images` uint8 [N, H, W, 3] RGB → `probabilities` float32 [N, C], rows sum to 1; and, where the
 card has a threshold for it, `novelty` float32 [N], 0 to 1, how unlike a picture is to all that the model learned from.
 `classes`: `ping` int32 [N] → `hs_codes` string [N, C] and `card` string [N], the model's card as JSON.
+Where the card counts precedents, `nearest`, `nearest_of` and `precedents`: see `serving.precedents`.
 
 A model from elsewhere has no `classes`; the configuration names its signature, its classes and its card instead.
 """
@@ -86,6 +87,11 @@ class ServedModel:
         return PictureSize(self.card.height, self.card.width, self.card.resize_filter, self.card.draft_multiple)
 
     @property
+    def has_precedents(self) -> bool:
+        """Whether it says which rulings a picture is most like (`serving.precedents`)."""
+        return self.card.precedents > 0
+
+    @property
     def has_novelty(self) -> bool:
         """Whether it says how unlike a picture is to what it learned from."""
         return self.card.thresholds.novel_above is not None
@@ -155,7 +161,7 @@ def _encoded(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     The bytes are those of the official messages: a length-delimited field may stand last, its content after its length.
     """
     pixels = np.ascontiguousarray(images, model.signature.dtype)  # part of a batch is in one block: uint8 is not copied
-    request = _request(model.name, model.version, model.signature.name)
+    request = request_for(model.name, model.version, model.signature.name)
     request.output_filter.extend(model.outputs)
     tensor = to_tensor(pixels[:0])  # type and shape alone: the pixels are joined to them at the end
     tensor.tensor_shape.dim[0].size = len(pixels)
@@ -171,7 +177,7 @@ def read_answer(message: bytes, model: ServedModel, rows: int) -> PredictRespons
     Raises:
         BadAnswer: if it is too large for these pictures, or another model's, or has outputs that nobody asked for.
     """
-    return _parsed(message, model.answer_bytes(rows), model.name, model.version, model.outputs)
+    return parsed(message, model.answer_bytes(rows), model.name, model.version, model.outputs)
 
 
 def read_probabilities(response: PredictResponse, model: ServedModel, rows: int) -> np.ndarray:
@@ -180,7 +186,7 @@ def read_probabilities(response: PredictResponse, model: ServedModel, rows: int)
     Raises:
         BadAnswer: if what came back cannot be the probabilities of these pictures.
     """
-    probabilities = _output(response, model.signature.output, "float32", rows, len(model.table))
+    probabilities = output_of(response, model.signature.output, "float32", rows, len(model.table))
     # Before the sum: of a NaN it would say that it is not 1.
     if not np.isfinite(probabilities).all() or (probabilities < 0).any():
         raise BadAnswer("the probabilities hold a NaN, an infinity or a negative number")
@@ -197,7 +203,7 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
     """
     if not model.has_novelty:
         return np.full(rows, np.nan, np.float32)
-    novelty = _output(response, NOVELTY, "float32", rows)
+    novelty = output_of(response, NOVELTY, "float32", rows)
     if not ((novelty >= 0) & (novelty <= 1)).all():  # so written, a NaN fails too
         raise BadAnswer("the novelty of a picture is not between 0 and 1")
     return novelty
@@ -205,7 +211,7 @@ def read_novelty(response: PredictResponse, model: ServedModel, rows: int) -> np
 
 def classes_request(name: str, version: int) -> PredictRequest:
     """The request for the class table and the card of a model version."""
-    request = _request(name, version, CLASSES_SIGNATURE)
+    request = request_for(name, version, CLASSES_SIGNATURE)
     request.output_filter.extend(CLASSES_OUTPUTS)
     # A signature needs an input, and one with rows, as servers merge requests along them.
     request.inputs["ping"].CopyFrom(to_tensor(np.zeros(1, np.int32)))
@@ -219,9 +225,9 @@ def read_classes(message: bytes, name: str, version: int) -> ServedModel:
         ContractBroken: if the class table or the card is not what the contract says.
     """
     try:
-        response = _parsed(message, _MOST_CLASSES_BYTES, name, version, CLASSES_OUTPUTS)
+        response = parsed(message, _MOST_CLASSES_BYTES, name, version, CLASSES_OUTPUTS)
         table = ClassTable(_labels(response))
-        (card,) = _output(response, "card", "string", 1)
+        (card,) = output_of(response, "card", "string", 1)
         return ServedModel(name, version, table, Card.from_json(card.decode()))
     except (BadAnswer, ValueError) as error:
         raise ContractBroken(f"model {name!r} version {version} breaks the contract: {excerpt(str(error))}") from error
@@ -232,7 +238,7 @@ def _labels(response: PredictResponse) -> tuple[str, ...]:
     shape = shape_of(hs_codes)
     if len(shape) != 2 or shape[0] != 1 or not 0 <= shape[1] <= MOST_CLASSES:
         raise BadAnswer(f"expected hs_codes [1, C] of at most {MOST_CLASSES} classes, got {describe(hs_codes)}")
-    labels = _output(response, "hs_codes", "string", *shape)[0]
+    labels = output_of(response, "hs_codes", "string", *shape)[0]
     if (longest := max(map(len, labels), default=0)) > _LABEL_CHARACTERS:
         raise BadAnswer(f"a class has at most {_LABEL_CHARACTERS} characters, got one of {longest}")
     return tuple(label.decode() for label in labels)
@@ -255,13 +261,15 @@ def _varint(value: int) -> bytes:
     return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])
 
 
-def _request(name: str, version: int, signature: str) -> PredictRequest:
+def request_for(name: str, version: int, signature: str) -> PredictRequest:
+    """A request of a signature of a pinned version, its inputs to be added."""
     spec = ModelSpec(name=name, signature_name=signature)
     spec.version.value = version  # in every request: the newest may be another one in the middle of a run
     return PredictRequest(model_spec=spec)
 
 
-def _parsed(message: bytes, most_bytes: int, name: str, version: int, outputs: Collection[str]) -> PredictResponse:
+def parsed(message: bytes, most_bytes: int, name: str, version: int, outputs: Collection[str]) -> PredictResponse:
+    """An answer, as far as its size, its model and the names of its outputs can be believed; raises BadAnswer."""
     # Before it is parsed: millions of empty dimensions took thirty times their bytes then.
     if len(message) > most_bytes:
         raise BadAnswer(f"expected an answer of at most {most_bytes} bytes, got {len(message)} bytes")
@@ -285,7 +293,8 @@ def _tensor(response: PredictResponse, name: str) -> TensorProto:
     return response.outputs[name]
 
 
-def _output(response: PredictResponse, name: str, dtype: str, *shape: int) -> np.ndarray:
+def output_of(response: PredictResponse, name: str, dtype: str, *shape: int) -> np.ndarray:
+    """An output of this type and shape; raises BadAnswer where it is another."""
     tensor = _tensor(response, name)
     expected = f"{dtype} {list(shape)}"
     if describe(tensor) != expected:  # before an array is made of what it claims

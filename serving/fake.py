@@ -36,7 +36,7 @@ from serving.messages import (
     add_ModelServiceServicer_to_server,
     add_PredictionServiceServicer_to_server,
 )
-from serving.tensors import to_tensor
+from serving.tensors import from_tensor, to_tensor
 
 _THREADS = 32  # more than a client has in flight: none may wait for a thread where the queue does not see it
 
@@ -94,6 +94,8 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
     Attributes:
         model: what it claims to serve.
         probabilities: of each picture, [C]; empty gives every class the same.
+        rulings: case id and class of each that it knows; of all pictures the first one is the nearest. The card of
+            `model` has to count them.
         cost: of a request.
         spoil: sees each request with the answer that it is about to get; may change that answer in place, or return
             (status code, details) to be sent instead. Threads may call it at the same time.
@@ -102,6 +104,7 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
 
     model: ServedModel
     probabilities: Sequence[float] = ()
+    rulings: Sequence[tuple[str, str]] = ()
     cost: Cost = Cost()
     spoil: Spoil = lambda request, response: None
     answered: Answered = field(default_factory=Answered)
@@ -131,7 +134,11 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
         self._check_spec(request.model_spec, context)
         if request.model_spec.signature_name == CLASSES_SIGNATURE:
             return self._spoiled(request, self._described(), context)
+        if request.model_spec.signature_name == "precedents":
+            return self._spoiled(request, self._named(from_tensor(request.inputs["index"])), context)
         pictures = self._pictures_in(request, context)
+        if request.model_spec.signature_name in ("nearest", "nearest_of"):
+            return self._spoiled(request, self._nearest(request, pictures), context)
         response = self._spoiled(request, self._scored(pictures), context)
         if not self._places.acquire(blocking=False):
             self._refuse(context, StatusCode.UNAVAILABLE, "The batch scheduling queue is full")
@@ -174,6 +181,21 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
         row = np.array(self.probabilities or [1 / classes] * classes, np.float32)
         novelty = {NOVELTY: np.zeros(pictures, np.float32)} if self.model.has_novelty else {}
         return self._response(**{self.model.signature.output: np.tile(row, (pictures, 1))}, **novelty)
+
+    def _nearest(self, request: PredictRequest, pictures: int) -> PredictResponse:
+        codes = [code.encode() for _, code in self.rulings]
+        wanted = from_tensor(request.inputs["hs_code"]) if "hs_code" in request.inputs else [None] * pictures
+        index = np.full((pictures, len(codes)), -1, np.int32)
+        for row, code in enumerate(wanted):
+            places = [place for place, its in enumerate(codes) if code in (None, its)]
+            index[row, : len(places)] = places
+        similarity = np.where(index < 0, 0, np.linspace(0.9, 0.5, len(codes))[None]).astype(np.float32)
+        return self._response(index=index, similarity=similarity)
+
+    def _named(self, index: np.ndarray) -> PredictResponse:
+        ids, codes = zip(*(self.rulings[place] for place in index.tolist()), strict=True)
+        texts = {"case_id": ids, "hs_code": codes}
+        return self._response(**{name: np.array([one.encode() for one in of], object) for name, of in texts.items()})
 
     def _response(self, **outputs: np.ndarray) -> PredictResponse:
         response = PredictResponse(outputs={name: to_tensor(array) for name, array in outputs.items()})

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from hs.codes import HSCode
 from hs.nomenclature import description
+from hs.text import excerpt
 from hs.words import LANGUAGES, explain, level_name, picture_words, promise_words, repair_words, verdict_words
 from hs_audit.run_argument import add_declaration_argument, add_run_argument, findings_asked_for, run_of
 from hs_audit.terminal import PlainConsole
@@ -69,6 +70,11 @@ def _as_judged(finding: Finding, manifest: dict[str, Any]) -> Iterator[tuple[str
     else:
         yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
     yield "thresholds", f"of the {thresholds['from']}{_promise(thresholds)}"
+    for one in finding.precedents:
+        yield (
+            "like the ruling",
+            f"{excerpt(one.case_id, 100)}: {excerpt(one.hs_code, 11)}, similarity {one.similarity:.2f}",
+        )
 
 
 def _where_from(finding: Finding) -> Iterator[tuple[str, str]]:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from hs.codes import LEVELS, HSCode
+from hs.precedents import Precedent
 from hs.verdicts import Reason, Verdict
 from pipeline.findings.as_python import values_of
 from pipeline.findings.schema import FIELD_NAMES, FIELDS
@@ -66,6 +67,7 @@ class Finding:
         source: where the declaration stands.
         declared_hs_code: as written.
         declared: as read.
+        precedents: rulings that its pictures are like, those of the recommended code before those of the declared one.
         declared_probabilities: level → summed probability of the declared code, for each level that was judged.
         kept: the passed-through columns.
     """
@@ -89,6 +91,7 @@ class Finding:
     disagreement: float | None
     novelty: float | None
     pictures: tuple[PictureRecord, ...]
+    precedents: tuple[Precedent, ...]
     model_name: str
     model_version: int
     kept: Mapping[str, object]
@@ -124,6 +127,7 @@ class Finding:
             recommendations=tuple(_recommendation(best) for best in row["recommendations"]),
             declared_probabilities=_judged_levels(row),
             pictures=tuple(_picture(picture) for picture in row["pictures"]),
+            precedents=tuple(Precedent(**one) for one in row.get("precedents") or ()),
             kept={name: value for name, value in row.items() if name not in FIELD_NAMES},
         )
 
@@ -131,7 +135,7 @@ class Finding:
 _AS_THEY_STAND = tuple(
     field.name
     for field in fields(Finding)
-    if field.name in FIELD_NAMES - {"verdict", "reason", "recommendations", "pictures"}
+    if field.name in FIELD_NAMES - {"verdict", "reason", "recommendations", "pictures", "precedents"}
 )
 
 

@@ -31,6 +31,7 @@ _COLUMNS = [
     "images_total",
     "images_used",
     "pictures",
+    "precedents",
 ]
 
 
@@ -47,6 +48,7 @@ class Ledger:
         unknown_files: files that do not even say how many rows they have.
         verdicts, reasons, pictures, repaired: counts, pictures by status.
         chapters: declared chapter → (declarations, of them judged).
+        with_precedents: findings beside which rulings stand.
         repeated_ids, missing_ids: declarations whose id and item stand more than once, or that have no id.
     """
 
@@ -59,6 +61,7 @@ class Ledger:
     chapters: dict[str, Counter[str]] = field(default_factory=dict)
     repeated_ids: int = 0
     missing_ids: int = 0
+    with_precedents: int = 0
 
     @property
     def rows(self) -> int:
@@ -127,6 +130,8 @@ def _count(batch: pa.RecordBatch, ledger: Ledger) -> None:
     if total != sum(statuses.values()) or used != statuses.get("ok", 0):
         raise LedgerError(f"{total} pictures of which {used} used, but their statuses add up to {statuses}")
     ledger.pictures.update(statuses)
+    precedents = pc.list_value_length(batch.column("precedents"))
+    ledger.with_precedents += pc.sum(pc.greater(precedents, 0)).as_py() or 0
     chapters = pc.fill_null(pc.utf8_slice_codeunits(batch.column("declared_hs_code_normalized"), 0, 2), "none")
     for chapter, verdict in zip(chapters.to_pylist(), batch.column("verdict").to_pylist(), strict=True):
         ledger.chapters.setdefault(chapter, Counter()).update(

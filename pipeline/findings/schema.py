@@ -23,6 +23,13 @@ _PICTURE = pa.struct(
         pa.field("weight", pa.float64()),  # share of what the pictures say together; null for one that did not count
     ]
 )
+_PRECEDENT = pa.struct(
+    [
+        pa.field("case_id", pa.string(), nullable=False),
+        pa.field("hs_code", pa.string(), nullable=False),  # a class of the model: a code, or the rest of a prefix
+        pa.field("similarity", pa.float64(), nullable=False),
+    ]
+)
 FIELDS = (
     pa.field("run_id", pa.string(), nullable=False),
     pa.field("run_date", pa.date32(), nullable=False),
@@ -46,6 +53,7 @@ FIELDS = (
     pa.field("disagreement", pa.float64()),
     pa.field("novelty", pa.float64()),
     pa.field("pictures", pa.list_(_PICTURE), nullable=False),
+    pa.field("precedents", pa.list_(_PRECEDENT)),
     pa.field("model_name", pa.string(), nullable=False),
     pa.field("model_version", pa.int64(), nullable=False),
 )

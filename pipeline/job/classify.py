@@ -13,13 +13,15 @@ from apache_beam.transforms.window import GlobalWindows
 
 from hs.errors import AuditError, Interrupted, NotPublished
 from hs.pictures.decoding import PictureLimits
-from pipeline.job.counters import PICTURES, REQUESTS, counted_wait
+from hs.verdicts import Judge
+from pipeline.job.counters import LOOKED_UP, PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.in_process import MAY_SEND, PROGRESS, STOP, wait_unless_stopped
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.job.post import TROUBLE, Trouble, why_stopped
+from pipeline.job.suspects import Suspects
 from pipeline.values import Classified, Declarations
-from serving.client.classifier import Classifier
+from serving.client.classifier import Choose, Classifier
 from serving.client.client import Answer, Client
 from serving.client.connection import Connection
 from serving.contract import ServedModel
@@ -38,6 +40,7 @@ class Classify(beam.PTransform):
         connection: where it is served.
         limits: which pictures are read.
         batch_size: pictures in a request.
+        judge: by whose rules pictures are picked to look for rulings beside them; None picks none.
         remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
         threads: to decode in; None for one on each core that a worker may use.
     """
@@ -46,6 +49,7 @@ class Classify(beam.PTransform):
     connection: Connection
     limits: PictureLimits
     batch_size: int
+    judge: Judge | None = None
     remembered: int = 0
     threads: int | None = None
 
@@ -67,7 +71,8 @@ class _Worker:
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
         classes, in_flight = len(model.table), connection.in_flight
-        self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, counted_wait)
+        suspects = Suspects(settings.judge) if settings.judge and model.has_precedents else None
+        self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, _counted, suspects)
         self._remembered = Remembered(settings.remembered)  # longer than a bundle: files come again all night
 
     def stream(self) -> PictureStream:
@@ -86,9 +91,9 @@ class _Worker:
         self.client.close()
         self._decoding.threads.close()
 
-    def _submit(self, pixels: np.ndarray) -> Future[Answer]:
+    def _submit(self, pixels: np.ndarray, choose: Choose | None) -> Future[Answer]:
         REQUESTS.inc()
-        return self._classifier.submit(pixels)
+        return self._classifier.submit(pixels, choose)
 
 
 def classified_here(settings: Classify, declarations: Declarations) -> Classified:
@@ -144,3 +149,10 @@ class _Classify(beam.DoFn):
     def teardown(self) -> None:
         if self._worker is not None:
             self._worker.close()
+
+
+def _counted(future: Future[Answer]) -> Answer:
+    """Waits for an answer, and counts the pictures that rulings were looked up for."""
+    answer = counted_wait(future)
+    LOOKED_UP.inc(len(answer.precedents))
+    return answer

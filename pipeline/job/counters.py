@@ -33,6 +33,7 @@ DECLARATIONS = Counter("declarations")  # that have their finding
 DEAD_LETTERS = Counter("dead_letters")
 PICTURES = Counter("pictures")
 REQUESTS = Counter("requests")
+LOOKED_UP = Counter("looked_up")  # pictures that precedents were asked for
 ANSWER_WAITS_MS = Metrics.distribution(OURS, "answer_waits_ms")  # near 0 where decoding is what takes long
 
 

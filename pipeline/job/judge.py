@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
 from typing import Any
@@ -12,8 +12,9 @@ import numpy as np
 import pyarrow as pa
 
 from hs.codes import LEVELS
-from hs.declared_codes import parse_declared_code
+from hs.declared_codes import ParsedCode, parse_declared_code
 from hs.nomenclature import description
+from hs.precedents import Precedent, likely_listed, shown_beside
 from hs.verdicts import Evidence, Judge, Judgement, Verdict, which_count
 from pipeline.findings.schema import findings_schema
 from pipeline.values import NOT_SCORED, Classified, Declarations
@@ -63,10 +64,20 @@ class FindingsTable:
                     "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
                     "code_repair": parsed.repair,
                     **_judgement_fields(judgement),
+                    "precedents": [asdict(one) for one in self._precedents(classified, counted, parsed, judgement)],
                     **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
                 }
             )
         return self._assemble(declarations, rows)
+
+    def _precedents(
+        self, classified: Classified, counted: list[int], declared: ParsedCode, judgement: Judgement
+    ) -> list[Precedent]:
+        """The rulings to show beside a finding that is likely on the worklist."""
+        found = [one for position in counted for one in classified.precedents.get(position, ())]
+        if not found or not likely_listed(judgement):
+            return []
+        return shown_beside(found, judgement, declared.code, self.judge.table)
 
     def _assemble(self, declarations: Declarations, rows: list[dict[str, Any]]) -> pa.RecordBatch:
         count = len(rows)

@@ -8,21 +8,31 @@ import hashlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import pyarrow as pa
 
+from hs.declared_codes import ParsedCode
 from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.precedents import Precedent
 from pipeline.archive.stored_pictures import StoredPicture
 from pipeline.job.decoding_threads import DecodingThreads
+from pipeline.job.suspects import Suspects
 from pipeline.values import NOT_SCORED, Classified, Declarations
+from serving.client.classifier import Choose
 from serving.client.client import Answer
 
 T = TypeVar("T")
-Submit = Callable[[np.ndarray], Future[Answer]]
+
+
+class Submit(Protocol):
+    """Sends pictures."""
+
+    def __call__(self, images: np.ndarray, choose: Choose | None, /) -> Future[Answer]:
+        """Sends uint8 [N, H, W, 3], which is filled anew afterwards; `choose` as in `Classifier.submit`."""
 
 
 class Await(Protocol):
@@ -56,18 +66,20 @@ class Sending:
     """How pixels become answers.
 
     Attributes:
-        submit: sends uint8 [N, H, W, 3] and returns the future answer; the array is filled anew afterwards.
+        submit: sends pictures and returns the future answer.
         classes: C, how many outputs the model has.
         batch_size: pictures in a request.
         in_flight: requests that wait for their answers before decoding pauses.
         wait: how to wait for an answer.
+        suspects: picks pictures whose rulings are looked for; None where the model has none.
     """
 
     submit: Submit
     classes: int
     batch_size: int
     in_flight: int
-    wait: Await = Future.result
+    wait: Callable[[Future[Answer]], Answer] = Future.result
+    suspects: Suspects | None = None
 
 
 @dataclass
@@ -80,6 +92,8 @@ class _Batch:
     details: list[str | None]
     answers: np.ndarray
     missing: int
+    declared: list[ParsedCode | None]
+    precedents: dict[int, tuple[Precedent, ...]] = field(default_factory=dict)
 
 
 class _Decoded(NamedTuple):
@@ -94,6 +108,11 @@ class _Picture(NamedTuple):
 
     batch: _Batch
     position: int
+
+    @property
+    def declared(self) -> ParsedCode | None:
+        """The code that it is declared under; None where it is not looked at."""
+        return self.batch.declared[self.position] if self.batch.declared else None
 
 
 class _Request(NamedTuple):
@@ -173,14 +192,15 @@ class PictureStream:
             [None] * pictures,
             np.tile(self._unscored, (pictures, 1)),
             pictures,
+            self._sending.suspects.declared(declarations) if self._sending.suspects else [],
         )
         self._batches.append(batch)
         source, last_row = declarations.source, declarations.first_row + declarations.rows - 1
         about = f"a picture in {source.file}, row group {source.index}, rows {declarations.first_row} to {last_row}"
         for position, picture in enumerate(declarations.pictures):
-            work, otherwise = partial(self._decode, picture), partial(self._give_up, picture)
-            decoded = self._decoding.threads.submit(work, otherwise, about)
-            self._being_decoded.append((_Picture(batch, position), decoded))
+            mine = _Picture(batch, position)
+            work, otherwise = partial(self._decode, picture, mine.declared), partial(self._give_up, picture)
+            self._being_decoded.append((mine, self._decoding.threads.submit(work, otherwise, about)))
             while len(self._being_decoded) > self._decoding.ahead:
                 self._collect_picture()
         yield from self._complete()
@@ -194,14 +214,20 @@ class PictureStream:
             self._collect_answer()
         yield from self._complete()
 
-    def _decode(self, picture: pa.Scalar | StoredPicture) -> _Decoded:
+    def _decode(self, picture: pa.Scalar | StoredPicture, declared: ParsedCode | None) -> _Decoded:
         if isinstance(picture, StoredPicture) and picture.size > self._decoding.limits.max_bytes:
             return _unread(picture)
         data = _bytes_of(picture)
         digest = hashlib.sha256(data)  # in the thread: hashlib lets go of the interpreter as well
         known = self._remembered.of(digest.digest())
+        if isinstance(known, np.ndarray) and self._is_suspect(known, declared):
+            known = None  # its pixels are needed again
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
+
+    def _is_suspect(self, answer: np.ndarray, declared: ParsedCode | None) -> bool:
+        suspects = self._sending.suspects
+        return suspects is not None and suspects.may_pick and bool(suspects.classes(declared, answer[:-1], answer[-1]))
 
     def _give_up(self, picture: pa.Scalar | StoredPicture) -> _Decoded:
         digest = hashlib.sha256(_bytes_of(picture))
@@ -232,13 +258,19 @@ class PictureStream:
         while self._requests and (len(self._requests) >= self._sending.in_flight or self._requests[0].answer.done()):
             self._collect_answer()
         if self._filling:
-            self._requests.append(_Request(self._filling, self._sending.submit(self._pixels[: len(self._filling)])))
+            suspects, declared = self._sending.suspects, [mine.declared for mine in self._filling]
+            choose = partial(suspects.pick, declared) if suspects else None
+            answer = self._sending.submit(self._pixels[: len(self._filling)], choose)
+            self._requests.append(_Request(self._filling, answer))
             self._filling = []
 
     def _collect_answer(self) -> None:
         request = self._requests.popleft()
         answer = self._sending.wait(request.answer)
         rows = np.column_stack([answer.probabilities, answer.novelty])
+        for row, found in answer.precedents.items():
+            batch, position = request.pictures[row]
+            batch.precedents[position] = found
         for mine, row in zip(request.pictures, rows, strict=True):
             if np.isnan(row[0]):  # so the client marks a picture without an answer
                 self._classified(mine, row, NOT_SCORED, answer.fault)
@@ -257,5 +289,5 @@ class PictureStream:
     def _complete(self) -> Iterator[Classified]:
         while self._batches and not self._batches[0].missing:
             batch = self._batches.popleft()
-            probabilities, novelty = batch.answers[:, :-1], batch.answers[:, -1]
-            yield Classified(batch.declarations, batch.digests, batch.statuses, batch.details, probabilities, novelty)
+            told = (batch.declarations, batch.digests, batch.statuses, batch.details)
+            yield Classified(*told, batch.answers[:, :-1], batch.answers[:, -1], batch.precedents)

@@ -71,8 +71,12 @@ def manifest(
     nulled_values: Mapping[str, int],
     settled: int,
     timings_s: Mapping[str, float],
+    looked_up: int = 0,
 ) -> dict[str, Any]:
-    """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written."""
+    """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written.
+
+    `looked_up` is the number of pictures that precedents were asked for.
+    """
     return {
         "schema_version": SCHEMA_VERSION,
         "run_id": attempt.run_id,
@@ -82,6 +86,7 @@ def manifest(
         **_counts(ledger),
         "nulled_values": dict(nulled_values),
         "settled": settled,
+        "precedents": {"pictures_looked_up": looked_up, "findings": ledger.with_precedents},
         "inputs": [_input(file, ledger, config) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],
         "model": {

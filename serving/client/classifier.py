@@ -1,11 +1,17 @@
-"""Several requests in flight: pictures in, future answers out."""
+"""Several requests in flight: pictures in, future answers out, with the rulings that some of them are like."""
 
+import dataclasses
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
+from hs.precedents import Precedent
 from serving.client.client import Answer, Client
-from serving.contract import ServedModel, encode_request
+from serving.client.rulings import Rulings
+from serving.contract import EncodedRequest, ServedModel, encode_request
+
+Choose = Callable[[Answer], Sequence[tuple[int, str]]]
 
 
 class Classifier:
@@ -17,13 +23,29 @@ class Classifier:
     """
 
     def __init__(self, client: Client, model: ServedModel) -> None:
-        self.client, self.model = client, model
+        self.client, self.model, self._rulings = client, model, Rulings(client, model)
         self._threads = ThreadPoolExecutor(client.connection.in_flight, thread_name_prefix="request")
 
-    def submit(self, images: np.ndarray) -> Future[Answer]:
-        """Sends uint8 [N, H, W, 3]; the array may be filled anew at once."""
+    def submit(self, images: np.ndarray, choose: Choose | None = None) -> Future[Answer]:
+        """Sends uint8 [N, H, W, 3]; the array may be filled anew at once.
+
+        Args:
+            images: the pictures.
+            choose: an answer → the rows whose rulings are to be looked for, with a class each; called in a thread.
+        """
         # Encoded here and not in the thread, as the array is filled anew at once.
-        return self._threads.submit(self.client.send, self.model, encode_request(self.model, images))
+        return self._threads.submit(self._answered, encode_request(self.model, images), choose)
+
+    def _answered(self, request: EncodedRequest, choose: Choose | None) -> Answer:
+        answer = self.client.send(self.model, request)
+        asked = choose(answer) if choose and self.model.has_precedents else ()
+        if not asked:
+            return answer
+        rows, hs_codes = zip(*asked, strict=True)
+        found: dict[int, tuple[Precedent, ...]] = dict.fromkeys(rows, ())
+        for row, precedents in zip(rows, self._rulings.like(request.images, rows, hs_codes), strict=True):
+            found[row] += precedents
+        return dataclasses.replace(answer, precedents=found)
 
     def close(self) -> None:
         """Ends the threads; answers that nobody waits for are dropped."""

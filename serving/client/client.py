@@ -12,15 +12,16 @@ import dataclasses
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import numpy as np
 
 from hs.errors import AuditError, ContractBroken, Interrupted, ServerUnreachable
+from hs.precedents import Precedent
 from hs.text import excerpt
 from serving.client.connection import Connection
 from serving.client.flow import Counters, Flow
@@ -63,11 +64,17 @@ class Answer:
         probabilities: float32 [N, C]; rows of NaN stand for pictures that were not scored.
         novelty: float32 [N]; NaN where a picture was not scored, or the model does not give it.
         fault: why pictures were not scored; None where all were.
+        precedents: row → the rulings that its picture is like, for the rows that these were looked for.
     """
 
     probabilities: np.ndarray
     novelty: np.ndarray
     fault: str | None = None
+    precedents: Mapping[int, tuple[Precedent, ...]] = field(default_factory=dict)
+
+
+class Unanswered(Exception):
+    """A server does not answer what the work can do without; the message says why."""
 
 
 class Client:
@@ -277,24 +284,68 @@ class Client:
             grpc.RpcError: if that is a fault.
         """
         rows = request.shape[0]
-        with self._flow.slot() as mine:
-            if not (mine and self._goes_on()):
-                return self._left_unscored(model, rows)
-            self._flow.sent(len(request.message), again)
-            started = time.monotonic()
-            try:
-                message = self._predict(request.message, timeout=self.connection.deadline_s)
-            except ValueError:  # gRPC's way of saying that the channel was closed under us
-                return _not_scored(model, rows, "stopped")
-            self._flow.answered(rows, time.monotonic() - started)  # before it is read: that time is ours
-            self._fit.answered(rows)
-            self._waits.end(self)
+        message = self._exchange(request.message, rows, again)
+        if message is None:
+            return self._left_unscored(model, rows)
+        self._fit.answered(rows)
         try:  # outside of the slot: another request is on its way while this answer is read
             response = read_answer(message, model, rows)
             return Answer(read_probabilities(response, model, rows), read_novelty(response, model, rows))
         except BadAnswer as error:
             self.trouble = ContractBroken(f"model {model.name!r} version {model.version}: {error}")
             return self._left_unscored(model, rows)
+
+    def ask(self, model: ServedModel, request: bytes) -> bytes:
+        """Asks a pinned version for something that the work can do without, while classifying goes on.
+
+        Waits where the server is busy or away, as `send` does; whatever else it answers costs no more than this.
+
+        Args:
+            model: of the request.
+            request: a serialized PredictRequest.
+
+        Raises:
+            Unanswered: if it does not answer, or the work ends.
+        """
+        faults, again, said = 0, False, "stopped"
+        while not self._ended():
+            try:
+                message = self._exchange(request, 0, again)
+                if message is None:
+                    break
+                return message
+            except grpc.RpcError as error:
+                failure, again = error, True
+            said = _said(failure)
+            match action_for(failure.code(), failure.details() or ""):
+                case Action.WAIT if not self._ended():
+                    self._flow.refused()
+                    self._wait_out(model, said)
+                case Action.AGAIN if faults < _TRIES_AFTER_FAULT:
+                    faults += 1
+                    self._pause(0.1 * 2**faults)
+                case _:
+                    break
+        raise Unanswered(said)
+
+    def _exchange(self, request: bytes, rows: int, again: bool) -> bytes | None:
+        """Waits for a place among the requests in flight and for what the server says; None where the work has ended.
+
+        Raises:
+            grpc.RpcError: if it says that something is wrong.
+        """
+        with self._flow.slot() as mine:
+            if not (mine and self._goes_on()):
+                return None
+            self._flow.sent(len(request), again)
+            started = time.monotonic()
+            try:
+                message = self._predict(request, timeout=self.connection.deadline_s)
+            except ValueError:  # gRPC's way of saying that the channel was closed under us
+                return None
+            self._flow.answered(rows, time.monotonic() - started)  # before it is read: that time is ours
+            self._waits.end(self)
+            return message
 
     def _left_unscored(self, model: ServedModel, rows: int) -> Answer:
         self._waits.end(self)

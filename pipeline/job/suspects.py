@@ -1,0 +1,80 @@
+"""Which pictures are worth a look for rulings that they are like, told while their pixels are still at hand."""
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from hs.declared_codes import ParsedCode, parse_declared_code
+from hs.precedents import classes_asked_for, likely_listed
+from hs.verdicts import Evidence, Judge
+from pipeline.values import Declarations
+from serving.client.client import Answer
+
+_PICTURES_OF_EACH = 2  # the first ones of a declaration
+_SHARE = 0.1  # of all pictures; each is shown to the model up to twice more
+_BEFORE_SHARE = 200  # pictures for which that does not matter yet
+
+
+class Suspects:
+    """Picks pictures by the rules of the verdicts, each as if it were its declaration's only one.
+
+    What speaks for the declared code first is none, which spares nearly all of them the rest. However many look wrong,
+    no more than a tenth of the pictures are picked, beyond the first two hundred.
+
+    Args:
+        judge: the rules.
+    """
+
+    def __init__(self, judge: Judge) -> None:
+        self._judge = judge
+        self._counting = threading.Lock()
+        self._seen = self._picked = 0
+
+    def declared(self, declarations: Declarations) -> list[ParsedCode | None]:
+        """The declared code of each picture; None for those that are not looked at."""
+        written = declarations.columns.column("declared_hs_code").to_pylist()
+        codes: list[ParsedCode | None] = []
+        for code, count in zip(written, declarations.picture_counts.tolist(), strict=True):
+            looked_at = min(count, _PICTURES_OF_EACH)
+            codes += [parse_declared_code(code)] * looked_at + [None] * (count - looked_at)
+        return codes
+
+    def pick(self, declared: Sequence[ParsedCode | None], answer: Answer) -> list[tuple[int, str]]:
+        """Rows of an answer, each with a class to look for, the recommended and the declared one.
+
+        Args:
+            declared: code of each row.
+            answer: what the model said.
+        """
+        picked = []
+        for row, code in enumerate(declared):
+            self._count(seen=1)
+            classes = self.classes(code, answer.probabilities[row], float(answer.novelty[row]))
+            if classes and self._count(picked=1):
+                picked += [(row, hs_code) for hs_code in classes]
+        return picked
+
+    def classes(self, declared: ParsedCode | None, probabilities: np.ndarray, novelty: float) -> tuple[str, ...]:
+        """The classes to look for beside a picture, float [C]; none where its declaration is not likely listed."""
+        table = self._judge.table
+        if declared is None or declared.code is None or np.isnan(probabilities[0]):
+            return ()
+        if int(np.argmax(probabilities)) in table.columns(declared.code.digits):
+            return ()
+        novelties = None if np.isnan(novelty) else np.array([novelty])
+        judgement = self._judge(declared, Evidence(1, 1, probabilities[None], novelties))
+        return classes_asked_for(judgement, declared.code, probabilities, table) if likely_listed(judgement) else ()
+
+    @property
+    def may_pick(self) -> bool:
+        """Whether the share is not used up."""
+        return self._picked < _BEFORE_SHARE + _SHARE * self._seen
+
+    def _count(self, seen: int = 0, picked: int = 0) -> bool:
+        with self._counting:
+            self._seen += seen
+            if picked and not self.may_pick:
+                return False
+            self._picked += picked
+            return True
