@@ -58,6 +58,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.8",
             "ruff>=0.12",
+            "selenium>=4.30",  # drives the Chromium that is there
             "types-PyYAML",
         ],
     },

@@ -37,7 +37,7 @@ function annotate(entry, note) {
 function about(entry) {
   return {
     source_file: entry.source_file, source_row_group: entry.source_row_group, source_row: entry.source_row,
-    declaration_id: entry.declaration_id, item_no: entry.item_no, decided_at: now(), officer: officer(),
+    declaration_id: entry.declaration_id, item_no: entry.item_no, decided_at: now(), officer: null,
     shown: {
       declared_hs6: entry.declared?.length >= 6 ? entry.declared.slice(0, 6) : null,
       verdict: entry.verdict, reason: entry.reason, recommended: entry.recommended,
@@ -45,7 +45,9 @@ function about(entry) {
   };
 }
 
+/** Who works at this desk; a decision without an officer is theirs. */
 const officer = () => remembered("officer") ?? "";
+const officerOf = (decision) => decision.officer ?? officer();
 
 /** This moment with the zone of this desk, ISO 8601. */
 function now() {

@@ -14,8 +14,8 @@ for (const entry of entries) {
   entryOf.set(entry.key, entry);
   entry.link = permalink(entry);
   linked.set(entry.link, entry);
-  entry.searched = [entry.name, entry.declaration_id, entry.importer, entry.declared, entry.written,
-    ...entry.recommended.map((best) => best.hs_code)].filter(Boolean).join("\n").toLowerCase();
+  entry.searched = [entry.name, entry.declaration_id, entry.importer, entry.declared, entry.written, entry.recommended[0]?.hs_code]
+    .filter(Boolean).join("\n").toLowerCase();
   if (entry.declaration_id !== null) {
     declarations.set(entry.declaration_id, [...(declarations.get(entry.declaration_id) ?? []), entry]);
   }

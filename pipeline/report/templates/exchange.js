@@ -9,10 +9,10 @@ const ANSWERS = ["wrong", "right", "cannot_tell"];
 const decided = () => [...decisions.values()].filter((decision) => decision.decision !== undefined);
 
 function asJson() {
-  const names = [...new Set(decided().map((decision) => decision.officer).concat(officer()))].filter(Boolean);
+  const names = [...new Set(decided().map(officerOf))].filter(Boolean);
   const written = decided().map((decision) => ({
     source_file: decision.source_file, source_row_group: decision.source_row_group, source_row: decision.source_row,
-    declaration_id: decision.declaration_id, item_no: decision.item_no, decision: decision.decision,
+    declaration_id: decision.declaration_id || null, item_no: decision.item_no, decision: decision.decision,
     correct_code: decision.correct_code, note: decision.note, decided_at: decision.decided_at, shown: decision.shown,
   }));
   return JSON.stringify({
@@ -22,7 +22,7 @@ function asJson() {
 }
 
 function asCsv() {
-  const lines = decided().map((decision) => CSV_COLUMNS.map((name) => ({ ...night, ...decision })[name]));
+  const lines = decided().map((decision) => CSV_COLUMNS.map((name) => ({ ...night, ...decision, officer: officerOf(decision) })[name]));
   return `\ufeff${[CSV_COLUMNS, ...lines].map((line) => `${line.map(cell).join(",")}\r\n`).join("")}`;
 }
 

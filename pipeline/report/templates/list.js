@@ -1,4 +1,4 @@
-// The list: searched, filtered and sorted; a row is a link to its finding.
+// The list: searched, filtered and sorted; a row is a link to its finding. Only rows in sight are in the page.
 
 const FILTERS = {
   office: (entry) => entry.office,
@@ -13,6 +13,8 @@ const ORDERS = {
   importer: (one, other) => (one.importer ?? "\uffff").localeCompare(other.importer ?? "\uffff"),
 };
 const NONE = "(none)";
+const ROW_HEIGHT = 58; // pixels, as the style has it
+const BEYOND = 8; // rows ready above and below those in sight
 
 const rows = new Map(); // entry → its row
 let shownEntries = entries;
@@ -50,10 +52,37 @@ function listEntries() {
     && chosen.every(([valueOf, value]) => (valueOf(entry) ?? NONE) === value)
     && !(undecidedOnly && isDecided(entry)));
   if (byId("sort").value !== "rank") shownEntries.sort(ORDERS[byId("sort").value]);
-  byId("rows").replaceChildren(...shownEntries.map(rowOf));
+  byId("rows").style.height = `${shownEntries.length * ROW_HEIGHT}px`;
+  showRows();
   fill(byId("shown-count"), say("shown_of", { n: shownEntries.length, of: entries.length }));
   byId("no-match").hidden = shownEntries.length > 0;
   byId("filters-on").hidden = chosen.length === 0;
+}
+
+/** Puts the rows in sight into the page, and that of the open finding, which may have the focus. */
+function showRows() {
+  const list = byId("list");
+  const first = Math.max(Math.floor(list.scrollTop / ROW_HEIGHT) - BEYOND, 0);
+  const last = Math.min(Math.ceil((list.scrollTop + list.clientHeight) / ROW_HEIGHT) + BEYOND, shownEntries.length);
+  const places = Array.from({ length: Math.max(last - first, 0) }, (_, index) => first + index);
+  const open = shownEntries.indexOf(openEntry);
+  if (open >= 0 && open < first) places.unshift(open);
+  if (open >= last) places.push(open);
+  const wanted = places.map(rowAt);
+  const there = [...byId("rows").children];
+  if (wanted.length !== there.length || wanted.some((row, index) => row !== there[index])) {
+    const focused = document.activeElement;
+    byId("rows").replaceChildren(...wanted);
+    if (byId("rows").contains(focused)) focused.focus({ preventScroll: true });
+  }
+}
+
+function rowAt(place) {
+  const row = rowOf(shownEntries[place]);
+  row.style.top = `${place * ROW_HEIGHT}px`;
+  row.setAttribute("aria-posinset", String(place + 1));
+  row.setAttribute("aria-setsize", String(shownEntries.length));
+  return row;
 }
 
 function rowOf(entry) {
@@ -85,15 +114,16 @@ function choose(entry, scroll = true) {
   const row = rowOf(entry);
   row.firstElementChild.setAttribute("aria-current", "true");
   row.firstElementChild.setAttribute("tabindex", "0");
-  if (scroll) intoView(row);
   const place = shownEntries.indexOf(entry);
+  if (scroll && place >= 0) intoView(place);
+  showRows();
   keepNear([entry, ...shownEntries.slice(Math.max(place - NEAR, 0), place + NEAR + 1)]);
 }
 
 /** Scrolls the list alone, as little as need be: the page stays where it is. */
-function intoView(row) {
+function intoView(place) {
   const list = byId("list");
-  const [top, bottom] = [row.offsetTop, row.offsetTop + row.offsetHeight];
+  const [top, bottom] = [place * ROW_HEIGHT, (place + 1) * ROW_HEIGHT];
   if (top < list.scrollTop) list.scrollTop = top;
   else if (bottom > list.scrollTop + list.clientHeight) list.scrollTop = bottom - list.clientHeight;
 }

@@ -53,7 +53,7 @@ function showConflicts(conflicts) {
 const itemOf = ({ item_no }) => (item_no === null ? [] : [` ${say("item", { n: item_no })}`]);
 
 function choiceOf(place, side, decision, chosen) {
-  const who = decision.officer || say(side === "ours" ? "this_desk" : "other_desk");
+  const who = officerOf(decision) || say(side === "ours" ? "this_desk" : "other_desk");
   return h("label", {}, h("input", { type: "radio", name: `conflict-${place}`, value: side, checked: chosen }), " ",
     foreign(decisionWords(decision)), decision.note && [" · ", foreign(decision.note)],
     h("span", { class: "quiet" }, " ", foreign(who.slice(0, 120)), ` ${decision.decided_at.slice(0, 16).replace("T", " ")}`));

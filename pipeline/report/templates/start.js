@@ -45,10 +45,11 @@ function listen() {
   for (const id of ["sort", "undecided", ...Object.keys(FILTERS).map((name) => `filter-${name}`)]) byId(id).addEventListener("change", relist);
   byId("clear").addEventListener("click", () => { clearFilters(); relist(); });
   byId("rows").addEventListener("click", (event) => {
-    const row = event.target.closest("li");
-    const entry = row && shownEntries[[...byId("rows").children].indexOf(row)];
-    if (entry) act(event, () => choose(entry, false));
+    const link = event.target.closest("a");
+    if (link) act(event, () => choose(linked.get(link.getAttribute("href")), false));
   });
+  byId("list").addEventListener("scroll", showRows, { passive: true });
+  addEventListener("resize", showRows);
   for (const button of document.querySelectorAll("#answers button")) button.addEventListener("click", () => answer(button.value));
   byId("correct-code").addEventListener("input", codeTyped);
   byId("note").addEventListener("change", finishNote);

@@ -1,0 +1,53 @@
+"""A browser for all tests of pages, and a night's page; skipped where no Chromium is."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from tests.archives import BLUE, GREEN, RED, encoded, picture, row
+from tests.browser.chromium import Desk, NoBrowser, desk
+from tests.report_pages import Night
+
+DULL_BLUE = encoded(Image.new("RGB", (40, 30), (10, 20, 120)), "PNG")  # less sure than the others
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Headless Chromium."""
+    try:
+        with desk(tmp_path_factory.mktemp("downloads")) as found:
+            yield found
+    except NoBrowser as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six findings: four of blue goods under red codes, two that agree; two offices, three importers."""
+    night = Night(tmp_path_factory.mktemp("night"))
+    night.audit(
+        row("KR-1", "8708.29", picture(BLUE), picture(BLUE, shade=3), office="Busan", importer_id="Han Trading"),
+        row("KR-2", "7326.20-1000", DULL_BLUE, office="Incheon", importer_id="Seoul Parts"),
+        row("KR-3", RED, picture(GREEN), office="Busan", importer_id="Han Trading"),
+        row("KR-3", RED, picture(BLUE, shade=7), item_no=2, office="Busan", importer_id="Han Trading"),
+        row("KR-5", RED, picture(RED), office="Incheon", importer_id="Abc"),
+        row("KR-6", BLUE, picture(BLUE, shade=9), office="Incheon", importer_id="Abc"),
+    )
+    night.page()
+    return night.written
+
+
+@pytest.fixture
+def at_the_page(browser: Desk, page: Path) -> Iterator[Desk]:
+    """The page, opened with nothing decided; in the end nothing was asked of a network, and the console is silent."""
+    browser.open(page)
+    browser.run("localStorage.clear()")
+    for file in browser.downloads.iterdir():
+        file.unlink()
+    browser.complaints(), browser.requests()
+    browser.open(page)
+    yield browser
+    assert browser.requests() == []
+    assert browser.complaints() == []

@@ -1,0 +1,215 @@
+"""Decisions in a browser: made by keyboard alone, kept, undone, handed over, taken back, merged."""
+
+import csv
+import io
+import json
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from selenium.webdriver.common.keys import Keys
+
+from hs.codes import HSCode
+from hs.nomenclature import description
+from tests.archives import BLUE, RED
+from tests.browser.chromium import Desk, desk
+
+OURS = '{"format": "hs-audit decisions", "version": 1, "run_id": "%s", "decisions": [%s]}'
+COLUMNS = (
+    "run_id,attempt_id,run_date,officer,source_file,source_row_group,source_row,declaration_id,item_no,decision,"
+    "correct_code,note,decided_at"
+)
+
+
+def decide_three(desk: Desk) -> None:
+    """Wrong with its code, right with a note, and one that cannot be told, by keyboard alone."""
+    desk.press("w", "7326.90", Keys.ENTER)
+    desk.press("r", "m", "=looked at the invoice", Keys.ENTER)
+    desk.press("c", Keys.ENTER)
+
+
+def export(desk: Desk, kind: str, officer: str = "Officer 7") -> str:
+    desk.press("e")
+    desk.one("#officer").clear()
+    desk.one("#officer").send_keys(officer)
+    desk.one(f"[data-export={kind}]").click()
+    desk.press(Keys.ESCAPE)
+    return desk.downloaded(f".{kind}")
+
+
+def test_three_decisions_by_keyboard_leave_as_json_that_says_what_was_shown(at_the_page: Desk, page: Path):
+    decide_three(at_the_page)
+
+    file = json.loads(export(at_the_page, "json"))
+
+    one, two, three = file.pop("decisions")
+    assert {name: value for name, value in file.items() if name != "exported_at"} == {
+        "format": "hs-audit decisions", "version": 1, "run_id": "r1", "attempt_id": "a1", "run_date": "2026-11-20",
+        "model": {"name": "hs", "version": 3}, "officer": "Officer 7",
+    }  # fmt: skip
+    assert datetime.fromisoformat(file["exported_at"]).tzinfo
+    assert datetime.fromisoformat(one["decided_at"]).tzinfo
+    assert set(one) == {
+        "source_file", "source_row_group", "source_row", "declaration_id", "item_no", "decision", "correct_code",
+        "note", "decided_at", "shown",
+    }  # fmt: skip
+    answers = [
+        (d["declaration_id"], d["item_no"], d["decision"], d["correct_code"], d["note"]) for d in (one, two, three)
+    ]
+    assert answers[0] == ("KR-1", 1, "wrong", BLUE, "")
+    assert [answer[2:] for answer in answers[1:]] == [
+        ("right", None, "=looked at the invoice"), ("cannot_tell", None, ""),
+    ]  # fmt: skip
+    assert one["shown"]["declared_hs6"] == RED
+    assert (one["shown"]["verdict"], one["shown"]["reason"]) == ("differs", "differs")
+    assert one["shown"]["recommended"][0]["hs_code"] == BLUE
+    assert at_the_page.text("#progress-words") == "3 of 6 decided, 3 left"
+
+
+def test_csv_has_a_line_for_each_decision_and_no_formula(at_the_page: Desk):
+    decide_three(at_the_page)
+
+    text = export(at_the_page, "csv")
+
+    lines = list(csv.DictReader(io.StringIO(text.removeprefix("\ufeff"))))
+    assert text.startswith("\ufeff" + ",".join(f'"{name}"' for name in COLUMNS.split(",")) + "\r\n")
+    assert text.endswith('"\r\n')
+    assert [line["decision"] for line in lines] == ["wrong", "right", "cannot_tell"]
+    assert lines[1]["note"] == "'=looked at the invoice"
+    assert (lines[0]["correct_code"], lines[0]["officer"], lines[0]["run_date"]) == (BLUE, "Officer 7", "2026-11-20")
+
+
+@pytest.mark.parametrize(
+    ("typed", "words", "kept"),
+    [
+        ("732690", description(HSCode(BLUE)), BLUE),
+        ("7326.90", description(HSCode(BLUE)), BLUE),
+        ("８７０８８０", description(HSCode("870880")), "870880"),
+        ("7326", description(HSCode("7326")), None),
+        ("73265", "1 more digits", None),
+        ("999999", "9999.99 is no subheading of the nomenclature.", None),
+        ("7326909", "7326.90.9 is no subheading of the nomenclature.", None),
+        ("870829", "This is the declared code.", None),
+        ("7326x", "A code has digits only.", None),
+        ("", "Six digits, or leave it empty if you do not know it.", None),
+    ],
+)
+def test_a_correct_code_is_checked_while_it_is_typed(at_the_page: Desk, typed: str, words: str, kept: str | None):
+    at_the_page.press("w", *typed)
+
+    assert at_the_page.text("#correct-words") == words
+    at_the_page.press(Keys.ESCAPE)
+    assert json.loads(export(at_the_page, "json"))["decisions"][0]["correct_code"] == kept
+
+
+def test_codes_that_begin_with_what_is_typed_are_offered(at_the_page: Desk):
+    at_the_page.press("w", "8708")
+
+    at_the_page.all("#suggestions button")[1].click()
+
+    assert at_the_page.text("#correct-words") == description(HSCode("870821"))
+
+
+def test_a_recommended_code_is_taken_by_its_number(at_the_page: Desk):
+    at_the_page.press("1")
+
+    assert at_the_page.one("#correct-code").get_property("value") == "7326.90"
+
+
+def test_what_was_decided_is_still_there_when_the_page_is_opened_again(at_the_page: Desk, page: Path):
+    decide_three(at_the_page)
+
+    at_the_page.open(page)
+
+    assert at_the_page.text("#progress-words") == "3 of 6 decided, 3 left"
+    assert at_the_page.texts(".mark") == ["wrong", "right", "cannot tell"]
+    assert at_the_page.one("#correct-code").get_property("value") == "7326.90"
+
+
+def test_each_step_can_be_taken_back(at_the_page: Desk):
+    at_the_page.press("r", "c", "u")
+    once = at_the_page.texts(".mark")
+    at_the_page.press("u", "u")
+
+    assert once == ["right"]
+    assert at_the_page.texts(".mark") == []
+    assert at_the_page.text("#announcement") == "There is nothing to take back."
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_another_desk_goes_on_where_this_one_stopped(at_the_page: Desk, page: Path, tmp_path: Path, kind: str):
+    decide_three(at_the_page)
+    written = tmp_path / f"decisions.{kind}"
+    written.write_text(export(at_the_page, kind), encoding="utf-8", newline="")
+    at_the_page.run("localStorage.clear()")
+    at_the_page.open(page)
+
+    at_the_page.press("e")
+    at_the_page.give(written)
+
+    at_the_page.until(lambda: at_the_page.text("#import-words") == "Decisions taken: 3; in conflict: 0.")
+    assert at_the_page.text("#progress-words") == "3 of 6 decided, 3 left"
+    at_the_page.press(Keys.ESCAPE)
+    assert [d["correct_code"] for d in json.loads(export(at_the_page, "json"))["decisions"]] == [BLUE, None, None]
+
+
+def test_decisions_of_two_desks_are_merged_and_contradictions_are_chosen(at_the_page: Desk, page: Path, tmp_path: Path):
+    decide_three(at_the_page)
+    theirs = tmp_path / "theirs.json"
+    theirs.write_text(export(at_the_page, "json", "Officer 8"), encoding="utf-8")
+    at_the_page.run("localStorage.clear()")
+    at_the_page.open(page)
+    at_the_page.press("r", Keys.ENTER, "r", "m", "=looked at the invoice", Keys.ENTER)  # against theirs; as theirs
+
+    at_the_page.press("e")
+    at_the_page.give(theirs)
+    at_the_page.until(lambda: at_the_page.one("#conflicts").is_displayed())
+    lines = at_the_page.texts("#conflict-lines fieldset")
+    at_the_page.one("#conflict-lines input[value=theirs]").click()
+    at_the_page.one("#conflict-form [type=submit]").click()
+
+    assert len(lines) == 1
+    assert all(part in lines[0] for part in ("KR-1", "Officer 8", "Declared code right", "correct is 7326.90"))
+    assert at_the_page.texts(".mark") == ["wrong", "right", "cannot tell"]
+    assert json.loads(export(at_the_page, "json", "Officer 7"))["officer"] == "Officer 8; Officer 7"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("{", "is not JSON or CSV"),
+        ("a,b\n1,2\n", "is no file of decisions"),
+        ('{"format": "something else"}', "is no file of decisions"),
+        ('{"format": "hs-audit decisions", "version": 1, "run_id": "r9", "decisions": []}', "another run, r9"),
+        (
+            '{"format": "hs-audit decisions", "version": 1, "run_id": "r1", "decisions": [{"a": 1}]}',
+            "decision 1 cannot",
+        ),
+        ('{"format": "hs-audit decisions", "version": 1, "run_id": "r1", "decisions": [null]}', "decision 1 cannot"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_is_refused_whole_with_a_sentence(
+    at_the_page: Desk, tmp_path: Path, content, words
+):
+    file = tmp_path / "decisions.json"
+    file.write_text(content)
+
+    at_the_page.press("e")
+    at_the_page.give(file)
+
+    at_the_page.until(lambda: words in at_the_page.text("#import-words"))
+    assert at_the_page.text("#progress-words").startswith("0 of 6")
+
+
+def test_a_browser_that_keeps_nothing_says_so(page: Path, tmp_path: Path, browser: Desk):
+    with desk(tmp_path) as forgetful:
+        refuse = (
+            "Object.defineProperty(window, 'localStorage', {get() { throw new DOMException('', 'SecurityError'); }})"
+        )
+        forgetful.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": refuse})
+        forgetful.open(page)
+
+        forgetful.press("r")
+
+        assert forgetful.texts(".mark") == ["right"]
+        assert "does not keep your decisions" in forgetful.text("#keeping")

@@ -1,0 +1,184 @@
+"""The worklist in a browser: found, filtered, sorted, opened, looked at, in two languages and on paper."""
+
+import base64
+import io
+
+import pytest
+from PIL import Image
+from selenium.webdriver.common.keys import Keys
+
+from hs.words import catalogue
+from tests.browser.chromium import Desk
+
+
+def opened(desk: Desk) -> str:
+    return desk.text("#case-title")
+
+
+def test_the_first_finding_is_open_with_its_codes_side_by_side(at_the_page: Desk):
+    assert "KR-1" in opened(at_the_page)
+    assert at_the_page.texts(".comparison h3") == ["Declared", "Recommended"]
+    assert at_the_page.texts(".comparison .code") == ["8708.29", "7326.90"]
+    assert [mark.text for mark in at_the_page.all(".comparison mark")] == ["8708.29", "7326.90"]
+    assert at_the_page.texts(".level .cell b") == ["87", "73", "8708", "7326", "8708.29", "7326.90"]
+    assert "another chapter" in at_the_page.text(".why")
+    assert at_the_page.one("#picture img").get_property("naturalWidth") > 0
+
+
+def test_levels_that_are_the_same_stand_in_one_line(at_the_page: Desk):
+    at_the_page.press("/", "KR-2", Keys.ESCAPE)
+
+    assert "The same down to the heading 7326 Iron or steel" in at_the_page.text(".same")
+    assert at_the_page.texts(".comparison mark") == ["20.1000", "90"]
+    assert at_the_page.texts(".level .cell b") == ["7326.20", "7326.90"]
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("kr-3", {"KR-3"}),
+        ("HAN tra", {"KR-1", "KR-3"}),
+        ("7326.20", {"KR-2"}),
+        ("732620", {"KR-2"}),
+        ("nothing like it", set()),
+    ],
+)
+def test_a_search_finds_declarations_importers_and_codes(at_the_page: Desk, words: str, found: set[str]):
+    at_the_page.press("/", words)
+
+    assert set(at_the_page.listed()) == found
+    assert at_the_page.one("#no-match").is_displayed() == (not found)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("office", "Incheon", {"KR-2", "KR-5", "KR-6"}),
+        ("chapter", "73", {"KR-2", "KR-6"}),
+        ("verdict", "agrees", {"KR-5", "KR-6"}),
+        ("reason", "differs", {"KR-1", "KR-2", "KR-3"}),
+    ],
+)
+def test_a_filter_leaves_what_has_its_value(at_the_page: Desk, name: str, value: str, found: set[str]):
+    at_the_page.press("t")
+    at_the_page.run(
+        "const it = document.getElementById(arguments[0]); it.value = arguments[1];"
+        " it.dispatchEvent(new Event('change'))",
+        f"filter-{name}", value,
+    )  # fmt: skip
+
+    assert set(at_the_page.listed()) == found
+    assert at_the_page.one("#filters-on").is_displayed()
+
+
+def test_what_is_decided_leaves_the_list_of_what_is_not(at_the_page: Desk):
+    at_the_page.press("r", "o")
+
+    assert len(at_the_page.listed()) == 5
+    assert "KR-1" not in at_the_page.listed()
+
+
+def test_the_list_is_sorted_by_importer_by_keyboard_alone(at_the_page: Desk):
+    at_the_page.press("s", "I", Keys.ESCAPE)
+
+    assert set(at_the_page.listed()[:2]) == {"KR-5", "KR-6"}
+    assert at_the_page.listed()[-1] == "KR-2"
+
+
+def test_keys_go_through_findings_and_pictures(at_the_page: Desk):
+    at_the_page.press(Keys.END)
+    last = opened(at_the_page)
+    at_the_page.press("k", Keys.HOME, "j")
+
+    assert last.startswith("6")
+    assert opened(at_the_page).startswith("2")
+
+
+def test_pictures_are_shown_in_full_turned_over_and_enlarged_by_keys(at_the_page: Desk):
+    at_the_page.press("/", "KR-1", Keys.ESCAPE, "f")
+    before = at_the_page.one("#full img").size["width"]
+    at_the_page.press("+")
+    larger = at_the_page.one("#full img").size["width"]
+    at_the_page.press(Keys.ARROW_RIGHT)
+    place = at_the_page.text("#full-place")
+    at_the_page.press(Keys.ESCAPE)
+
+    assert larger == pytest.approx(1.5 * before, abs=2)
+    assert place == "Picture 2 of 2"
+    assert not at_the_page.one("#full").is_displayed()
+
+
+def test_only_the_open_finding_has_its_pictures_in_the_page(at_the_page: Desk):
+    at_the_page.press("/", "KR-1", Keys.ESCAPE)
+
+    assert len(at_the_page.all("img")) == 3  # the large one, and two in the strip
+
+
+def test_a_permalink_opens_its_finding_and_the_address_follows_the_list(at_the_page: Desk, page):
+    at_the_page.open(page, "#KR-3/2")
+    title = opened(at_the_page)
+    at_the_page.press(Keys.HOME)
+
+    assert title.endswith("item 2")
+    assert at_the_page.run("return location.hash") == "#KR-1/1"
+
+
+def test_other_lines_of_the_declaration_are_named_and_open(at_the_page: Desk, page):
+    at_the_page.open(page, "#KR-3/2")
+
+    at_the_page.one(".others a").click()
+
+    assert at_the_page.text("#case-title .item") == "item 1"
+
+
+def test_the_page_speaks_korean_and_says_that_nobody_checked_it(at_the_page: Desk, page):
+    at_the_page.run("document.querySelector('#languages button[value=ko]').click()")
+    words = catalogue("ko")["page"]
+
+    assert at_the_page.run("return document.documentElement.lang") == "ko"
+    assert at_the_page.texts(".comparison h3") == [words["declared"], words["recommended"]]
+    assert words["wrong"] in at_the_page.text("#answers")
+    assert at_the_page.one("[data-language=ko]").text == words["unchecked"]
+    at_the_page.open(page)
+    assert at_the_page.text(".comparison h3") == words["declared"]
+
+
+def test_the_help_lists_every_key(at_the_page: Desk):
+    at_the_page.press("?")
+
+    assert len(at_the_page.all("#help-keys div")) == at_the_page.run(
+        "return document.querySelectorAll('#help-keys dt').length"
+    )
+    assert "declared code wrong" in at_the_page.text("#help-keys")
+
+
+def test_letters_do_nothing_where_they_are_switched_off(at_the_page: Desk):
+    at_the_page.press("?")
+    at_the_page.one("#letters").click()
+    at_the_page.press(Keys.ESCAPE, "r")
+
+    assert at_the_page.text("#progress-words").startswith("0 of 6")
+
+
+def test_paper_has_two_findings_a_page_each_with_its_decision(at_the_page: Desk):
+    at_the_page.press("r")
+
+    printed = at_the_page.driver.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})
+
+    pdf = base64.b64decode(printed["data"])
+    assert len(at_the_page.all("#paper .sheet")) == 6
+    assert (
+        at_the_page.run("return document.querySelector('.sheet-decision').textContent")
+        == "Decision: Declared code right"
+    )
+    assert pdf.count(b"/Type /Page\n") in (5, 6)  # the heading's, three of findings, the figures
+
+
+def test_a_laptop_shows_list_case_and_decision_at_once(at_the_page: Desk):
+    screenshot = Image.open(io.BytesIO(at_the_page.driver.get_screenshot_as_png()))
+    boxes = [at_the_page.one(css).rect for css in ("#list", "#picture", ".comparison", "#note")]
+
+    assert screenshot.size == (1366, 768)
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 1366 for box in boxes)
+    assert all(box["y"] >= 0 and box["y"] + box["height"] <= 768 for box in boxes)
+    assert at_the_page.run("return document.documentElement.scrollWidth <= innerWidth")
