@@ -6,11 +6,13 @@ import json
 from datetime import datetime
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from hs.codes import HSCode
 from hs.nomenclature import description
+from hs_audit.cli import main
 from tests.archives import BLUE, RED
 from tests.browser.chromium import Desk, desk
 
@@ -213,3 +215,18 @@ def test_a_browser_that_keeps_nothing_says_so(page: Path, tmp_path: Path, browse
 
         assert forgetful.texts(".mark") == ["right"]
         assert "does not keep your decisions" in forgetful.text("#keeping")
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_what_leaves_the_page_is_what_feedback_files(at_the_page: Desk, page: Path, tmp_path: Path, kind: str):
+    decide_three(at_the_page)
+    file = tmp_path / f"decisions.{kind}"
+    file.write_text(export(at_the_page, kind), encoding="utf-8", newline="")
+
+    code = main(["feedback", str(page.parents[1] / "run_date=2026-11-20"), str(file), "--output", str(tmp_path)])
+
+    parts = (tmp_path / "decisions").rglob("*.parquet")
+    filed = [row for part in parts for row in pq.ParquetFile(part).read().to_pylist()]
+    assert code == 0
+    assert sorted((row["declaration_id"], row["decision"]) for row in filed)[0] == ("KR-1", "wrong")
+    assert {row["note"] for row in filed} == {"", "=looked at the invoice"}
