@@ -68,7 +68,7 @@ def main() -> int:
     parser.add_argument("command", choices=["run"])
     add_arguments(parser)
     args, beam_flags = parser.parse_known_args()
-    args.beam_flags = beam_flags
+    args.beam_flags, args.answer = beam_flags, {}
     return run(args, answered)
 
 

@@ -28,6 +28,7 @@ def run_nights(
     is_published: Callable[[date], bool],
     again: bool,
     console: Console,
+    tell: Callable[[Outcome], object] = lambda outcome: None,
 ) -> int:
     """Audits night after night; one that fails does not keep the next from its turn.
 
@@ -37,6 +38,7 @@ def run_nights(
         is_published: whether a night is there already: it is passed over.
         again: audit also those that are there.
         console: for a line after each night, and the table.
+        tell: is told of each night, too.
 
     Returns:
         The worst of the exit codes.
@@ -52,6 +54,8 @@ def run_nights(
             if outcomes[-1].exit_code == Interrupted.exit_code:
                 break
     finally:  # also where a bug ends it
+        for outcome in outcomes:
+            tell(outcome)
         console.print(_table(outcomes))
     return max((outcome.exit_code for outcome in outcomes), key=_FROM_BEST_TO_WORST.index)
 

@@ -75,16 +75,19 @@ def run(args: argparse.Namespace) -> int:
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES, config.stores())
-    to_mend = []
+    to_mend, sections = [], args.answer.setdefault("sections", [])
 
     def show(section: Section) -> None:
         print_section(section, console)
+        sections.append(section)
         to_mend.extend([section.title] if section.warnings else [])
 
     unread = _show_sections(inputs, config, show)
     verdict = f"see the lines marked with ! under {', '.join(to_mend)}" if to_mend else "nothing to mend"
     console.print(verdict, style="yellow" if to_mend else "green")
     exit_code, why = _of_a_run(inputs, unread, config.limits)
+    args.answer |= {"files": len(inputs.files), "unreadable_files": len(inputs.dead_letters), "rows": inputs.rows}
+    args.answer |= {"unread_rows": unread, "to_mend": to_mend} | ({"error": why} if exit_code else {})
     if exit_code:
         console.print(f"a run would end with {exit_code}: {why}", style="yellow")
     return exit_code

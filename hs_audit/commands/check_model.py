@@ -39,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         version = version_folder(model, args.version)
         lines, problems = inspect_version(version)
     name = args.model / version.name
+    args.answer |= {"model": args.model, "version": int(version.name), "facts": lines, "problems": problems}
     print_section(Section(f"{name}", lines, problems), PlainConsole())
     if problems:
         raise ContractBroken(f"{name}: {len(problems)} of the contract's points do not hold")

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -59,8 +60,10 @@ def run(args: argparse.Namespace) -> int:
     # A night waits a quarter of an hour for a server, a check does not.
     connection = replace(server.connection(address), in_flight=max(IN_FLIGHT), outage_budget_s=args.seconds)
     client = Client(connection)
+    args.answer["address"] = address
     try:
         model = client.resolve(server.model, server.version, server.label)
+        args.answer |= {"model": model.name, "version": model.version, "classes": len(model.table), "card": model.card}
         print_section(_about(model, address), console)
         with patience("measuring"):
             # The first answer of a fresh server takes longer, and counts for nothing.
@@ -70,8 +73,10 @@ def run(args: argparse.Namespace) -> int:
             loads = [generate_load(client, model, server.batch_size, count, args.seconds) for count in counts]
     finally:
         client.close()
+    advice = _advice(server, alone, loads)
+    args.answer |= {"throughput": [_as_json(load) for load in (alone, *loads)], "advice": advice}
     print_section(_measured(alone, loads), console)
-    print_section(Section("what to change", notes=_advice(server, alone, loads)), console)
+    print_section(Section("what to change", notes=advice), console)
     if client.trouble:
         raise client.trouble
     return 0
@@ -99,6 +104,20 @@ def _promise(thresholds: Thresholds) -> list[tuple[str, str]]:
     if thresholds.right_flagged is None or thresholds.right_flagged_at_most is None:
         return []  # an older card
     return [("promise", promise_words(thresholds.right_flagged, thresholds.right_flagged_at_most))]
+
+
+def _as_json(load: Throughput) -> dict[str, Any]:
+    """A measurement as the answer has it; null where nothing was answered."""
+    median, slow = np.quantile(load.latencies_s, (0.5, 0.95)).tolist() if load.pictures else (None, None)
+    return {
+        "in_flight": load.in_flight,
+        "batch_size": load.batch_size,
+        "pictures_per_s": load.pictures_per_s if load.pictures else 0.0,
+        "median_s": median,
+        "slowest_twentieth_s": slow,
+        "retries": load.retries,
+        "fault": load.fault,
+    }
 
 
 def _measured(alone: Throughput, loads: Sequence[Throughput]) -> Section:

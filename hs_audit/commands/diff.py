@@ -20,7 +20,7 @@ from pipeline.report.changes_page import write_changes_page
 from pipeline.runs.causes import WORDS as CAUSES
 from pipeline.runs.causes import by_cause
 from pipeline.runs.changes import WORDS as KINDS
-from pipeline.runs.changes import Change, Comparison, compare, write_changes
+from pipeline.runs.changes import Change, Comparison, as_row, compare, write_changes
 from pipeline.runs.published import Run, outside, published_run
 
 
@@ -46,6 +46,15 @@ def run(args: argparse.Namespace) -> int:
     runs = published_run(args.before, stores), published_run(args.after, stores)
     compared = compare(*runs)
     written = _written(args, runs, compared) if args.output else []
+    args.answer |= {
+        "matched_by": "row" if compared.by_row else "declaration",
+        "same": compared.same,
+        "changes": len(compared.changes),
+        "kinds": compared.kinds,
+        "told": compared.told,
+        "first": [as_row(change) for change in compared.changes[: args.top]],
+        "written": written,
+    }
     _print(compared, args.top, PlainConsole())
     for path in written:
         print(path)

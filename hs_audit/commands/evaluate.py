@@ -66,11 +66,15 @@ def run(args: argparse.Namespace) -> int:
         pages = [f"{number}/evaluation.html" for number in range(1, len(names) + 1)]
         side_by_side = comparison(evaluations)
         facts = {"models": [facts for _, facts in measured], "figures": over_models_as_json(evaluations)}
+        args.answer |= facts
         write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
         models = list(zip(names, evaluations, pages, strict=True))
         write_whole(args.output / "evaluation.html", comparison_page(cases, models))
         write_whole(args.output / "evaluation-tables.md", side_by_side.markdown())
         _print([side_by_side], PlainConsole())
+    else:
+        args.answer |= measured[0][1]
+    args.answer["written"] = [args.output / f"evaluation{name}" for name in (".html", ".json", "-tables.md")]
     print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation-tables.md beside it")
     return 0
 

@@ -8,6 +8,7 @@ an archive that was changed since the run (7).
 import argparse
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -38,11 +39,13 @@ def run(args: argparse.Namespace) -> int:
     findings = findings_asked_for(args, published)
     with patience("asking the model"):
         replayed = _replayed(args, published, findings)
+    args.answer["findings"] = [_as_json(each) for each in replayed]
     console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
     for each in replayed:
         _print(each, console)
     same = all(each.is_the_same for each in replayed)
     if not same and (changed := changed_versions(published.manifest["versions"])):
+        args.answer["other_versions"] = changed
         console.print(f"other versions than the run had: {'; '.join(changed)}", soft_wrap=True)
     return 0 if same else DIFFERS
 
@@ -60,6 +63,17 @@ def _replayed(args: argparse.Namespace, published: Run, findings: list[Finding])
         model = resolve(config, args.saved_model, connection, STOP)
         require_pinned(published, model)
         return [replay(published, finding, config, model, connection, pairs) for finding in findings]
+
+
+def _as_json(replayed: Replayed) -> dict[str, Any]:
+    finding = replayed.finding
+    return {
+        "declaration_id": finding.declaration_id,
+        "item_no": finding.item_no,
+        "same": replayed.is_the_same,
+        "largest_difference": replayed.largest,
+        "differences": replayed.differences,
+    }
 
 
 def _print(replayed: Replayed, console: Console) -> None:

@@ -78,11 +78,17 @@ def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -
     audit_night = partial(_audit_night, args, config, options, make_classify)
     console = PlainConsole(stderr=True)
     if not isinstance(args.run_date, tuple):
-        exit_code, sentence = audit_night(args.run_date or config.yesterday(), _print_summary)
+        exit_code, sentence = audit_night(args.run_date or config.yesterday(), partial(_tell, args.answer))
+        args.answer["sentence"] = sentence
         if exit_code:
             console.print(sentence, soft_wrap=True)
         return exit_code
-    return run_nights(args.run_date, audit_night, lambda night: _place(config, night).is_published, args.again, console)
+    nights = args.answer.setdefault("nights", [])
+
+    def is_published(night: date) -> bool:
+        return _place(config, night).is_published
+
+    return run_nights(args.run_date, audit_night, is_published, args.again, console, nights.append)
 
 
 def _place(config: "Config", run_date: date) -> "Destination":
@@ -109,6 +115,8 @@ def _audit_night(
     forget_counts()
     PROGRESS.begin()
     place, attempt = _place(config, run_date), new_attempt_id()
+    if not isinstance(args.run_date, tuple):
+        args.answer |= {"run_date": run_date, "attempt_id": attempt}
     config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
     read = (config.worklist.selection(), config.verdict.pairs())
     settled = config.worklist.settled_before(run_date, config.stores())
@@ -174,6 +182,26 @@ def _date(written: str) -> date:
         return date.fromisoformat(written)
     except ValueError:
         raise argparse.ArgumentTypeError(f"a date is written YYYY-MM-DD, got {written!r}") from None
+
+
+def _tell(answer: dict[str, Any], published: "Published", console: Console) -> None:
+    """Tells people and programs what came out of a night."""
+    ledger = published.ledger
+    answer |= {
+        "run_id": published.run_id,
+        "run": published.run,
+        "folder": published.folder,
+        "model": {"name": published.model.name, "version": published.model.version},
+        "findings": ledger.findings.total(),
+        "rows_in_dead_letters": ledger.dead_rows.total(),
+        "files_of_unknown_length": ledger.unknown_files,
+        "unscored_share": ledger.unscored_share(),
+        "verdicts": ledger.verdicts,
+        "reasons": ledger.reasons,
+        "pictures": ledger.pictures,
+        "timings_s": published.timings_s,
+    }
+    _print_summary(published, console)
 
 
 def _print_summary(published: "Published", console: Console) -> None:

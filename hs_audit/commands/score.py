@@ -6,7 +6,6 @@ picture can decide them.
 """
 
 import argparse
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -38,7 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--worklist", metavar="FILE", help="worklist.parquet with a random share (default: the run's own)"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -48,10 +46,8 @@ def run(args: argparse.Namespace) -> int:
     findings = read_findings(published, {declaration for declaration, _ in truth})
     worklist = read_worklist(args.worklist or published.folder / "worklist.parquet", published.stores)
     measured = score(findings, truth, rates, drawn_in(worklist))
-    if args.json:
-        print(json.dumps(_as_json(measured), indent=2))
-    else:
-        _print(measured, PlainConsole())
+    args.answer.update(_as_json(measured))
+    _print(measured, PlainConsole())
     return 0
 
 

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 from rich.console import Console
@@ -74,7 +75,16 @@ def run(args: argparse.Namespace) -> int:
         write_worklist(raised.worklist, folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    _say(raised, rates, folder, PlainConsole())
+    worklist = raised.worklist
+    args.answer |= {
+        "findings": worklist.num_rows,
+        "cases": len(set(worklist["case"].to_pylist())),
+        "chosen_by": Counter(worklist["chosen_by"].to_pylist()),
+        "settled": len(raised.settled),
+        "without_a_stake": worklist["revenue"].null_count if rates else 0,
+        "written": [folder / f"worklist.{suffix}" for suffix in ("csv", "xlsx", "parquet")],
+    }
+    _say(args.answer, PlainConsole())
     return 0
 
 
@@ -92,16 +102,14 @@ def _share(written: str) -> float:
         raise UsageError(f"a share is written 5% or 0.05, got {written!r}") from None
 
 
-def _say(raised: Raised, rates: Mapping[str, float], folder: Path, console: Console) -> None:
-    worklist = raised.worklist
-    chosen = Counter(worklist["chosen_by"].to_pylist())
+def _say(chosen: Mapping[str, Any], console: Console) -> None:
     how = ", ".join(
-        f"{count} by {name}" if name != "random" else f"{count} at random" for name, count in chosen.items()
+        f"{count} by {name}" if name != "random" else f"{count} at random"
+        for name, count in chosen["chosen_by"].items()
     )
-    cases = len(set(worklist["case"].to_pylist()))
-    console.print(f"{worklist.num_rows} findings in {cases} cases: {how or 'none'}")
-    if raised.settled:
-        console.print(f"{counted(len(raised.settled), 'finding')} left out, as their matter is settled")
-    if rates and (unknown := worklist["revenue"].null_count):
+    console.print(f"{chosen['findings']} findings in {chosen['cases']} cases: {how or 'none'}")
+    if chosen["settled"]:
+        console.print(f"{counted(chosen['settled'], 'finding')} left out, as their matter is settled")
+    if unknown := chosen["without_a_stake"]:
         console.print(f"{unknown} of them without a stake: risk, value or a rate is missing")
-    console.print(str(folder / "worklist.csv"), soft_wrap=True)
+    console.print(str(chosen["written"][0]), soft_wrap=True)

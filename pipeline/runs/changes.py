@@ -301,11 +301,12 @@ def write_changes(changes: Sequence[Change], path: Path) -> None:
     """
     with whole_or_not_at_all(path) as unfinished, pq.ParquetWriter(unfinished, SCHEMA) as writer:
         for first in range(0, len(changes), _BATCH_ROWS):
-            rows = [_row(change) for change in changes[first : first + _BATCH_ROWS]]
+            rows = [as_row(change) for change in changes[first : first + _BATCH_ROWS]]
             writer.write_table(pa.Table.from_pylist(rows, SCHEMA))
 
 
-def _row(change: Change) -> dict[str, Any]:
+def as_row(change: Change) -> dict[str, Any]:
+    """A change as a row of `SCHEMA`; what it has no value for is not there."""
     row: dict[str, Any] = {"declaration_id": change.declaration_id, "item_no": change.item_no, "kind": change.kind}
     row |= {"changed": list(change.changed), "why": list(map(str, change.why))}
     for side, outcome in (("before", change.before), ("after", change.after)):
