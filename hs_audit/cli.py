@@ -45,6 +45,7 @@ COMMANDS = {
     "diff": Command("what is new, gone or changed between two runs, and why", answers=True),
     "score": Command("compare a run with what is known to be true", answers=True),
     "feedback": Command("file what officers decided: truth, cases to learn from, and settled matters"),
+    "recalibrate": Command("redraw a classifier's thresholds from what officers decided", needs="train"),
     "report": Command("write the page that officers open, again"),
     "files": Command("the files of a run that stand now, for anything that reads Parquet"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost", answers=True),

@@ -156,6 +156,24 @@ def filed_records(folder: Location, night: date, stores: Stores) -> list[Record]
         return parquet.read(DECISIONS.names).to_pylist()
 
 
+def all_records(folder: Location, stores: Stores) -> Iterator[Record]:
+    """The decisions that are filed on any night, each with its `run_date`, in the order of the nights.
+
+    Raises:
+        UsageError: if there are none, or they cannot be read.
+    """
+    try:
+        files = [each.location for each in stores.files(folder / "decisions") if each.location.suffix == ".parquet"]
+        if not files:
+            raise UsageError(f"{folder} has no decisions; give the folder that `hs-audit feedback` filed to")
+        for file in files:
+            night = file.parent.name.removeprefix("run_date=")
+            with opened(file, stores) as parquet:
+                yield from (row | {"run_date": night} for row in parquet.read(DECISIONS.names).to_pylist())
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise UsageError(f"{folder} cannot be read: {error}") from error
+
+
 def _misfit(decision: Decision, finding: Finding | None) -> str | None:
     if finding is None:
         file, row_group, row = decision.source

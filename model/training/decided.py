@@ -1,0 +1,171 @@
+"""What officers decided → thresholds: the one number behind a card's thresholds, drawn anew. NumPy and SciPy only.
+
+Decisions are no fair sample: what is flagged is looked at first, the rest as far as a random share goes. So each counts
+by how likely it was to be looked at, as in the hit rate of a random share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from hs.card import LevelThreshold, Thresholds
+from hs.proportions import Estimate, estimate
+from model.training.bounds import at_most
+from model.training.thresholds import Aims
+
+_LEAST = 1e-12  # of a probability that is divided by
+
+
+@dataclass(frozen=True)
+class Decided:
+    """Findings on which officers decided that the declared code is right or wrong.
+
+    Attributes:
+        sums: level → summed probability of the declared code, float [N]; NaN where that level was not judged.
+        wrong: bool [N].
+        likely: float [N], how likely each was to be looked at, above 0.
+        can_differ: bool [N]; pictures that disagree, or show what nobody knows, speak against no code.
+    """
+
+    sums: Mapping[int, np.ndarray]
+    wrong: np.ndarray
+    likely: np.ndarray
+    can_differ: np.ndarray
+
+    def against(self, thresholds: Thresholds) -> np.ndarray:
+        """How much speaks against each code, float [N]; above 1 it differs."""
+        found = np.zeros(len(self.wrong))
+        finest = np.zeros(len(self.wrong), np.int64)
+        for level in sorted(self.sums):
+            finest[~np.isnan(self.sums[level])] = level
+        for level in sorted(self.sums):
+            for rule in thresholds.levels or (LevelThreshold(level, 0, thresholds.differs_below),):
+                if rule.digits == level:
+                    judged = self.can_differ & ((finest == level) | bool(thresholds.levels))
+                    found = np.where(judged, np.maximum(found, self._against(rule)), found)
+        return found
+
+    def precision(self, against: np.ndarray, limit: float = 1.0) -> Estimate | None:
+        """Wrong ones among those with more than this against them; None where there is none."""
+        flagged = against > limit
+        return self._share(self.wrong[flagged], self.likely[flagged])
+
+    def wrong_share(self) -> Estimate | None:
+        """Wrong ones among all, where some were drawn; what is ranked alone says nothing of the rest."""
+        return self._share(self.wrong, self.likely) if (self.likely < 1).any() else None
+
+    def right_flagged(self, against: np.ndarray, limit: float) -> tuple[float, float] | None:
+        """Share of the right ones that are flagged, and its bound at 90 %; None where none were drawn."""
+        found = self._share((against > limit)[~self.wrong], self.likely[~self.wrong])
+        if found is None or not (self.likely < 1).any():
+            return None
+        return found.share, at_most(found.share * found.effective, found.effective)
+
+    def _against(self, rule: LevelThreshold) -> np.ndarray:
+        if rule.digits not in self.sums or (rule.within and rule.within not in self.sums):
+            return np.zeros(len(self.wrong))
+        whole = self.sums[rule.within] if rule.within else np.ones(len(self.wrong))
+        odds = rule.differs_below / max(1 - rule.differs_below, _LEAST)
+        return np.nan_to_num(odds * (whole / np.maximum(self.sums[rule.digits], _LEAST) - 1), nan=0.0)
+
+    @staticmethod
+    def _share(hits: np.ndarray, likely: np.ndarray) -> Estimate | None:
+        return estimate(list(zip(hits.tolist(), likely.tolist(), strict=True))) if len(hits) else None
+
+
+@dataclass(frozen=True)
+class Redrawn:
+    """Thresholds that decisions ask for.
+
+    Attributes:
+        thresholds: the new ones.
+        limit: how much must speak against a code, where what the earlier ones asked for is 1.
+        before, after: precision of the flag on the decisions; None where nothing is flagged.
+    """
+
+    thresholds: Thresholds
+    limit: float
+    before: Estimate | None
+    after: Estimate
+
+
+def redraw(decided: Decided, thresholds: Thresholds, aims: Aims) -> Redrawn | None:
+    """The lowest limit that keeps a precision on what was decided; None where no limit is borne out.
+
+    Below the earlier limit only decisions on a random share speak for what is not flagged yet; without them the limit
+    can only rise.
+
+    Args:
+        decided: the decisions.
+        thresholds: the earlier ones.
+        aims: what the new ones shall reach.
+    """
+    against = decided.against(thresholds)
+    drawn = bool((decided.likely < 1).any())
+    # Half way between two findings: what is drawn decides on neither of them.
+    steps = np.unique(against[against > 0])
+    between = np.sqrt(steps[:-1] * steps[1:]) if len(steps) > 1 else np.array([])
+    candidates = np.unique(np.concatenate([between, [1.0]]))
+    for limit in _precise(decided, against, candidates if drawn else candidates[candidates >= 1], aims.precision):
+        found = decided.precision(against, limit)
+        if found and keeps(found, aims):
+            thresholds = moved(thresholds, limit, decided, aims)
+            return Redrawn(thresholds, limit, decided.precision(against), found)
+    return None
+
+
+def _precise(decided: Decided, against: np.ndarray, candidates: np.ndarray, precision: float) -> list[float]:
+    """The limits beyond which as many are wrong as was asked for, lowest first."""
+    order = np.argsort(against)
+    weights = 1 / decided.likely[order]
+    begins = np.searchsorted(against[order], candidates, side="right")
+    of, hits = (
+        np.append(np.cumsum(each[::-1])[::-1], 0.0)[begins] for each in (weights, weights * decided.wrong[order])
+    )
+    # A little below: the estimate that decides sums in another order.
+    return candidates[(of > 0) & (hits >= (precision - 1e-9) * of)].tolist()
+
+
+def keeps(found: Estimate, aims: Aims) -> bool:
+    """Whether a precision is what was asked for, as counted, and at 90 % confidence."""
+    return found.share >= aims.precision and surely(found) >= aims.surely
+
+
+def surely(found: Estimate) -> float:
+    """The least that a share is at 90 % confidence (Clopper and Pearson), with the effective number of cases."""
+    return 1 - at_most((1 - found.share) * found.effective, found.effective)
+
+
+def least_flagged(aims: Aims) -> int:
+    """How many decided findings, all of them wrong, bear out a precision at 90 % confidence.
+
+    >>> from model.training.thresholds import aims_of
+    >>> least_flagged(aims_of(0.9, 0.05))
+    11
+    """
+    return next(count for count in range(1, 100_000) if 1 - at_most(0, count) >= aims.surely)
+
+
+def moved(thresholds: Thresholds, limit: float, decided: Decided, aims: Aims) -> Thresholds:
+    """Thresholds by which a code differs where more than `limit` times as much as before speaks against it."""
+    levels = tuple(replace(rule, differs_below=_lowered(rule.differs_below, limit)) for rule in thresholds.levels)
+    if limit < 1:  # what earlier cases said of them holds for fewer flags alone
+        levels = tuple(replace(rule, right_flagged=None, right_flagged_at_most=None) for rule in levels)
+    differs_below = _lowered(thresholds.differs_below, limit)
+    share, bound = (thresholds.right_flagged, thresholds.right_flagged_at_most) if limit >= 1 else (None, None)
+    if told := decided.right_flagged(decided.against(thresholds), limit):
+        share, bound = told
+    return replace(
+        thresholds,
+        levels=levels,
+        differs_below=differs_below,
+        agrees_above=max(thresholds.agrees_above, differs_below, *(rule.differs_below for rule in levels)),
+        right_flagged=share,
+        right_flagged_at_most=bound,
+        wrong_share=aims.wrong_share,
+    )
+
+
+def _lowered(differs_below: float, limit: float) -> float:
+    return differs_below / (differs_below + limit * (1 - differs_below))
