@@ -1,6 +1,7 @@
 """The night in figures, as the page shows them below the worklist: manifest → lines of tables."""
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
 from hs.text import counted
 from hs.verdicts import VERDICT_OF, Reason, Verdict
-from hs.words import explain, file_words, picture_words, verdict_words
+from hs.words import LANGUAGES, catalogue, explain, file_words, picture_words, verdict_words
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,41 @@ class Chapter:
     declarations: int
     judged: int
     differs: int
+
+
+@dataclass(frozen=True)
+class Head:
+    """What stands above the worklist, in one language.
+
+    Attributes:
+        language: of the words.
+        title: which night.
+        lead: the night in a sentence.
+        figures: what leads to them.
+    """
+
+    language: str
+    title: str
+    lead: str
+    figures: str
+
+
+_DAYS = {"en": "{day.day} {day:%B %Y}", "ko": "{day.year}년 {day.month}월 {day.day}일"}
+
+
+def heads(manifest: dict[str, Any]) -> list[Head]:
+    """The head of the page in each language, English first."""
+    day, count, verdicts = date.fromisoformat(manifest["run_date"]), manifest["rows"]["findings"], manifest["verdicts"]
+    found = []
+    for language in LANGUAGES:
+        words = catalogue(language)["page"]
+        lead = words["lead" if count else "no_declarations"].format(
+            declarations=counted(count, "declaration") if language == "en" else f"{count:,}",
+            differs=f"{verdicts.get(Verdict.DIFFERS, 0):,}",
+            unjudged=f"{verdicts.get(Verdict.CANNOT_JUDGE, 0):,}",
+        )
+        found.append(Head(language, words["title"].format(day=_DAYS[language].format(day=day)), lead, words["figures"]))
+    return found
 
 
 def groups(manifest: dict[str, Any]) -> list[Group]:

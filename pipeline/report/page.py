@@ -55,6 +55,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most:
         unchecked=catalogue("ko")["page"]["unchecked"],
         first=first,
         manifest=manifest,
+        heads=figures.heads(manifest),
         run_date=date.fromisoformat(manifest["run_date"]),
         groups=figures.groups(manifest),
         picture_counts=figures.picture_counts(manifest),
