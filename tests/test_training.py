@@ -409,6 +409,24 @@ def test_the_novelty_of_held_out_pictures_takes_little_memory(tmp_path):
     assert peak_mb < 10
 
 
+def test_codes_that_are_left_out_make_no_case_another_ones(tmp_path):
+    from hs_audit.steps import Steps
+    from model.cases.reading import open_cases
+    from model.training.backbones import load_backbone
+    from model.training.networks import Devices
+    from model.training.recipes import Phase, Recipe
+    from model.training.trainer import Trainer
+
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", [("010121", [noise(1)]), *tinted_cases(4)]))
+    recipe = Recipe(None, Phase(1, 1e-3, 32), variants=0, drop_small_codes=3)
+    trainer = Trainer(load_backbone("compact"), recipe, Devices(), tmp_path, Steps().step)
+
+    kept, examples = trainer._enough_examples(cases, trainer._cut(), least=2)
+
+    codes = [case.hs_code for case in kept.rows(False)]
+    assert [codes[case] for case in examples.cases] == [examples.classes[label] for label in examples.labels]
+
+
 def test_rare_codes_can_count_more_or_be_shown_more_often():
     from model.training.epochs import Shown, _epoch
     from model.training.examples import Examples

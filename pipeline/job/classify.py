@@ -154,5 +154,6 @@ class _Classify(beam.DoFn):
 def _counted(future: Future[Answer]) -> Answer:
     """Waits for an answer, and counts the pictures that rulings were looked up for."""
     answer = counted_wait(future)
-    LOOKED_UP.inc(len(answer.precedents))
+    if answer.precedents:
+        LOOKED_UP.inc(len(answer.precedents))
     return answer
