@@ -52,9 +52,11 @@ setup(
             "kubernetes-validate>=1.30",
             "moto[server]>=5.2",  # S3 for the tests
             "mypy>=1.17",
+            "openlineage-python>=1.40",
             "pandas>=2",
             "obstore>=0.9,<1",
             "polars>=1",
+            "prometheus-client>=0.22",
             "pytest>=8",
             "pytest-xdist>=3.8",
             "ruff>=0.12",

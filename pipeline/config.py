@@ -207,6 +207,19 @@ class Publish(Settings):
     delta: bool = False
 
 
+class MetricsFolder(Settings):
+    """Where node-exporter looks for text files."""
+
+    folder: Path
+
+
+class LineageFile(Settings):
+    """Where OpenLineage events go, and the namespace of the job in them."""
+
+    file: Path
+    namespace: Annotated[str, Field(min_length=1)] = "hs-audit"
+
+
 class Config(Settings):
     """Everything a run needs to know."""
 
@@ -224,6 +237,8 @@ class Config(Settings):
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None
     publish: Publish = Publish()
+    metrics: MetricsFolder | None = None
+    lineage: LineageFile | None = None
     staging_days: Annotated[float, Field(ge=0)] = 7
     full_digest: bool = False
     file_mode: Annotated[str, Field(pattern="^0[67][0-7]{2}$")] = "0640"  # a text: without quotes YAML reads 416

@@ -5,11 +5,12 @@ inspect the inputs ─► resolve the model ─► audit ─► verify the ledge
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -23,6 +24,7 @@ from hs.errors import (
     ServerUnreachable,
     UsageError,
 )
+from hs.files import write_whole
 from hs.ranking import Selection
 from hs.storage.location import Location
 from hs.storage.stores import Stores
@@ -50,6 +52,8 @@ from pipeline.report.page import write_report
 from pipeline.resolving import judge_of, model_server, resolve
 from pipeline.runs.destination import Destination, Logs
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
+from pipeline.runs.metrics import NAME as METRICS
+from pipeline.runs.metrics import night_metrics
 from pipeline.values import DeadLetter, RowGroup
 from serving.client.connection import Connection
 from serving.contract import ServedModel
@@ -108,6 +112,7 @@ class Published:
         timings_s: of each step.
         model: that classified.
         settled: how many findings stayed off the worklist, as their matter is settled.
+        manifest: of the run, without its outputs.
     """
 
     run_id: str
@@ -118,6 +123,7 @@ class Published:
     timings_s: dict[str, float]
     model: ServedModel
     settled: int
+    manifest: Mapping[str, Any]
 
 
 def with_a_server(config: Config, model: ServedModel, connection: Connection, judge: Judge | None = None) -> Classify:
@@ -186,13 +192,15 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 write_report(draft / "report.html", described, raised.worklist, shown)
-            # After the report: the manifest has the digest of every other file.
+            write_whole(draft / METRICS, night_metrics(described))
+            # After the others: the manifest has the digest of every file.
             write_manifest(described, draft, parts, stores)
             (draft / "_SUCCESS").touch()  # last: it says that all else is there
         with step("publishing"):
             place.publish(night.attempt_id, before, int(config.file_mode, 8))
     where = (place.run, place.published(night.attempt_id))
-    return Published(table.run_id, *where, ledger, dead_letters, step.timings_s, model, len(raised.settled))
+    found = (table.run_id, *where, ledger, dead_letters, step.timings_s, model)
+    return Published(*found, len(raised.settled), described)
 
 
 @dataclass

@@ -250,7 +250,14 @@ def settings() -> Iterator[str]:
         yield from (f"{section}.{name}" for name in of_section)
 
 
-NOT_SETTINGS = {"pictures.weight", "worklist.csv", "worklist.xlsx", "worklist.parquet"}  # a column, and files of a run
+# A column, and files of a run.
+NOT_SETTINGS = {
+    "pictures.weight",
+    "worklist.csv",
+    "worklist.xlsx",
+    "worklist.parquet",
+    "metrics.prom",
+}  # a column, and files of a run
 
 
 @on_every_page

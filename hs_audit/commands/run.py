@@ -5,7 +5,7 @@ Flags that are not listed here are Beam's and are passed on to it.
 
 import argparse
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from hs.errors import UsageError
+from hs.files import write_whole
 from hs.storage.location import Location
 from hs.text import counted
 from hs_audit import flag_values as flags
@@ -135,9 +136,16 @@ def _audit(
     from hs_audit.watching import progress, stoppable
     from pipeline.night import audit
     from pipeline.runs.attempts import AttemptRecord, recorded
+    from pipeline.runs.lineage import Events
+    from pipeline.runs.metrics import attempt_metrics, night_metrics
 
     config, attempt, logs = night.config, night.attempt_id, night.logs
-    record = AttemptRecord(logs.path(".json"), attempt, night.run_date, _so_far)
+    folder = config.metrics.folder if config.metrics else None
+    events = Events(config.lineage, attempt, night.run_date) if config.lineage else None
+    told: list[Callable[[dict[str, Any]], None]] = [events.ended] if events else []
+    if folder:
+        told.append(partial(_write_metrics, folder / "hs_audit_attempt.prom", attempt_metrics))
+    record = AttemptRecord(logs.path(".json"), attempt, night.run_date, _so_far, told)
     # Outermost: a log handler keeps the stderr that it finds, and must find the terminal's.
     with native_output(logs.path(".stderr.log")):
         console = PlainConsole(stderr=True)
@@ -145,10 +153,22 @@ def _audit(
         with log, recorded(record), stoppable(record), progress(console):
             _log.info("auditing %s as attempt %s", night.run_date, attempt)
             published = audit(night, make_classify)
+            if events:
+                events.published(published.manifest, published.folder)
+            if folder:
+                _write_metrics(folder / "hs_audit_night.prom", night_metrics, published.manifest)
             exit_code, sentence = _ending(published, config.limits.warn_unscored_share)
             record.end(exit_code, sentence)
         show(published, console)
     return exit_code, sentence
+
+
+def _write_metrics(file: Path, metrics: Callable[[Mapping[str, Any]], str], of: Mapping[str, Any]) -> None:
+    """Writes figures for node-exporter; what became of the night does not depend on them."""
+    try:
+        write_whole(file, metrics(of))
+    except OSError as error:
+        _log.warning("%s cannot be written: %s", file, error.strerror)
 
 
 def _so_far() -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -32,12 +32,14 @@ class AttemptRecord:
         attempt_id: of the attempt.
         run_date: the night.
         so_far: gives what is known while it runs: the run's id, the step, and counts.
+        told: are told of the record, too; one that cannot write costs a warning.
     """
 
     path: Path
     attempt_id: str
     run_date: date
     so_far: Callable[[], dict[str, Any]]
+    told: Sequence[Callable[[dict[str, Any]], None]] = ()
     started_at: datetime = field(default_factory=now)
     _ended: threading.Lock = field(default_factory=threading.Lock)
 
@@ -64,10 +66,14 @@ class AttemptRecord:
             "versions": versions(),
         }
         _log.info(sentence)
-        try:
-            write_whole(self.path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
-        except OSError as error:  # what became of the night does not depend on its record
-            _log.warning("%s cannot be written: %s", self.path, error.strerror)
+        for tell in (self._write, *self.told):
+            try:
+                tell(record)
+            except OSError as error:  # what became of the night does not depend on its record
+                _log.warning("%s cannot be written: %s", error.filename or self.path, error.strerror)
+
+    def _write(self, record: dict[str, Any]) -> None:
+        write_whole(self.path, json.dumps(record, indent=2, ensure_ascii=False) + "\n")
 
 
 @contextmanager
