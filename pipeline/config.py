@@ -136,7 +136,7 @@ class Worklist(Settings):
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0  # eight bytes, as the draw's hash takes them as its key
     rates: Path | None = None
     settled: str | None = None
-    report_findings: Annotated[int, Field(ge=0, le=2000)] = 100
+    report_findings: Annotated[int, Field(ge=0, le=2000)] = 200
 
     @field_validator("settled")
     @classmethod

@@ -113,7 +113,7 @@ def test_the_pictures_of_a_finding_fit_their_room_however_busy_they_are(night):
     page = night.page()
 
     assert 2 <= len(page.pictures) <= 4
-    assert sum(len(travelled["uri"]) for travelled in page.pictures) < 75_000  # 200 such findings: 15 MB
+    assert sum(len(travelled["uri"]) for travelled in page.pictures) < 66_000  # 200 such findings: 13.2 MB
 
 
 def test_each_finding_shows_its_own_pictures_and_at_most_four(night):
