@@ -8,6 +8,7 @@ from tests.archives import BLUE, RED, picture, row
 from tests.browser.chromium import Desk
 from tests.report_pages import Night
 
+pytestmark = pytest.mark.endurance  # an idle machine
 MOST_FIRST_PAINT_MS, MOST_KEY_MS = 1000, 50
 KEYS = ("j", "k", "ArrowRight", "r", "u", "End", "Home")
 # From a key to the frame that shows its answer, seen from within: a driver's own way there takes longer.
