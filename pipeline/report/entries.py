@@ -59,6 +59,10 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "recommended": [
             {"hs_code": best.hs_code.digits, "probability": best.probability} for best in finding.recommendations
         ],
+        "precedents": [
+            {"case_id": shortened(one.case_id), "hs_code": shortened(one.hs_code), "similarity": one.similarity}
+            for one in finding.precedents
+        ],
         "levels": list(finding.declared_probabilities.items()),
         "images_total": finding.images_total,
         "kept": [[_label(name), shortened(_text(value))] for name, value in finding.kept.items() if value is not None],

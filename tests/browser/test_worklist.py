@@ -9,6 +9,7 @@ from selenium.webdriver.common.keys import Keys
 
 from hs.words import catalogue
 from tests.browser.chromium import Desk
+from tests.ruled_nights import WITH_RULINGS, night
 
 
 def opened(desk: Desk) -> str:
@@ -23,6 +24,16 @@ def test_the_first_finding_is_open_with_its_codes_side_by_side(at_the_page: Desk
     assert at_the_page.texts(".level .cell b") == ["87", "73", "8708", "7326", "8708.29", "7326.90"]
     assert "another chapter" in at_the_page.text(".why")
     assert at_the_page.one("#picture img").get_property("naturalWidth") > 0
+
+
+def test_the_rulings_that_pictures_are_like_stand_below_the_codes(browser: Desk, tmp_path):
+    browser.open(night(tmp_path / "night", WITH_RULINGS) / "report.html")
+
+    lines = [" ".join(line.split()) for line in browser.texts(".rulings tbody tr")]
+    assert [line.split()[0] for line in lines][:3] == ["8708.29"] * 3
+    assert "KR-1" in lines[0]
+    assert '<b onload="x()">' in lines[2]
+    assert browser.complaints() == []
 
 
 def test_levels_that_are_the_same_stand_in_one_line(at_the_page: Desk):
@@ -138,7 +149,7 @@ def test_the_page_speaks_korean_and_says_that_nobody_checked_it(at_the_page: Des
     assert at_the_page.run("return document.documentElement.lang") == "ko"
     assert at_the_page.texts(".comparison h3") == [words["declared"], words["recommended"]]
     assert words["wrong"] in at_the_page.text("#answers")
-    assert at_the_page.one("[data-language=ko]").text == words["unchecked"]
+    assert at_the_page.text(".progress [data-language=ko]") == words["unchecked"]
     at_the_page.open(page)
     assert at_the_page.text(".comparison h3") == words["declared"]
 
