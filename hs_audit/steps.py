@@ -1,12 +1,9 @@
 """How far a long computation is: bars on a terminal, lines elsewhere, one each half minute and one at the end."""
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -44,11 +41,7 @@ class _Pace:
 
 
 class Steps:
-    """Shows steps as they are done; use it as a context.
-
-    A Ctrl-C that a library swallows is raised again at the next word of how far a step is: Keras and TensorFlow have
-    places that take any exception for a reason to go another way.
-    """
+    """Shows steps as they are done; use it as a context."""
 
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         """Shows them there.
@@ -63,14 +56,9 @@ class Steps:
         self._bars = Progress(*columns, *times, console=self._console)
         self._terminal = self._console.is_terminal
         self._clock = clock
-        self._interrupted = False
-        self._handler: Any = None
 
     def __enter__(self) -> "Steps":
         """Starts the bars."""
-        ours = threading.current_thread() is threading.main_thread()  # no other may set a handler
-        if ours and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         if self._terminal:
             self._bars.start()
         return self
@@ -79,12 +67,6 @@ class Steps:
         """Leaves the bars as they stand."""
         if self._terminal:
             self._bars.stop()
-        if self._handler:
-            signal.signal(signal.SIGINT, self._handler)
-
-    def _interrupt(self, *_: object) -> None:
-        self._interrupted = True
-        raise KeyboardInterrupt
 
     @contextmanager
     def step(self, name: str, total: int) -> Iterator[Advance]:
@@ -103,8 +85,6 @@ class Steps:
 
         def advance(count: int, pictures: int = 0) -> None:
             nonlocal done, pace, said_at
-            if self._interrupted:
-                raise KeyboardInterrupt
             now = self._clock()
             done += count
             if pace is None:

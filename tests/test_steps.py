@@ -1,8 +1,6 @@
 """How far a long computation is, as a log and a terminal show it."""
 
 import io
-import signal
-from contextlib import suppress
 
 import pytest
 from rich.console import Console
@@ -78,15 +76,3 @@ def test_a_terminal_shows_the_speed_beside_the_bar(clock):
         advance(50, pictures=170)
 
     assert "looking, 85 pictures/s" in console.file.getvalue()
-
-
-def test_a_ctrl_c_that_was_swallowed_is_raised_at_the_next_word_of_a_step(clock):
-    before = signal.getsignal(signal.SIGINT)
-
-    with Steps(Console(file=io.StringIO()), clock) as steps, steps.step("learning", 2) as advance:
-        with suppress(BaseException):  # as a library does that takes any exception for a reason to go another way
-            signal.raise_signal(signal.SIGINT)
-        with pytest.raises(KeyboardInterrupt):
-            advance(1)
-
-    assert signal.getsignal(signal.SIGINT) is before
