@@ -59,7 +59,8 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    fake = FakeServer(MODEL, _PROBABILITIES, Cost(args.per_request_ms / 1000, args.per_picture_ms / 1000, args.queue))
+    cost = Cost(args.per_request_ms / 1000, args.per_picture_ms / 1000, args.queue)
+    fake = FakeServer(MODEL, _PROBABILITIES, cost=cost)
     with fake.listening(f"unix:{args.socket}"), json_over_http(fake, args.http_port):
         print("ready", flush=True)  # whoever started it waits for this line
         stop.wait()

@@ -94,19 +94,19 @@ class FakeServer(PredictionServiceServicer, ModelServiceServicer):
     Attributes:
         model: what it claims to serve.
         probabilities: of each picture, [C]; empty gives every class the same.
-        rulings: case id and class of each that it knows; of all pictures the first one is the nearest. The card of
-            `model` has to count them.
         cost: of a request.
         spoil: sees each request with the answer that it is about to get; may change that answer in place, or return
             (status code, details) to be sent instead. Threads may call it at the same time.
+        rulings: case id and class of each that it knows; of all pictures the first one is the nearest. The card of
+            `model` has to count them.
         answered: what it did so far.
     """
 
     model: ServedModel
     probabilities: Sequence[float] = ()
-    rulings: Sequence[tuple[str, str]] = ()
     cost: Cost = Cost()
     spoil: Spoil = lambda request, response: None
+    rulings: Sequence[tuple[str, str]] = ()
     answered: Answered = field(default_factory=Answered)
 
     def __post_init__(self) -> None:
