@@ -18,9 +18,10 @@ from hs.codes import HSCode
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.feedback.decision import Ruling
-from pipeline.feedback.records import Record, source_of
-from pipeline.findings.finding import SourceRow
+from pipeline.feedback.records import Record
+from pipeline.findings.finding import SourceRow, source_of
 from pipeline.findings.parts import opened
+from pipeline.findings.schema import SOURCE_FIELDS
 
 CASES = pa.schema(
     [
@@ -29,9 +30,7 @@ CASES = pa.schema(
         pa.field("images", pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())])), nullable=False),
         pa.field("run_date", pa.date32(), nullable=False),
         pa.field("run_id", pa.string(), nullable=False),
-        pa.field("source_file", pa.string(), nullable=False),
-        pa.field("source_row_group", pa.int32(), nullable=False),
-        pa.field("source_row", pa.int64(), nullable=False),
+        *SOURCE_FIELDS,
         pa.field("declaration_id", pa.string()),
         pa.field("item_no", pa.int64()),
         pa.field("importer", pa.string()),

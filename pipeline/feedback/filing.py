@@ -30,9 +30,9 @@ from hs.text import excerpt
 from hs.verdicts import Reason
 from pipeline.feedback.cases import cases_file, write_cases
 from pipeline.feedback.decision import Decision, Ruling
-from pipeline.feedback.records import DECISIONS, Chances, Record, merged, record_of, source_of
+from pipeline.feedback.records import DECISIONS, Chances, Record, merged, record_of
 from pipeline.findings.evidence import Audited, pictures_again, readable, seen
-from pipeline.findings.finding import Finding, SourceRow
+from pipeline.findings.finding import Finding, SourceRow, source_of
 from pipeline.findings.parts import opened
 from pipeline.findings.settled import SETTLED, looks_at, picture_rows
 from pipeline.findings.sheet import neutralised
@@ -269,7 +269,7 @@ def _settled(
             continue
         best = record["recommended"][0] if record["recommended"] else {"hs_code": None, "probability": None}
         found[source] = {
-            **dict(zip(("source_file", "source_row_group", "source_row"), source, strict=True)),
+            **source.as_columns(),
             "importer": record["importer"],
             "declared_hs_code": record["declared_hs_code"],
             "is_right": record["decision"] == Ruling.RIGHT,

@@ -8,7 +8,8 @@ import pyarrow as pa
 
 from hs.codes import LEVELS
 from pipeline.feedback.decision import Decision
-from pipeline.findings.finding import Finding, SourceRow
+from pipeline.findings.finding import Finding, SourceRow, source_of
+from pipeline.findings.schema import SOURCE_FIELDS
 from pipeline.runs.published import Run
 
 Record = dict[str, Any]
@@ -23,9 +24,7 @@ DECISIONS = pa.schema(
         pa.field("model_name", pa.string(), nullable=False),
         pa.field("model_version", pa.int64(), nullable=False),
         pa.field("weights_digest", pa.string()),
-        pa.field("source_file", pa.string(), nullable=False),
-        pa.field("source_row_group", pa.int32(), nullable=False),
-        pa.field("source_row", pa.int64(), nullable=False),
+        *SOURCE_FIELDS,
         pa.field("declaration_id", pa.string()),
         pa.field("item_no", pa.int64()),
         pa.field("importer", pa.string()),
@@ -47,11 +46,6 @@ DECISIONS = pa.schema(
 )
 
 
-def source_of(record: Mapping[str, Any]) -> SourceRow:
-    """The row that a record is on."""
-    return SourceRow(record["source_file"], record["source_row_group"], record["source_row"])
-
-
 def record_of(decision: Decision, finding: Finding, run: Run, chances: Chances) -> Record:
     """A decision as it is filed."""
     chosen_by, likely = chances.get(finding.source, (None, None))
@@ -62,9 +56,7 @@ def record_of(decision: Decision, finding: Finding, run: Run, chances: Chances) 
         "model_name": finding.model_name,
         "model_version": finding.model_version,
         "weights_digest": run.manifest["model"]["card"].get("weights_digest"),
-        "source_file": finding.source.file,
-        "source_row_group": finding.source.row_group,
-        "source_row": finding.source.row,
+        **finding.source.as_columns(),
         "declaration_id": finding.declaration_id,
         "item_no": finding.item_no,
         "importer": None if importer is None else str(importer),

@@ -32,6 +32,15 @@ class SourceRow(NamedTuple):
     row_group: int
     row: int
 
+    def as_columns(self) -> dict[str, str | int]:
+        """By the names that it has in tables."""
+        return dict(zip(SOURCE_ROW, self, strict=True))
+
+
+def source_of(row: Mapping[str, Any]) -> SourceRow:
+    """Where a row of a table of findings, or of what was made of them, stands in the archive."""
+    return SourceRow(*(row[name] for name in SOURCE_ROW))
+
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
@@ -120,7 +129,7 @@ class Finding:
         declared = row.get("declared_hs_code_normalized")
         return cls(
             **as_they_stand,
-            source=SourceRow(*(row[name] for name in SOURCE_ROW)),
+            source=source_of(row),
             declared=_code(declared) if declared else None,
             verdict=Verdict(row["verdict"]),
             reason=Reason(row["reason"]),

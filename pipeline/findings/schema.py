@@ -30,14 +30,17 @@ _PRECEDENT = pa.struct(
         pa.field("similarity", pa.float64(), nullable=False),
     ]
 )
+SOURCE_FIELDS = (  # the key of a finding, and of what is made of it
+    pa.field("source_file", pa.string(), nullable=False),
+    pa.field("source_row_group", pa.int32(), nullable=False),
+    pa.field("source_row", pa.int64(), nullable=False),  # counted from the start of the row group
+)
 FIELDS = (
     pa.field("run_id", pa.string(), nullable=False),
     pa.field("run_date", pa.date32(), nullable=False),
     pa.field("declaration_id", pa.string()),
     pa.field("item_no", pa.int64()),
-    pa.field("source_file", pa.string(), nullable=False),
-    pa.field("source_row_group", pa.int32(), nullable=False),
-    pa.field("source_row", pa.int64(), nullable=False),  # counted from the start of the row group
+    *SOURCE_FIELDS,
     pa.field("declared_hs_code", pa.string()),
     pa.field("declared_hs_code_normalized", pa.string()),
     pa.field("code_repair", pa.string()),

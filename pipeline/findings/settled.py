@@ -25,6 +25,7 @@ from hs.storage.stores import Stores
 from pipeline.findings.evidence import Audited, look_of, pictures_again, readable, seen
 from pipeline.findings.finding import Finding, SourceRow
 from pipeline.findings.parts import opened
+from pipeline.findings.schema import SOURCE_FIELDS
 from pipeline.findings.worklist import RANDOM, chosen_in, select
 
 _PICTURE = pa.struct(
@@ -36,9 +37,7 @@ _PICTURE = pa.struct(
 )
 SETTLED = pa.schema(
     [
-        pa.field("source_file", pa.string(), nullable=False),
-        pa.field("source_row_group", pa.int32(), nullable=False),
-        pa.field("source_row", pa.int64(), nullable=False),
+        *SOURCE_FIELDS,
         pa.field("importer", pa.string()),
         pa.field("declared_hs_code", pa.string(), nullable=False),
         pa.field("is_right", pa.bool_(), nullable=False),

@@ -23,7 +23,7 @@ from hs.ranking import By, Place, Selection, case_numbers, draw_number, place
 from hs.revenue import Stake, number, stake
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
-from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of
+from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of, source_of
 from pipeline.findings.parts import opened
 from pipeline.findings.schema import FIELD_NAMES
 
@@ -148,7 +148,7 @@ def _ranked(batch: pa.RecordBatch, selection: Selection, unranked: Collection[So
     rows = rows_of(batch.select([name for name in _RANKED_BY if name in batch.schema.names]))
     stakes = [_stake(row, selection.rates) for row in rows]
     places = [
-        None if unranked and _source_of(row) in unranked else _place(row, at_stake, selection.by)
+        None if unranked and source_of(row) in unranked else _place(row, at_stake, selection.by)
         for row, at_stake in zip(rows, stakes, strict=True)
     ]
     seed = selection.seed if selection.random_share else None  # without a draw no row need be hashed
@@ -203,10 +203,6 @@ class _Office:
         ranked = best.take(pa.array(others[: self._budget - drawn.num_rows], pa.int64()))
         probability = drawn.num_rows / self._rows
         return pa.concat_tables([_marked(ranked, self._by.value, None), _marked(drawn, RANDOM, probability)])
-
-
-def _source_of(row: Mapping[str, Any]) -> SourceRow:
-    return SourceRow(*(row[name] for name in SOURCE_ROW))
 
 
 def _source_rows(table: pa.Table) -> list[SourceRow]:

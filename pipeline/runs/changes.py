@@ -317,6 +317,6 @@ def as_row(change: Change) -> dict[str, Any]:
 
 def _side(outcome: Outcome) -> dict[str, Any]:
     same = ("verdict", "reason", "differs_at", "recommended", "recommended_probability", "declared_probability", "risk")
-    source = dict(zip(("source_file", "source_row_group", "source_row"), outcome.source, strict=True))
+    source = outcome.source.as_columns()
     shown = {name: getattr(outcome, name) for name in same}
     return source | shown | {"declared_hs_code": outcome.declared, "mismatch": outcome.flagged}
