@@ -28,6 +28,15 @@ def excerpt(text: str, most: int = 300) -> str:
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
+def in_a_line(error: BaseException) -> str:
+    r"""What an error says, in one line.
+
+    >>> in_a_line(OSError("no\n  answer"))
+    'no answer'
+    """
+    return " ".join(str(error).split())
+
+
 def counted(count: int, noun: str) -> str:
     """A number and its noun.
 

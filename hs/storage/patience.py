@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from hs.errors import Interrupted, StorageLost
 from hs.storage.facts import BucketMissing
+from hs.text import in_a_line
 
 T = TypeVar("T")
 STOP = threading.Event()  # set where the process shall end: then nobody waits for a storage
@@ -90,8 +91,9 @@ def patiently(what: str, ask: Callable[[], T], budget_s: float) -> T:
             now = time.monotonic()
             gives_up = gives_up or now + budget_s
             if now >= gives_up:
-                words = " ".join(str(error).split())
-                raise StorageLost(f"the storage of {what} was away for more than {budget_s:g} s: {words}") from raised
+                raise StorageLost(
+                    f"the storage of {what} was away for more than {budget_s:g} s: {in_a_line(error)}"
+                ) from raised
         # Jitter: the threads of all workers fail at the same moment, and should not come back at the same one.
         if STOP.wait(min(wait_s * random.uniform(0.5, 1), max(0.01, gives_up - now))):
             raise Interrupted("interrupted while a storage was away")

@@ -208,16 +208,21 @@ class Stores:
     def _send(self, spool: IO[bytes], location: Location) -> None:
         where, path = file_system(location, self.settings)
         spool.seek(0)
-        folder, _, name = path.rpartition("/")
-        # A file of HDFS can be seen while it is written; whoever lists a folder passes over names with a dot.
-        written = f"{folder}/.{name}.{uuid.uuid4().hex}" if location.has_folders else path
         if location.has_folders:
+            # A file of HDFS can be seen while it is written; whoever lists a folder passes over names with a dot.
+            folder, _, name = path.rpartition("/")
+            unfinished = f"{folder}/.{name}.{uuid.uuid4().hex}"
             where.create_dir(folder)
-        with where.open_output_stream(written) as stream:
-            while part := spool.read(PIECE_BYTES):
-                stream.write(part)
-        if location.has_folders:
-            where.move(written, path)
+            _copy(spool, where, unfinished)
+            where.move(unfinished, path)
+        else:
+            _copy(spool, where, path)
+
+
+def _copy(spool: IO[bytes], where: fs.FileSystem, path: str) -> None:
+    with where.open_output_stream(path) as stream:
+        while part := spool.read(PIECE_BYTES):
+            stream.write(part)
 
 
 ANYWHERE = Stores()  # this machine, and the storages as the environment alone says that they are reached

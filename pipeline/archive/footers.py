@@ -16,7 +16,7 @@ from hs.storage.facts import ChangedSince, FileFacts, Stamp
 from hs.storage.location import Location
 from hs.storage.pieces import KEPT_BYTES, PiecewiseFile
 from hs.storage.stores import ANYWHERE, Stores
-from hs.text import excerpt
+from hs.text import excerpt, in_a_line
 from pipeline.archive.columns import problem_of_columns
 from pipeline.values import ColumnNames, DeadLetter, RowGroup
 
@@ -266,7 +266,7 @@ def leaves_of(file: pq.ParquetFile, column: str) -> list[int]:
 
 def reason_of(error: Exception, otherwise: str) -> tuple[str, str]:
     """Why a file or a range of it could not be read, as reason and detail."""
-    detail = excerpt(" ".join(str(error).split())) or type(error).__name__
+    detail = excerpt(in_a_line(error)) or type(error).__name__
     if isinstance(error, FileNotFoundError):
         return "file_missing", "the file is gone"
     if isinstance(error, ChangedSince):

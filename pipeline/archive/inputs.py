@@ -11,7 +11,7 @@ from hs.errors import NothingToRead, UsageError
 from hs.storage.facts import BucketMissing
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
-from hs.text import excerpt
+from hs.text import excerpt, in_a_line
 from pipeline.archive.columns import REQUIRED
 from pipeline.archive.footers import ArchiveFile, inspect
 from pipeline.values import ColumnNames, DeadLetter, Layout, RowGroup
@@ -91,7 +91,7 @@ def matching_files(pattern: str, stores: Stores = ANYWHERE) -> list[Location]:
     except BucketMissing as error:
         raise NothingToRead(f"no file matches the input {pattern}: there is no such bucket") from error
     except OSError as error:
-        why = excerpt(" ".join(str(error).split()))
+        why = excerpt(in_a_line(error))
         raise UsageError(
             f"the input {pattern} cannot be listed; credentials come from the environment: {why}"
         ) from error

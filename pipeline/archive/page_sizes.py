@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from hs.storage.stores import ANYWHERE, Stores
+from hs.text import in_a_line
 from pipeline.archive.compact import PageHeaderError
 from pipeline.archive.footers import chunks_of, leaves_of, open_archive
 from pipeline.archive.page_headers import Page, PageKind, pages
@@ -89,7 +90,7 @@ def page_sizes(path: str, images: str, stores: Stores = ANYWHERE) -> Iterator[Pa
                     for page in pages(archive.headers, start, end):
                         yield _size(page, row_group)
     except (pa.ArrowException, OSError) as error:
-        raise PageHeaderError(" ".join(str(error).split())) from error
+        raise PageHeaderError(in_a_line(error)) from error
 
 
 def _size(page: Page, row_group: int) -> PageSize:

@@ -18,6 +18,7 @@ from hs.storage.location import Location
 from hs.storage.precondition import options_of
 from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
+from hs.text import in_a_line
 from pipeline.findings.parts import opened
 
 _log = logging.getLogger("hs_audit.run")
@@ -61,7 +62,7 @@ class DeltaLog:
         try:
             return self._sync(run_date, parts, stores)
         except Exception as error:  # of Rust, Arrow or the storage: the night is published whatever it is
-            words = " ".join(str(error).split())
+            words = in_a_line(error)
             _log.warning(
                 "the Delta log of %s does not have %s yet, the next run tries again: %s", self.output, run_date, words
             )

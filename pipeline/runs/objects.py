@@ -19,6 +19,7 @@ from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.precondition import Conditional, Seen
 from hs.storage.stores import Stores
+from hs.text import in_a_line
 from pipeline.runs.current import CURRENT, Current
 from pipeline.runs.delta_log import DeltaLog
 from pipeline.runs.published import published_run
@@ -95,7 +96,7 @@ class Objects:
         try:
             notes.write(name, "under way")
         except OSError as error:
-            raise UsageError(f"the output {self.output} cannot be written: {_in_a_line(error)}") from error
+            raise UsageError(f"the output {self.output} cannot be written: {in_a_line(error)}") from error
         yield self._conditional().see(CURRENT)
         notes.remove(name)
 
@@ -205,7 +206,3 @@ def _name(run: Location, attempt_id: str) -> str:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

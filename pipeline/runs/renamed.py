@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from hs.errors import StorageLost, UsageError
 from hs.storage.location import Location
 from hs.storage.stores import Stores
+from hs.text import in_a_line
 from pipeline.runs.sent import SentLogs, drafted
 from pipeline.runs.staging import began_at
 
@@ -76,7 +77,7 @@ class RenamedFolders:
             for folder in (self._staging, self._logs):
                 folders.make(folder)
         except OSError as error:
-            raise UsageError(f"the output {self.output} cannot be written: {_in_a_line(error)}") from error
+            raise UsageError(f"the output {self.output} cannot be written: {in_a_line(error)}") from error
 
     def restore(self) -> list[str]:
         """Puts back earlier runs whose successor never came; returns their names."""
@@ -177,7 +178,7 @@ class RenamedFolders:
         try:
             self.stores.delete_folder(aside)
         except (OSError, StorageLost) as error:  # the night is published; the next start removes what is left
-            _log.warning("the run that was replaced cannot be removed yet: %s", _in_a_line(error))
+            _log.warning("the run that was replaced cannot be removed yet: %s", in_a_line(error))
 
     def _renamed(self, folder: Location, to: Location) -> None:
         try:
@@ -205,7 +206,3 @@ class RenamedFolders:
         except ImportError as error:
             raise UsageError("an output on HDFS needs the extra `hdfs`: pip install 'hs-audit[hdfs]'") from error
         return HadoopFolders(self.stores.settings)
-
-
-def _in_a_line(error: BaseException) -> str:
-    return " ".join(str(error).split())

@@ -11,6 +11,7 @@ from pathlib import Path
 from hs.errors import AuditError
 from hs.storage.location import Location
 from hs.storage.stores import Stores
+from hs.text import in_a_line
 
 _log = logging.getLogger("hs_audit.run")
 _EVERY_S = 60.0  # of an attempt that is killed the last minute is lost
@@ -79,5 +80,5 @@ class SentLogs:
             try:
                 self.stores.write_bytes(self.to / path.name, path.read_bytes())
             except (AuditError, OSError) as error:
-                _log.warning("%s cannot be sent to %s: %s", path.name, self.to, " ".join(str(error).split()))
+                _log.warning("%s cannot be sent to %s: %s", path.name, self.to, in_a_line(error))
                 return
