@@ -17,6 +17,7 @@ from hs.storage.stores import Stores
 from hs_audit.cli import main
 from pipeline.runs.published import published_run
 from tests.archives import findings_of
+from tests.installed import AZURITE, npm_package
 from tests.object_nights import RUN_DATE, findings_at, flags, write_night
 
 pytestmark = pytest.mark.slow
@@ -32,13 +33,8 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 @pytest.fixture
 def azure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of Azurite, which npm installs once into build/storages."""
-    folder = Path(__file__).parents[1] / "build" / "storages"
-    program = folder / "node_modules" / ".bin" / "azurite-blob"
-    if not program.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), "azurite@3.35.0"]
-        subprocess.run(command, check=True, timeout=600)
+    """The address of Azurite."""
+    program = npm_package(AZURITE) / ".bin" / "azurite-blob"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     monkeypatch.setenv("AZURE_STORAGE_KEY", KEY)

@@ -1,6 +1,6 @@
 """Google's and Azure's storage, as their emulators are them: the same seam, and a whole archive read from each.
 
-npm and Go fetch the emulators once, into build/storages.
+npm and Go fetch the emulators once, into build/.
 """
 
 import json
@@ -11,7 +11,6 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -25,8 +24,8 @@ from pipeline.archive.footers import inspect
 from pipeline.archive.row_groups import read_row_group
 from pipeline.values import ColumnNames, DeadLetter, Layout
 from tests.archives import row, write_archive
+from tests.installed import AZURITE, BUILD, npm_package
 
-BUILD = Path(__file__).parent.parent / "build" / "storages"
 KEY_OF_AZURITE = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="  # public
 LAYOUT = Layout(ColumnNames(), (("office", "office"),), (("office", pa.string()),))
 
@@ -47,7 +46,7 @@ def storage(request) -> Iterator[tuple[Location, Stores, subprocess.Popen[bytes]
 
 @contextmanager
 def _google(port: int) -> Iterator[tuple[Location, subprocess.Popen[bytes]]]:
-    program = BUILD / "bin" / "fake-gcs-server"
+    program = BUILD / "storages" / "bin" / "fake-gcs-server"
     if not program.exists():
         install = ["go", "install", "github.com/fsouza/fake-gcs-server@v1.56.1"]
         subprocess.run(install, check=True, env=os.environ | {"GOBIN": str(program.parent)})
@@ -61,10 +60,7 @@ def _google(port: int) -> Iterator[tuple[Location, subprocess.Popen[bytes]]]:
 
 @contextmanager
 def _azure(port: int) -> Iterator[tuple[Location, subprocess.Popen[bytes]]]:
-    program = BUILD / "node_modules" / ".bin" / "azurite-blob"
-    if not program.exists():
-        BUILD.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--prefix", BUILD, "azurite@3.35.0"], check=True)
+    program = npm_package(AZURITE) / ".bin" / "azurite-blob"
     flags = ["--blobPort", str(port), "--inMemoryPersistence", "--skipApiVersionCheck", "--silent"]
     with pytest.MonkeyPatch.context() as patch, _running([str(program), *flags], port) as server:
         patch.setenv("AZURE_STORAGE_KEY", KEY_OF_AZURITE)

@@ -1,16 +1,13 @@
 """What axe-core finds on the page: nothing, at WCAG 2.2 AA, in light and dark, with each dialog open."""
 
-import shutil
 import subprocess
-from pathlib import Path
 
 import pytest
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser.chromium import Desk
+from tests.installed import npm_package
 
-_PACKAGE = "axe-core@4.11"
-_BUILD = Path(__file__).parents[2] / "build" / "axe"  # never committed
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _ASK = """
 const [rules, done] = arguments;
@@ -22,15 +19,12 @@ axe.run({ runOnly: rules }).then((found) => done(found.violations.map((one) =>
 @pytest.fixture(scope="session")
 def axe() -> str:
     """The source of axe-core."""
-    source = _BUILD / "node_modules" / "axe-core" / "axe.min.js"
-    if not source.exists():
-        npm = shutil.which("npm")
-        if npm is None:
-            pytest.skip("no npm to install axe-core with: on Debian, apt-get install npm")
-        installed = subprocess.run([npm, "install", "--silent", "--prefix", _BUILD, _PACKAGE], capture_output=True)
-        if installed.returncode:
-            pytest.skip(f"axe-core cannot be installed: {installed.stderr.decode(errors='replace')[-300:]}")
-    return source.read_text(encoding="utf-8")
+    try:
+        return (npm_package("axe-core@4.11") / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        pytest.skip("no npm to install axe-core with: on Debian, apt-get install npm")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"axe-core cannot be installed: {error.stderr[-300:]}")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
