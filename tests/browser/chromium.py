@@ -67,7 +67,10 @@ class Desk:
             found = sorted(self.downloads.glob(f"*{ending}"), key=lambda path: path.stat().st_mtime_ns)
             return found[-1] if found and not list(self.downloads.glob("*.crdownload")) else None
 
-        return self.until(whole).read_bytes().decode("utf-8")
+        file = self.until(whole)
+        content = file.read_bytes().decode("utf-8")
+        file.unlink()  # else the next one, while it is still on its way, would be taken to be this one
+        return content
 
     def give(self, *files: Path) -> None:
         """Imports files."""
