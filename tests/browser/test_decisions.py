@@ -112,6 +112,12 @@ def test_codes_that_begin_with_what_is_typed_are_offered(at_the_page: Desk):
     assert at_the_page.text("#correct-words") == description(HSCode("870821"))
 
 
+def test_the_declared_code_is_not_offered_as_the_correct_one(at_the_page: Desk):
+    at_the_page.press("w", "87082")
+
+    assert [words[:7] for words in at_the_page.texts("#suggestions button")] == ["8708.21", "8708.22"]
+
+
 def test_a_recommended_code_is_taken_by_its_number(at_the_page: Desk):
     at_the_page.press("1")
 
@@ -199,6 +205,24 @@ def test_a_file_that_cannot_be_taken_is_refused_whole_with_a_sentence(
     at_the_page.press("e")
     at_the_page.give(file)
 
+    at_the_page.until(lambda: words in at_the_page.text("#import-words"))
+    assert at_the_page.text("#progress-words").startswith("0 of 6")
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_a_file_whose_correct_code_is_the_declared_one_is_refused_with_a_sentence(
+    at_the_page: Desk, page: Path, tmp_path: Path, kind: str
+):
+    decide_three(at_the_page)
+    written = tmp_path / f"decisions.{kind}"
+    written.write_text(export(at_the_page, kind).replace(f'"{BLUE}"', f'"{RED}"'), encoding="utf-8", newline="")
+    at_the_page.run("localStorage.clear()")
+    at_the_page.open(page)
+
+    at_the_page.press("e")
+    at_the_page.give(written)
+
+    words = "decision 1 calls the declared code wrong and names it, 8708.29, as the correct one"
     at_the_page.until(lambda: words in at_the_page.text("#import-words"))
     assert at_the_page.text("#progress-words").startswith("0 of 6")
 

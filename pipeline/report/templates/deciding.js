@@ -28,7 +28,7 @@ function answer(decision, correctCode = null) {
 /** The n-th recommended code is the correct one. */
 function answerRecommended(place) {
   const code = openEntry?.recommended[place]?.hs_code;
-  if (!code || code.length < 6 || code.slice(0, 6) === openEntry.declared?.slice(0, 6)) return;
+  if (!code || code.length < 6 || code.slice(0, 6) === declaredSubheading(openEntry)) return;
   answer("wrong", code.slice(0, 6));
 }
 
@@ -40,7 +40,7 @@ function checked(written) {
   if (digits.length < 6) return [null, described(digits) ?? say("code_short", { n: 6 - digits.length })];
   const code = digits.slice(0, 6);
   if (digits.length > 6 || !nomenclature.has(code)) return [null, say("code_unknown", { code: dotted(digits) })];
-  if (code === openEntry.declared?.slice(0, 6)) return [null, say("code_declared")];
+  if (code === declaredSubheading(openEntry)) return [null, say("code_declared")];
   return [code, described(code)];
 }
 
@@ -53,7 +53,7 @@ function checkCode() {
   fill(byId("correct-words"), words);
   const invalid = code === null && digits.length > 0 && (digits.length >= 6 || !/^\d+$/.test(digits));
   field.setAttribute("aria-invalid", String(invalid));
-  const offered = /^\d{2,5}$/.test(digits) ? subheadings.filter((one) => one.startsWith(digits)).slice(0, MOST_SUGGESTIONS) : [];
+  const offered = /^\d{2,5}$/.test(digits) ? subheadings.filter((one) => one.startsWith(digits) && one !== declaredSubheading(openEntry)).slice(0, MOST_SUGGESTIONS) : [];
   fill(byId("suggestions"), offered.map((one) => h("li", {}, h("button", { type: "button", onclick: () => answer("wrong", one) },
     h("b", {}, dotted(one)), ` ${described(one)}`))));
   return code;

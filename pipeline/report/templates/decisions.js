@@ -39,7 +39,7 @@ function about(entry) {
     source_file: entry.source_file, source_row_group: entry.source_row_group, source_row: entry.source_row,
     declaration_id: entry.declaration_id, item_no: entry.item_no, decided_at: now(), officer: null,
     shown: {
-      declared_hs6: entry.declared?.length >= 6 ? entry.declared.slice(0, 6) : null,
+      declared_hs6: declaredSubheading(entry),
       verdict: entry.verdict, reason: entry.reason, recommended: entry.recommended,
     },
   };

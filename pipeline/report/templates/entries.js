@@ -33,6 +33,9 @@ function fileName(entry) {
   return entry.source_file.slice(entry.source_file.lastIndexOf("/") + 1);
 }
 
+/** The first six digits that were declared; null where there are fewer. */
+const declaredSubheading = ({ declared }) => (declared?.length >= 6 ? declared.slice(0, 6) : null);
+
 /** What a code stands for, of national ones what their subheading stands for. */
 const described = (digits) => nomenclature.get(digits.slice(0, 6)) ?? null;
 

@@ -114,6 +114,8 @@ function checkedDecision(decision, place) {
     && (correct_code === null || (decision.decision === "wrong" && typeof correct_code === "string" && nomenclature.has(correct_code) && correct_code.length === 6));
   if (!fits) throw new Error(say("file_bad_line", { n: place }));
   const known = entryOf.get(keyOf(decision));
+  const declared = known ? declaredSubheading(known) : decision.shown?.declared_hs6;
+  if (correct_code !== null && correct_code === declared) throw new Error(say("file_declared", { n: place, code: dotted(correct_code) }));
   return {
     source_file, source_row_group, source_row, declaration_id: known?.declaration_id ?? textOr(decision.declaration_id),
     item_no: known?.item_no ?? (Number.isSafeInteger(decision.item_no) ? decision.item_no : null),
