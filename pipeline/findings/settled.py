@@ -1,9 +1,9 @@
 """Settled matters: what officers found to be declared rightly, which a worklist does not raise again.
 
 A matter is an importer, a declared code, and pictures. It is raised again where the evidence has changed: a picture
-that is not among those decided on, nor nearly one of them; another declared code; or another code that is recommended
-first, with more than the first had then. What was found to be wrong is no settled matter: the same goods under the same
-wrong code again are what officers want to see. A later decision on the same matter counts.
+that is not among those decided on, nor nearly one of them; another declared code; or a code other than the declared one
+that is recommended first, with more than the first had then. What was found to be wrong is no settled matter: the same
+goods under the same wrong code again are what officers want to see. A later decision on the same matter counts.
 
 FOLDER/settled/run_date=2026-11-21/settled.parquet
 """
@@ -79,12 +79,16 @@ class Matter:
         return bool(pictures) and all(sha256 in self.looks or self._nearly(looks.get(sha256)) for sha256 in pictures)
 
     def still_holds(self, finding: Finding) -> bool:
-        """Whether no other code is recommended first with more than the first had then."""
+        """Whether no other code is recommended first with more than the first had then.
+
+        The declared code is no other one, nor is the first of then at another depth, as a newer classifier may know it.
+        """
         if not finding.recommendations:
             return True
         code, probability = self.best or (None, 0.0)
         now = finding.recommendations[0]
-        return now.hs_code.digits == code or now.probability <= probability
+        may_be = any(known and _may_be_one(now.hs_code.digits, known) for known in (code, self.declared))
+        return may_be or now.probability <= probability
 
     def _nearly(self, look: Look | None) -> bool:
         return look is not None and any(known and look.is_nearly(known) for known in self.looks.values())
@@ -233,6 +237,10 @@ def _settled_in(worklist: pa.Table, settled: Settled, looks_of: LooksOf) -> set[
     others = [finding for finding in asked if finding.source not in found]
     looks = looks_of(others) if others else {}
     return found | {each.source for each in others if settled.settles(each, looks.get(each.source, {}))}
+
+
+def _may_be_one(code: str, other: str) -> bool:
+    return code.startswith(other) or other.startswith(code)
 
 
 def _key(finding: Finding) -> _Key | None:
