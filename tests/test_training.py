@@ -216,7 +216,7 @@ def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> t
     trained = Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task).train(cases)
     calibration = trained.calibration
     facts = [weights_digest(trained.network), calibration.temperature, calibration.confusion.tolist()]
-    return [*facts, trained.thresholds, trained.metrics, trained.epochs], done
+    return [*facts, trained.thresholds, trained.metrics, trained.epochs, trained.curves], done
 
 
 @pytest.fixture(scope="module")

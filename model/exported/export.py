@@ -30,6 +30,7 @@ from model.cases.reading import Cases
 from model.exported.golden import golden_pictures
 from model.exported.versions import ABOUT, add_candidate, add_version
 from model.training.backbones import Backbone
+from model.training.curves import LEARNING_CURVES, curves_as_json
 from model.training.networks import weights_digest
 from model.training.novelty import Seen
 from model.training.precedents import NEAREST, Precedents
@@ -275,7 +276,11 @@ def export_trained(
         confusion=trained.calibration.confusion,
         seen=trained.seen,
         precedents=trained.precedents,
-        attachments={"unreadable.csv": left_out.getvalue()} | (attachments or {}),
+        attachments={
+            "unreadable.csv": left_out.getvalue(),
+            LEARNING_CURVES: curves_as_json(trained.curves),
+            **(attachments or {}),
+        },
         candidate=candidate,
     )
 

@@ -11,6 +11,7 @@ from hs.card import Mistake, Thresholds
 from model.cases.reading import Unreadable
 from model.measures import calibration_error, top_k
 from model.training.calibration import Calibration
+from model.training.curves import Curve
 from model.training.novelty import Seen
 from model.training.precedents import Precedents
 
@@ -30,6 +31,7 @@ class Trained:
         epochs: how many the last phase had.
         unreadable: pictures left out.
         about: further facts for `assets.extra/hs_audit.json`: groups, folds.
+        curves: how each network learned, phase by phase.
     """
 
     network: keras.Model
@@ -42,6 +44,7 @@ class Trained:
     epochs: int
     unreadable: tuple[Unreadable, ...]
     about: dict[str, Any] = field(default_factory=dict)
+    curves: tuple[Curve, ...] = ()
 
 
 def held_out_metrics(

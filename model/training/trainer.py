@@ -26,6 +26,7 @@ from model.measures import negative_log_likelihood
 from model.task import Task
 from model.training.backbones import Backbone
 from model.training.calibration import fit_calibration
+from model.training.curves import Curve, curve_of
 from model.training.enough import check_enough, different_cases, large_enough, left_out, small_codes
 from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
@@ -109,7 +110,7 @@ class Trainer:
         learned = None
         if tune_on is None:
             folds = self._folds(examples, places)
-            said, novelty, held_out = self._on_folds(examples, parts, folds.fold_of)
+            said, novelty, held_out, curves = self._on_folds(examples, parts, folds.fold_of)
             labels, groups, shifted = examples.labels[held_out], examples.groups[held_out], folds.shifted[held_out]
             # Confusions are counted on other folds; where one alone is held out, on others of its groups.
             blocks = folds.fold_of[held_out]
@@ -119,7 +120,7 @@ class Trainer:
         else:
             tune_on = tune_on.without(set(tune_on.codes()) - set(examples.classes))
             others = self._examples(tune_on, parts, 0)  # measured as they are, without variants
-            learned, said, novelty, labels = self._on_others(examples, parts, others)
+            learned, said, novelty, labels, curves = self._on_others(examples, parts, others)
             groups, shifted = others.groups, None
             blocks = deal(groups, labels, self.recipe.folds, self.recipe.seed)
             known = [KnownGoods(novelty, groups)]
@@ -128,7 +129,9 @@ class Trainer:
         logits = said[np.argmin(losses)]
         calibration, probabilities = fit_calibration(logits, labels, blocks)
         if learned is None or epochs < self.recipe.last.epochs:
-            learned, _ = self._fit("all", examples, parts, np.arange(len(examples.labels)), epochs=epochs)
+            everything = np.arange(len(examples.labels))
+            learned, _, of_all = self._fit("all", examples, parts, everything, epochs=epochs)
+            curves += of_all
         unseen = Unseen(probabilities, labels, groups, ClassTable(examples.classes))
         thresholds = thresholds_by_mistake(unseen, aims_of(self.recipe.precision, self.recipe.wrong_share))
         unknown = draw(known, self.recipe.unknown_share)
@@ -145,6 +148,7 @@ class Trainer:
             epochs,
             examples.unreadable,
             {"groups": _about_groups(examples)},
+            tuple(curves),
         )
 
     def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> tuple[Cases, Examples]:
@@ -207,34 +211,35 @@ class Trainer:
 
     def _on_folds(
         self, examples: Examples, parts: Cut, fold_of: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """Logits [E, N, C] and novelty [N] from networks that had not seen the like, and the pictures, int [N].
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray, list[Curve]]:
+        """Logits [E, N, C] and novelty [N] from networks that had not seen the like, the pictures, int [N], and curves.
 
         Novelty is None where it goes by what is frozen: see `_known_goods`.
         """
         said, novelty, pictures = [], [], []
+        curves: list[Curve] = []
         for fold in range(self.recipe.measured):
             held_out = np.flatnonzero((fold_of == fold) & ~examples.generated)
             name = f"part {fold + 1} of {self.recipe.folds} held out"
             learned_from = np.flatnonzero(fold_of != fold)
-            learner, fitted = self._fit(name, examples, parts, learned_from, held_out=(examples, held_out))
+            learner, fitted, of_fold = self._fit(name, examples, parts, learned_from, held_out=(examples, held_out))
             said.append(fitted.held_out)
+            curves += of_fold
             if not learner.frozen:
                 seen = self._seen(learner, examples, learned_from)
                 novelty.append(self._novelty(seen, learner, examples, held_out))
             pictures.append(held_out)
-        return np.concatenate(said, axis=1), np.concatenate(novelty) if novelty else None, np.concatenate(pictures)
+        together = np.concatenate(novelty) if novelty else None
+        return np.concatenate(said, axis=1), together, np.concatenate(pictures), curves
 
     def _on_others(
         self, examples: Examples, parts: Cut, others: Examples
-    ) -> tuple[_Learner, np.ndarray, np.ndarray, np.ndarray]:
+    ) -> tuple[_Learner, np.ndarray, np.ndarray, np.ndarray, list[Curve]]:
         """What learned from all cases; logits [E, N, C], novelty [N] and labels [N] of others, whose codes it knows."""
         numbers, everything = np.arange(len(others.labels)), np.arange(len(examples.labels))
-        learned, fitted = self._fit("all", examples, parts, everything, held_out=(others, numbers))
+        learned, fitted, curves = self._fit("all", examples, parts, everything, held_out=(others, numbers))
         novelty = self._novelty(self._seen(learned, examples, everything), learned, others, numbers)
-        column = {code: number for number, code in enumerate(examples.classes)}
-        labels = np.array([column[others.classes[label]] for label in others.labels])
-        return learned, fitted.held_out, novelty, labels
+        return learned, fitted.held_out, novelty, _labels(others, numbers, examples.classes), curves
 
     def _seen(self, learner: _Learner, examples: Examples, pictures: np.ndarray) -> Seen:
         """What a learner has seen; of very many pictures an even choice."""
@@ -290,9 +295,9 @@ class Trainer:
         *,
         epochs: int | None = None,
         held_out: tuple[Examples, np.ndarray] | None = None,
-    ) -> tuple[_Learner, Fitted]:
+    ) -> tuple[_Learner, Fitted, list[Curve]]:
         """Both phases from the beginning; the last one has so many epochs, and is measured on what is held out."""
-        recipe = self.recipe
+        recipe, curves = self.recipe, []
         facts = [asdict(recipe), asdict(self.devices), examples.name, examples.classes, name, pictures.tolist()]
         keras.utils.set_random_seed(recipe.seed)  # before the learner is made: its first weights are drawn from it
         with self.devices.scope():
@@ -314,7 +319,9 @@ class Trainer:
                         checkpoint=self.folder / f"fit-{key}.npz",
                         advance=advance,
                     )
-        return learner, fitted
+                looked_at = (fitted.held_out, _labels(*measured, examples.classes)) if measured else None
+                curves.append(curve_of(name, part, fitted.losses, looked_at, recipe.label_smoothing))
+        return learner, fitted, curves
 
     def _learner(self, parts: Cut, classes: int) -> _Learner:
         top = head(self.backbone.network.output_shape[1], classes, self.recipe.dropout)
@@ -371,6 +378,12 @@ def _coarse(pixels: np.ndarray) -> np.ndarray:
     step = max(1, pixels.shape[1] // 8)
     few = pixels[:, ::step, ::step].astype(np.float32)
     return (few - few.mean(axis=(1, 2, 3), keepdims=True)).reshape(len(pixels), -1)
+
+
+def _labels(examples: Examples, pictures: np.ndarray, classes: tuple[str, ...]) -> np.ndarray:
+    """The true classes of pictures, int [n], as a classifier of these classes numbers them."""
+    column = {code: number for number, code in enumerate(classes)}
+    return np.array([column[examples.classes[label]] for label in examples.labels[pictures]])
 
 
 def _rows(examples: Examples, part: str) -> RowFile:
