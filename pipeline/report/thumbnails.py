@@ -1,18 +1,13 @@
 """Findings → their pictures as the page shows them, read again from the archive."""
 
-import base64
 import hashlib
-import io
-import math
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
-from PIL import ExifTags, Image
-
 from hs.html import shortened
-from hs.pictures.decoding import PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.decoding import Picture, PictureLimits, PictureStatus
+from hs.pictures.shrinking import shrink
 from hs.words import LANGUAGES, catalogue, in_languages, picture_words
 from pipeline.findings.evidence import Audited, pictures_again
 from pipeline.findings.finding import Finding, PictureRecord, SourceRow
@@ -20,9 +15,7 @@ from pipeline.values import NOT_SCORED
 
 _MOST_PICTURES = 4
 _PAGE_BYTES, _ENTRY_BYTES = 40_000_000, 48_000  # of JPEG: 200 entries stay under 15 MB of page, 2,000 under 60 MB
-_SMALLEST, _LARGEST = 160, 640  # the longer side, pixels
-_BYTES_PER_PIXEL = 0.12  # of a photograph at the best quality
-_QUALITIES = (75, 60, 45, 30)
+_SIDES = (160, 640)  # the longer side, pixels
 
 
 Words = dict[str, str]  # language → what is said in it
@@ -89,38 +82,8 @@ def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits, room
         return Thumbnail(words)
     if hashlib.sha256(data).hexdigest() != recorded.sha256:
         return Thumbnail(in_languages(lambda language: catalogue(language)["page"]["picture_changed"]))
-    side = round(min(max(math.sqrt(room / _BYTES_PER_PIXEL), _SMALLEST), _LARGEST))
-    # Squashed, and stretched again below: no decoder but the audit's own makes pixels of a hostile file.
-    picture = decode(data, PictureSize(side, side), limits)
-    if picture.pixels is None:
-        return Thumbnail(_words(picture.status, picture.detail))
-    width, height = _fitted(data, side)
-    uri = _data_uri(picture.pixels, width, height, room)
-    return Thumbnail(None if recorded.status == PictureStatus.OK else words, uri, width, height)
-
-
-def _fitted(data: bytes, side: int) -> tuple[int, int]:
-    """Width and height of a picture that was decoded, no longer than `side`; square where they are unknown."""
-    try:
-        with Image.open(io.BytesIO(data)) as picture:
-            width, height = picture.size
-            # TIFF excepted: Pillow has turned its size already.
-            lying = picture.format != "TIFF" and picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    except Exception:  # Pillow's plugins raise nearly anything on hostile files
-        return side, side
-    if lying:
-        width, height = height, width
-    scale = min(1.0, side / max(width, height))
-    return max(8, round(width * scale)), max(8, round(height * scale))
-
-
-def _data_uri(pixels: np.ndarray, width: int, height: int, room: int) -> str:
-    """Squashed pixels, uint8 [H, W, 3], as a JPEG of their true shape that fits into `room` bytes if any does."""
-    picture, content = Image.fromarray(pixels).resize((width, height)), b""
-    for quality in _QUALITIES:
-        out = io.BytesIO()
-        picture.save(out, "JPEG", quality=quality, optimize=True)
-        content = out.getvalue()
-        if len(content) <= room:
-            break
-    return f"data:image/jpeg;base64,{base64.b64encode(content).decode()}"
+    shown = shrink(data, limits, room, _SIDES)
+    if isinstance(shown, Picture):
+        return Thumbnail(_words(shown.status, shown.detail))
+    said = None if recorded.status == PictureStatus.OK else words
+    return Thumbnail(said, shown.uri, shown.width, shown.height)
