@@ -151,8 +151,7 @@ def _said(exported: Exported, cases: "Cases", steps: Steps) -> "Predictions":
     from model.exported.predictions import predict
 
     with steps.step(f"measuring {exported.path.name} on {cases.path.name}", cases.count) as advance:
-        said = predict(exported.path, cases, advance, leave_out_unknown=True)
-    return said if said.generated.all() else said.only(~said.generated)
+        return predict(exported.path, cases, advance, leave_out_unknown=True).originals
 
 
 def _left_out(said: "Predictions", own: "Predictions") -> str:

@@ -1,11 +1,13 @@
 """`hs-audit evaluate`: what a model promised and keeps on cases that it has not seen, as a page, as JSON, as tables.
 
-Several models, such as one recipe with several seeds, stand side by side with their mean.
+Several models, such as one recipe with several seeds, stand side by side with their mean; of two the page shows what
+changed from the first to the second, case by case.
 """
 
 import argparse
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +32,15 @@ if TYPE_CHECKING:
     from model.exported.predictions import Predictions
 
 
+@dataclass(frozen=True)
+class _Measured:
+    """A model: what it is worth and says of the original pictures, and what JSON tells of it."""
+
+    evaluation: "Evaluation"
+    said: "Predictions"
+    facts: dict[str, Any]
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags."""
     parser.add_argument("models", type=Location.parse, nargs="+", metavar="MODEL",
@@ -49,9 +60,6 @@ def run(args: argparse.Namespace) -> int:
     """Measures, prints and writes."""
     with quiet_import():
         from model.cases.reading import open_cases
-        from model.evaluation.as_json import over_models_as_json
-        from model.evaluation.page import comparison_page
-        from model.evaluation.tables import comparison
 
     cases = open_cases(args.cases, args.pictures == "all")
     _look_ahead(args, cases)
@@ -60,23 +68,39 @@ def run(args: argparse.Namespace) -> int:
     for number, model in enumerate(args.models, 1):
         folder = args.output / str(number) if several else args.output
         measured.append(_measure(model, cases, args, folder))
-    if several:
-        evaluations = [evaluation for evaluation, _ in measured]
-        names = [f"{number} {model.name}" for number, model in enumerate(args.models, 1)]
-        pages = [f"{number}/evaluation.html" for number in range(1, len(names) + 1)]
-        side_by_side = comparison(evaluations)
-        facts = {"models": [facts for _, facts in measured], "figures": over_models_as_json(evaluations)}
-        args.answer |= facts
-        write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
-        models = list(zip(names, evaluations, pages, strict=True))
-        write_whole(args.output / "evaluation.html", comparison_page(cases, models))
-        write_whole(args.output / "evaluation-tables.md", side_by_side.markdown())
-        _print([side_by_side], PlainConsole())
-    else:
-        args.answer |= measured[0][1]
-    args.answer["written"] = [args.output / f"evaluation{name}" for name in (".html", ".json", "-tables.md")]
+    args.answer |= _side_by_side(measured, cases, args) if several else measured[0].facts
+    args.answer["written"] = [args.output / name for name in _WRITTEN]
     print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation-tables.md beside it")
     return 0
+
+
+_WRITTEN = ("evaluation.html", "evaluation.json", "evaluation-tables.md")
+
+
+def _side_by_side(measured: list[_Measured], cases: "Cases", args: argparse.Namespace) -> dict[str, Any]:
+    """Writes and prints what is told of several models together; the facts."""
+    from model.evaluation.as_json import changes_as_json, over_models_as_json
+    from model.evaluation.changes import pictures_of_changes, what_changed
+    from model.evaluation.page import comparison_page
+    from model.evaluation.tables import changes_table, comparison
+
+    evaluations = [one.evaluation for one in measured]
+    changes = what_changed(*(one.said for one in measured)) if len(measured) == 2 else None
+    facts: dict[str, Any] = {
+        "models": [one.facts for one in measured],
+        "figures": over_models_as_json(evaluations),
+        "changes": changes_as_json(changes) if changes else None,
+    }
+    written = [*([changes_table(changes)] if changes else []), comparison(evaluations)]
+    names = [f"{number} {model.name}" for number, model in enumerate(args.models, 1)]
+    pages = [f"{number}/evaluation.html" for number in range(1, len(names) + 1)]
+    models = list(zip(names, evaluations, pages, strict=True))
+    page = comparison_page(cases, models, changes, pictures_of_changes(cases, changes) if changes else {})
+    write_whole(args.output / "evaluation.json", json.dumps(facts, indent=2) + "\n")
+    write_whole(args.output / "evaluation.html", page)
+    write_whole(args.output / "evaluation-tables.md", "\n".join(table.markdown() for table in written))
+    _print(written, PlainConsole())
+    return facts
 
 
 def _look_ahead(args: argparse.Namespace, cases: "Cases") -> None:
@@ -93,17 +117,17 @@ def _look_ahead(args: argparse.Namespace, cases: "Cases") -> None:
         raise UsageError(f"--output {args.output} cannot be made: {error.strerror}") from error
 
 
-def _measure(
-    location: Location, cases: "Cases", args: argparse.Namespace, folder: Path
-) -> tuple["Evaluation", dict[str, Any]]:
-    """Measures a model and writes what is told of it; the evaluation of its originals, and the facts."""
+def _measure(location: Location, cases: "Cases", args: argparse.Namespace, folder: Path) -> _Measured:
+    """Measures a model and writes what is told of it."""
     from model.evaluation.as_json import as_json
+    from model.evaluation.gallery import error_gallery
     from model.evaluation.page import evaluation_page
     from model.evaluation.promises import without_own
     from model.evaluation.summary import evaluate
     from model.evaluation.tables import tables
     from model.evaluation.unknown import words_of
     from model.exported.predictions import predict
+    from model.training.curves import read_curves
 
     with (
         model_here(location, args.version, ANYWHERE) as model,
@@ -111,14 +135,15 @@ def _measure(
         steps.step(f"{location.name}: classifying {cases.path.name}", cases.count) as advance,
     ):
         version = version_folder(model, args.version)
-        said = predict(version, cases, advance, args.leave_out_unknown)
+        said, curves = predict(version, cases, advance, args.leave_out_unknown), read_curves(version)
     evaluations = evaluate(said, args.wrong_share or said.card.thresholds.wrong_share, args.seed)
     facts = _facts(location, int(version.name), cases, said, args) | {"evaluations": list(map(as_json, evaluations))}
     folder.mkdir(parents=True, exist_ok=True)
     written = [table for one in evaluations for table in tables(one)]
     write_whole(folder / "evaluation.json", json.dumps(facts, indent=2) + "\n")
     name = f"{location.name}, version {version.name}"
-    write_whole(folder / "evaluation.html", evaluation_page(name, cases, said, evaluations))
+    gallery = error_gallery(cases, said.originals, evaluations[0])
+    write_whole(folder / "evaluation.html", evaluation_page(name, cases, said, evaluations, gallery, curves))
     write_whole(folder / "evaluation-tables.md", "\n".join(table.markdown() for table in written))
     if len(args.models) == 1:
         console = PlainConsole()
@@ -126,7 +151,7 @@ def _measure(
         for words in (without_own(evaluations[-1]), words_of(evaluations[-1].unknown)):
             if words:
                 console.print(words)
-    return evaluations[0], facts
+    return _Measured(evaluations[0], said.originals, facts)
 
 
 def _facts(

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hs.proportions import Estimate, Rate
+from model.evaluation.changes import Changes
 from model.evaluation.flag import Flag
 from model.evaluation.metrics import BUDGETS
 from model.evaluation.promises import over_models
@@ -64,6 +65,17 @@ def over_models_as_json(evaluations: Sequence[Evaluation]) -> list[dict[str, Any
         {"figure": name, "of": of, "values": found.values, "mean": found.mean, "deviation": found.deviation}
         for (name, of), found in over_models(evaluations).items()
     ]
+
+
+def changes_as_json(changes: Changes) -> dict[str, Any]:
+    """What changed from the first of two models to the second: figures, codes, and the numbers of the cases."""
+    return {
+        "paired": asdict(changes.paired),
+        "levels": {str(level): asdict(found) for level, found in changes.levels.items()},
+        "codes": [asdict(one) for one in changes.codes],
+        "right_by_second_alone": [asdict(one) for one in changes.won],
+        "right_by_first_alone": [asdict(one) for one in changes.lost],
+    }
 
 
 def _flag(flag: Flag) -> dict[str, Any]:

@@ -1,8 +1,9 @@
-"""Pictures for the pages of the model side, as SVG without scripts or fonts of their own."""
+"""Pictures for the pages of the model side, as SVG without scripts or fonts of their own, in the page's colours."""
 
 import io
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 
 import matplotlib as mpl
 import numpy as np
@@ -12,10 +13,20 @@ from hs.card import Mistake
 from model.evaluation.metrics import BUDGETS, SimulatedNight
 from model.evaluation.promises import WORDS
 from model.measures import Reliability
+from model.training.curves import Curve
 
-_INK, _SOFT, _LINE, _ACCENT, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#a33b12"
-_COLOURS = {Mistake.AT_RANDOM: _ACCENT, Mistake.WITHIN_CHAPTER: "#24695a", Mistake.WITHIN_HEADING: _WARM}
-_LEVELS = ("#9aa5b1", "#b98b2f", _ACCENT, "#24695a", _WARM)  # of 10, 8, 6, 4 and 2 digits
+_INK, _SOFT, _LINE, _ACCENT, _GREEN, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#24695a", "#a33b12"
+_GREY, _GOLD = "#9aa5b1", "#b98b2f"
+_VARIABLES = {  # of `page.html`, which has them in a dark scheme, too
+    _INK: "ink", _SOFT: "soft", _LINE: "line", _ACCENT: "accent", _GREEN: "green", _WARM: "warm", _GREY: "grey",
+    _GOLD: "gold",
+}  # fmt: skip
+_ON_BOTH = (0.27, 0.51, 0.78)  # a blue that is seen on light and dark paper, in pixels that know no variables
+_COLOURS = {Mistake.AT_RANDOM: _ACCENT, Mistake.WITHIN_CHAPTER: _GREEN, Mistake.WITHIN_HEADING: _WARM}
+_LEVELS = (_GREY, _GOLD, _ACCENT, _GREEN, _WARM)  # of 10, 8, 6, 4 and 2 digits
+_OF_ALL = {"color": _ACCENT, "linewidth": 2, "label": "learning from all cases"}
+_OF_A_PART = {"color": _GREY, "linewidth": 1, "label": "learning from all but a part"}
+_HELD_OUT = {"color": _WARM, "linewidth": 1, "label": "held out"}
 _MOST_CLASSES = 100  # of a confusion matrix
 _STYLE = {
     "font.family": "sans-serif",
@@ -91,7 +102,7 @@ def confusion_picture(confusion: np.ndarray, labels: list[str]) -> str:
         side = max(3.5, 0.19 * len(labels) + 1.2)
         figure = Figure((side, side), layout="constrained")
         axes = figure.subplots()
-        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+        axes.imshow(np.dstack([np.full((*shares.shape, 3), _ON_BOTH), shares]))
         axes.set_xticks(range(len(labels)), labels, rotation=90, fontsize=7)
         axes.set_yticks(range(len(labels)), labels, fontsize=7)
         axes.set(xlabel="recommended", ylabel="true")
@@ -105,18 +116,23 @@ def grouped_bars(shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
         names = list(dict.fromkeys(name for bars in shares.values() for name in bars))
         figure = Figure((max(6.4, 0.45 * sum(map(len, shares.values())) + 2), 3.6), layout="constrained")
         axes = figure.subplots()
-        colours = mpl.colormaps["Blues"](np.linspace(0.4, 0.95, len(names)))
+        strengths = np.linspace(0.35, 1, len(names)).tolist()
         left, ticks = 0.0, []
         for group, bars in shares.items():
             for place, (name, (low, share, high)) in enumerate(bars.items()):
                 error = [[share - low], [high - share]]
-                axes.bar(left + place, share, 0.85, color=colours[names.index(name)], yerr=error, ecolor=_SOFT)
+                strength = strengths[names.index(name)]
+                axes.bar(left + place, share, 0.85, color=_ACCENT, alpha=strength)
+                axes.errorbar(left + place, share, yerr=error, ecolor=_SOFT, linestyle="none")
             ticks.append((left + (len(bars) - 1) / 2, group))
             left += len(bars) + 1
         axes.set_xticks([place for place, _ in ticks], [group for _, group in ticks])
         axes.set(ylim=(0, 1), ylabel=ylabel)
         axes.legend(
-            handles=[mpl.patches.Patch(color=colour, label=name) for colour, name in zip(colours, names, strict=True)],
+            handles=[
+                mpl.patches.Patch(color=_ACCENT, alpha=strength, label=name)
+                for strength, name in zip(strengths, names, strict=True)
+            ],
             frameon=False,
             bbox_to_anchor=(1, 1),
             loc="upper left",
@@ -124,8 +140,49 @@ def grouped_bars(shares: Mapping[str, Mapping[str, tuple[float, float, float]]],
         return _svg(figure, ylabel)
 
 
+def learning_curves(curves: Sequence[Curve]) -> str:
+    """Epoch → loss, a picture for each phase: while learning, and on what was held out where somebody looked."""
+    phases = phase_words(curves)
+    with mpl.rc_context(_STYLE):
+        figure = Figure((max(6.4, 4.6 * len(phases)), 3.6), layout="constrained")
+        for axes, (phase, words) in zip(figure.subplots(1, len(phases), squeeze=False)[0], phases.items(), strict=True):
+            for curve in (curve for curve in curves if curve.phase == phase):
+                of_all = curve.fit == "all"
+                epochs = range(1, len(curve.losses) + 1)
+                colour, width, label = (
+                    (_ACCENT, 2, "learning from all") if of_all else (_GREY, 1, "from all but a part")
+                )
+                marker = "o" if len(epochs) == 1 else None
+                axes.plot(epochs, curve.losses, color=colour, linewidth=width, label=label, marker=marker, markersize=4)
+                if curve.held_out:
+                    seen = [(each.epoch, each.loss) for each in curve.held_out]
+                    axes.plot(
+                        *zip(*seen, strict=True), color=_WARM, marker="o", markersize=4, linewidth=1, label="held out"
+                    )
+            axes.set(title=words, xlabel="epoch", ylabel="loss, nats")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            handles, labels = axes.get_legend_handles_labels()
+            once = dict(zip(labels, handles, strict=True))
+            axes.legend(once.values(), once.keys(), frameon=False)
+        return _svg(figure, "learning curves: loss of each epoch")
+
+
+def phase_words(curves: Sequence[Curve]) -> dict[str, str]:
+    """The phases of a training in their order, and what learns in each."""
+    phases = dict.fromkeys(curve.phase for curve in curves)
+    words = {"head": "the head alone", "blocks": "the last blocks and the head" if "head" in phases else "all of it"}
+    return {phase: words[phase] for phase in phases}
+
+
 def _svg(figure: Figure, title: str) -> str:
     out = io.StringIO()
     # Without date and version of matplotlib the same figures make the same page.
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
-    return out.getvalue()[out.getvalue().index("<svg") :]
+    drawn = out.getvalue()[out.getvalue().index("<svg") :]
+    drawn = re.sub("#[0-9a-f]{6}", _variable, drawn)
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+
+
+def _variable(found: re.Match[str]) -> str:
+    name = _VARIABLES.get(found[0])
+    return f"var(--{name})" if name else found[0]

@@ -50,13 +50,17 @@ def at_level(
     rows = [row for row, label in enumerate(truth) if len(label.rstrip("*")) >= level]
     if not prefixes or not rows:
         return None
-    there = probabilities if len(rows) == len(truth) else probabilities[rows]
-    summed = np.stack([there[:, table.columns(prefix)].sum(axis=1) for prefix in prefixes], axis=1)
+    summed = summed_up(probabilities if len(rows) == len(truth) else probabilities[rows], table, level)
     place = {prefix: number for number, prefix in enumerate(prefixes)}
     labels = np.array([place[truth[row][:level]] for row in rows])
     right, sure = summed.argmax(axis=1) == labels, summed.max(axis=1).clip(max=1)  # rounded shares add up to more
     top = {k: Rate(round(top_k(summed, labels, k) * len(rows)), len(rows)) for k in ks}
     return AtLevel(top, reliability(sure, right), augrc(sure, right))
+
+
+def summed_up(probabilities: np.ndarray, table: ClassTable, level: int) -> np.ndarray:
+    """Probabilities of the prefixes of a level, in the order of `table.prefixes(level)`, from float [N, C]."""
+    return np.stack([probabilities[:, table.columns(prefix)].sum(axis=1) for prefix in table.prefixes(level)], axis=1)
 
 
 @dataclass(frozen=True)

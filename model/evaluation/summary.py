@@ -80,9 +80,9 @@ def evaluate(predictions: Predictions, wrong_share: float, seed: int) -> tuple[E
         seed: of these nights.
     """
     whole = _evaluate("all", predictions, wrong_share, seed)
-    if not predictions.generated.any() or predictions.generated.all():
+    if predictions.originals is predictions:
         return (whole,)
-    return _evaluate("originals", predictions.only(~predictions.generated), wrong_share, seed), whole
+    return _evaluate("originals", predictions.originals, wrong_share, seed), whole
 
 
 def _evaluate(name: str, said: Predictions, wrong_share: float, seed: int) -> Evaluation:

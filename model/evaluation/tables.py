@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hs.text import counted
+from model.evaluation.changes import Changes
 from model.evaluation.intervals import Between
+from model.evaluation.paired import Difference
 from model.evaluation.promises import WORDS, between, over_models, promises
 from model.evaluation.summary import KS, Evaluation
 
@@ -70,6 +72,27 @@ def comparison(evaluations: Sequence[Evaluation]) -> TextTable:
     ]
     title = f"{len(evaluations)} models on {_cases(evaluations)}: mean and standard deviation over the models"
     return TextTable(title, ("", "", *map(str, range(1, shown + 1)), "mean", "sd"), tuple(rows))
+
+
+def changes_table(changes: Changes) -> TextTable:
+    """What changed from the first of two models to the second on the same cases."""
+    paired = changes.paired
+    named = {f"first code right, {level} digits": found for level, found in changes.levels.items()}
+    named |= {"log-likelihood, nats": paired.likelihood}
+    rows = [
+        (name, f"{found.mean:+.3f}", f"{found.low:+.3f} to {found.high:+.3f}", difference_words(found))
+        for name, found in named.items()
+    ]
+    title = (
+        f"2 less 1 on the same {counted(paired.cases, 'case')}: {paired.only_new} right by 2 alone, "
+        f"{paired.only_old} by 1 alone"
+    )
+    return TextTable(title, ("", "2 less 1", "95 %", ""), tuple(rows))
+
+
+def difference_words(found: Difference) -> str:
+    """Which of two models is better, if that is no chance."""
+    return "2 is better" if found.better else "1 is better" if found.worse else "no more than chance"
 
 
 def _cases(evaluations: Sequence[Evaluation]) -> str:

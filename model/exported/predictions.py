@@ -88,6 +88,11 @@ class Predictions:
             disagree={new: self.disagree[place] for new, place in enumerate(places) if place in self.disagree},
         )
 
+    @property
+    def originals(self) -> "Predictions":
+        """Without the cases that were generated, unless all were."""
+        return self if self.generated.all() or not self.generated.any() else self.only(~self.generated)
+
 
 @dataclass(frozen=True)
 class _OfCase:

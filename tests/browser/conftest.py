@@ -1,5 +1,6 @@
 """A browser for all tests of pages, and a night's page; skipped where no Chromium is."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from tests.archives import BLUE, GREEN, RED, encoded, picture, row
 from tests.browser.chromium import Desk, NoBrowser, desk
+from tests.installed import npm_package
 from tests.report_pages import Night
 
 DULL_BLUE = encoded(Image.new("RGB", (40, 30), (10, 20, 120)), "PNG")  # less sure than the others
@@ -21,6 +23,17 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
             yield found
     except NoBrowser as missing:
         pytest.skip(str(missing))
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core."""
+    try:
+        return (npm_package("axe-core@4.11") / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        pytest.skip("no npm to install axe-core with: on Debian, apt-get install npm")
+    except subprocess.CalledProcessError as error:
+        pytest.skip(f"axe-core cannot be installed: {error.stderr[-300:]}")
 
 
 @pytest.fixture(scope="module")
