@@ -42,6 +42,7 @@ setup(
         "delta": ["deltalake>=1,<2"],  # a Delta log over the findings
         "object-storage": ["obstore>=0.9,<1"],  # the PUT with a precondition that publishes on object storage
         "hdfs": _HDFS,
+        "mlflow": ["mlflow-skinny>=3,<4"],  # logs trainings and evaluations; mlflow itself will do
         "all": [*_TRAIN, *_HDFS, "deltalake>=1,<2", "obstore>=0.9,<1"],
         "dev": [
             *_TRAIN,
@@ -50,6 +51,7 @@ setup(
             "duckdb>=1.3",
             "hypothesis>=6",
             "kubernetes-validate>=1.30",
+            "mlflow-skinny>=3,<4",
             "moto[server]>=5.2",  # S3 for the tests
             "mypy>=1.17",
             "openlineage-python>=1.40",

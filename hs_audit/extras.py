@@ -6,14 +6,14 @@ from hs.errors import UsageError
 
 _TRAINED_WITH = ("tensorflow", "keras", "scipy", "matplotlib", "tensorflow_serving")
 _SERVED_WITH = ("tensorflow", "tensorflow_serving")
-_NEEDED = {"train": _TRAINED_WITH, "serve": _SERVED_WITH, "all": _TRAINED_WITH}
+_NEEDED = {"train": _TRAINED_WITH, "serve": _SERVED_WITH, "all": _TRAINED_WITH, "mlflow": ("mlflow",)}
 
 
 def require_extra(extra: str, for_what: str) -> None:
     """Looks whether the packages of an extra are installed, without loading one of them.
 
     Args:
-        extra: of the distribution: train, serve or all.
+        extra: of the distribution: train, serve, mlflow or all.
         for_what: needs it, such as `hs-audit train`.
 
     Raises:

@@ -49,6 +49,7 @@ MAY_IMPORT = {
     "pipeline.night": "hs serving apache_beam",
     "pipeline.replay": "hs serving pydantic",
     "hs_audit": "hs serving model pipeline rich",
+    "hs_audit.mlflow_runs": "hs mlflow",
     "hs_audit.new_version": "hs model numpy",  # which cases count is chosen by their numbers
     "hs_audit.commands": "hs serving model pipeline rich numpy pyarrow",
     "hs_audit.demo": "numpy pyarrow PIL",

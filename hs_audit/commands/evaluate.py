@@ -20,7 +20,8 @@ from hs.storage.location import Location
 from hs.storage.models import model_here
 from hs.storage.stores import ANYWHERE
 from hs_audit import flag_values as flags
-from hs_audit.commands.train import add_case_arguments
+from hs_audit.commands.train import add_case_arguments, add_mlflow_argument
+from hs_audit.mlflow_runs import Told, tracked
 from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
 from model.quiet import quiet_import
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=flags.SEED, default=0, help="of the simulated nights (default: %(default)s)")
     parser.add_argument("--leave-out-unknown", action="store_true", help="leave out cases whose code the model lacks")
+    add_mlflow_argument(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,17 +66,35 @@ def run(args: argparse.Namespace) -> int:
     cases = open_cases(args.cases, args.pictures == "all")
     _look_ahead(args, cases)
     several = len(args.models) > 1
-    measured = []
-    for number, model in enumerate(args.models, 1):
-        folder = args.output / str(number) if several else args.output
-        measured.append(_measure(model, cases, args, folder))
-    args.answer |= _side_by_side(measured, cases, args) if several else measured[0].facts
-    args.answer["written"] = [args.output / name for name in _WRITTEN]
-    print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation-tables.md beside it")
+    with tracked(args.mlflow, f"evaluate {', '.join(model.name for model in args.models)}") as log:
+        measured = []
+        for number, model in enumerate(args.models, 1):
+            folder = args.output / str(number) if several else args.output
+            measured.append(_measure(model, cases, args, folder))
+        args.answer |= _side_by_side(measured, cases, args) if several else measured[0].facts
+        args.answer["written"] = [args.output / name for name in _WRITTEN]
+        print(f"written: {args.output / 'evaluation.html'}, evaluation.json and evaluation-tables.md beside it")
+        log(_told(measured, args))
     return 0
 
 
 _WRITTEN = ("evaluation.html", "evaluation.json", "evaluation-tables.md")
+
+
+def _told(measured: list[_Measured], args: argparse.Namespace) -> Told:
+    """What was measured of each model, by its number where there are several, and all that was written."""
+    from model.evaluation.promises import figures
+
+    several = len(measured) > 1
+    begins = [f"{number}." if several else "" for number in range(1, len(measured) + 1)]
+    folders = [Path(), *(Path(str(number)) for number in range(1, len(measured) + 1) if several)]
+    return Told(
+        {f"{begin}{name}": value for begin, one in zip(begins, measured, strict=True)
+         for name, value in one.facts.items() if name != "evaluations"},
+        {f"{begin}{' '.join(name).strip()}": value for begin, one in zip(begins, measured, strict=True)
+         for name, value in figures(one.evaluation).items()},
+        files={args.output / folder / name: folder.name for folder in folders for name in _WRITTEN},
+    )  # fmt: skip
 
 
 def _side_by_side(measured: list[_Measured], cases: "Cases", args: argparse.Namespace) -> dict[str, Any]:

@@ -9,17 +9,18 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hs.errors import Interrupted, UsageError
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
+from hs_audit.mlflow_runs import Told, tracked
 from hs_audit.new_version import settle, validation_of
 from hs_audit.recipe_flags import add_learning_arguments, add_threshold_arguments, do_not_go_together, recipe_from
 from hs_audit.steps import Steps
 from hs_audit.training import Training
 from model.cases.overlap import pictures_of
-from model.exported.versions import trained_before
+from model.exported.versions import Exported, trained_before
 from model.quiet import quiet_import
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("the machine")
     machine.add_argument("--arithmetic", type=flags.one_of(*_ARITHMETIC), default=_ARITHMETIC[0], help=_ARITHMETIC_HELP)
     machine.add_argument("--all-gpus", action="store_true", help="share each batch among all GPUs")
+    add_mlflow_argument(machine)
     machine.add_argument("--work", type=Path, help="keep what is computed on the way here (default: MODEL/.work, "
                          "removed at the end)")  # fmt: skip
 
@@ -69,6 +71,14 @@ def add_case_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pictures", choices=("all", "first"), default="all",
                         help="of each case (default: %(default)s)")  # fmt: skip
+
+
+def add_mlflow_argument(parser: Any) -> None:
+    """Declares where else is told what was decided, measured and written."""
+    parser.add_argument("--mlflow", metavar="URI", help=_MLFLOW)
+
+
+_MLFLOW = "log to this tracking store of MLflow: a folder, sqlite:///FILE, http://HOST (default: none)"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -98,14 +108,39 @@ def run(args: argparse.Namespace) -> int:
         backbone = load_backbone(args.backbone, args.weights, args.sha256, args.size)
         recipe = recipe_from(args, backbone.pretrained)
         training = Training(args, cases, validation, pictures, backbone, recipe)
-        with used(work) as remove, only_once(work, training.key):
+        name = f"train {args.output.name}"
+        with used(work) as remove, only_once(work, training.key), tracked(args.mlflow, name) as log:
             forget = _nothing if args.work else remove
             exported = trained_before(args.output, training.key)
             if exported:
                 steps.say(f"{exported} is what this command trains: it is not trained again; another --seed would be")
-            settle(exported or training.exported(work, steps, forget), validation, steps, args.promote)
+            settled = settle(exported or training.exported(work, steps, forget), validation, steps, args.promote)
             forget()
+            log(_told(settled))
     return 0
+
+
+def _told(exported: Exported) -> Told:
+    """What a training decided, measured and made, from what its version says of itself."""
+    from model.training.curves import read_curves
+
+    facts, curves = exported.facts(), read_curves(exported.path)
+    validation = {name: value for name, value in (facts.get("validation") or {}).items() if type(value) in (int, float)}
+    # A folder of their own: in a store of files no metric can be named as one.
+    steps = {f"curves/loss/{one.phase}/{one.fit}": list(enumerate(one.losses, 1)) for one in curves}
+    for curve in (curve for curve in curves if curve.held_out):
+        where = f"{curve.phase}/{curve.fit}"
+        steps[f"curves/held_out_loss/{where}"] = [(each.epoch, each.loss) for each in curve.held_out]
+        steps[f"curves/held_out_top_1/{where}"] = [(each.epoch, each.top_1) for each in curve.held_out]
+    return Told(
+        {"version": str(exported)} | {name: facts.get(name) for name in _DECIDED},
+        facts.get("metrics", {}) | {f"validation {name}": value for name, value in validation.items()},
+        steps,
+        {exported.path: f"model/{exported.number}"},
+    )
+
+
+_DECIDED = ("backbone", "recipe", "cases_digest", "weights_digest", "training", "libraries", "height", "width")
 
 
 def _nothing() -> None:
