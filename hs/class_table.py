@@ -19,6 +19,9 @@ class ClassTable:
     Several outputs may carry one code; they are summed. The rest of a prefix counts for that prefix, is never
     recommended, and never speaks against a code under it: `87*` may be any code of chapter 87.
 
+    In another edition than the classifier's an output may stand for any of several codes. It then speaks against none
+    of them, is known down to what they have in common, and is recommended as that.
+
     >>> table = ClassTable(("870829", "870899", "87*", "392690"))
     >>> table.probability(np.array([0.2, 0.1, 0.6, 0.1]), "870829")
     0.8
@@ -27,10 +30,14 @@ class ClassTable:
     """
 
     labels: tuple[str, ...]
+    meanings: tuple[tuple[str, ...], ...] | None = None
+    """What each output may stand for in another edition, in the form of labels; None for the labels themselves."""
 
     def __post_init__(self) -> None:
         if not self.labels:
             raise ValueError("a class table has at least one class, got none")
+        if self.meanings is not None and (len(self.meanings) != len(self.labels) or not all(self.meanings)):
+            raise ValueError("each class stands for one code at least")
         for label in self.labels:
             if not _LABEL.fullmatch(label):
                 raise ValueError(f"a class is an HS code of 2 to 10 digits or a prefix with *, got {label!r}")
@@ -41,7 +48,7 @@ class ClassTable:
     @cached_property
     def codes(self) -> tuple[HSCode, ...]:
         """The codes that can be recommended, without repeats, in the order of the outputs."""
-        return tuple(HSCode(label) for label in dict.fromkeys(self.labels) if not label.endswith(_REST))
+        return tuple(HSCode(code) for code in dict.fromkeys(self._recommended) if code)
 
     def prefixes(self, level: int) -> tuple[str, ...]:
         """The prefixes of `level` digits that the classifier can tell apart, sorted."""
@@ -55,7 +62,7 @@ class ClassTable:
         """The outputs that do not contradict `prefix`, int [k]: those under it, and those coarser that may hold it."""
         if prefix not in self._columns:
             self._columns[prefix] = np.array(
-                [i for i, stem in enumerate(self._stems) if stem.startswith(prefix) or prefix.startswith(stem)],
+                [i for i, stems in enumerate(self._stems) if any(_may_be(stem, prefix) for stem in stems)],
                 dtype=np.intp,
             )
         return self._columns[prefix]
@@ -70,13 +77,28 @@ class ClassTable:
         np.add.at(sums, self._code_of_output, probabilities)  # `+=` would count a code of several outputs once
         return sums[:-1]
 
+    def labels_of(self, code: HSCode) -> frozenset[str]:
+        """The classes that are recommended as a code."""
+        return frozenset(
+            label for label, best in zip(self.labels, self._recommended, strict=True) if best == code.digits
+        )
+
     @cached_property
-    def _stems(self) -> tuple[str, ...]:
-        return tuple(label.rstrip(_REST) for label in self.labels)
+    def _stems(self) -> tuple[tuple[str, ...], ...]:
+        meanings = self.meanings or tuple((label,) for label in self.labels)
+        return tuple(tuple(code.rstrip(_REST) for code in codes) for codes in meanings)
+
+    @cached_property
+    def _recommended(self) -> tuple[str, ...]:
+        """What each output is recommended as; nothing where that is the rest of a prefix, or nothing in common."""
+        meanings = self.meanings or tuple((label,) for label in self.labels)
+        rest = [any(code.endswith(_REST) for code in codes) for codes in meanings]
+        return tuple("" if is_rest else _common(stems) for is_rest, stems in zip(rest, self._stems, strict=True))
 
     @cached_property
     def _prefixes(self) -> dict[int, tuple[str, ...]]:
-        return {level: tuple(sorted({s[:level] for s in self._stems if len(s) >= level})) for level in LEVELS}
+        sure = [_common(stems) for stems in self._stems]
+        return {level: tuple(sorted({s[:level] for s in sure if len(s) >= level})) for level in LEVELS}
 
     @cached_property
     def _known(self) -> dict[int, frozenset[str]]:
@@ -89,4 +111,14 @@ class ClassTable:
     @cached_property
     def _code_of_output(self) -> np.ndarray:
         position = {code.digits: i for i, code in enumerate(self.codes)}
-        return np.array([position.get(label, len(self.codes)) for label in self.labels], dtype=np.intp)
+        return np.array([position.get(code, len(self.codes)) for code in self._recommended], dtype=np.intp)
+
+
+def _may_be(stem: str, prefix: str) -> bool:
+    return stem.startswith(prefix) or prefix.startswith(stem)
+
+
+def _common(codes: tuple[str, ...]) -> str:
+    """The digits that codes have in common, down to a level of the HS."""
+    levels = (level for level in reversed(LEVELS) if len({code[:level] for code in codes}) == 1)
+    return codes[0][: next(levels, 0)]

@@ -4,7 +4,7 @@ Probabilities are summed at 2, 4, 6 … digits; the share that a level has of a 
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -27,11 +27,18 @@ def differs_at(probabilities: np.ndarray, declared: HSCode, table: ClassTable, t
 
 def columns_at_levels(declared: HSCode, table: ClassTable) -> dict[int, np.ndarray]:
     """Level → the outputs that do not contradict the declared code there, as far as the code and the classes go."""
+    return columns_of_any((declared,), table)
+
+
+def columns_of_any(codes: Sequence[HSCode], table: ClassTable) -> dict[int, np.ndarray]:
+    """Level → the outputs that do not contradict one of several codes, as far as the classes know all of them."""
     columns = {}
-    for prefix in declared.prefixes():
-        if not table.knows(prefix):
+    for prefixes in zip(*(code.prefixes() for code in codes), strict=False):  # down to where the shortest ends
+        if not all(table.knows(prefix) for prefix in prefixes):
             break
-        columns[len(prefix)] = table.columns(prefix)
+        # A set, as a class such as `87*` may hold several and counts once.
+        outputs = [table.columns(prefix) for prefix in dict.fromkeys(prefixes)]
+        columns[len(prefixes[0])] = outputs[0] if len(outputs) == 1 else np.unique(np.concatenate(outputs))
     return columns
 
 

@@ -50,10 +50,11 @@ def classes_asked_for(
         probabilities: float [C], of the picture.
         table: what they are of.
     """
-    recommended = judgement.recommendations[0].code.digits
-    of_declared = [column for column in _declared(declared, table) if table.labels[column] != recommended]
-    best = sorted(of_declared, key=lambda column: -probabilities[column])[:1]
-    return (recommended, *(table.labels[column] for column in best))
+    recommended = table.labels_of(judgement.recommendations[0].code)
+    likely = [column for column, label in enumerate(table.labels) if label in recommended]
+    of_declared = [column for column in _declared(declared, table) if table.labels[column] not in recommended]
+    best = [sorted(columns, key=lambda column: -probabilities[column])[:1] for columns in (likely, of_declared)]
+    return tuple(table.labels[column] for columns in best for column in columns)
 
 
 def shown_beside(
@@ -63,14 +64,14 @@ def shown_beside(
 
     Those for the recommended code come first, at most three, then those for the declared code, at most two.
     """
-    recommended = judgement.recommendations[0].code.digits
-    others = {table.labels[column] for column in _declared(declared, table)} - {recommended}
+    recommended = table.labels_of(judgement.recommendations[0].code)
+    others = {table.labels[column] for column in _declared(declared, table)} - recommended
     # Rounded, as the last bits of a similarity depend on what a server merged a request with.
     nearest = sorted(found, key=lambda one: (-round(one.similarity, 4), one.case_id))
     first_of = {(one.case_id, one.hs_code): one for one in reversed(nearest)}
     once = [one for one in nearest if first_of[one.case_id, one.hs_code] is one]
     return [
-        *[one for one in once if one.hs_code == recommended][:MOST_RECOMMENDED],
+        *[one for one in once if one.hs_code in recommended][:MOST_RECOMMENDED],
         *[one for one in once if one.hs_code in others][:MOST_DECLARED],
     ]
 

@@ -7,17 +7,19 @@ from pathlib import Path
 from hs.declared_codes import parse_declared_code
 from hs.errors import UsageError
 from hs.nomenclature import exists
+from hs.text import did_you_mean, excerpt
 
 
-def read_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[str, str]]]:
+def read_lines(path: Path, columns: Sequence[str], no_others: bool = False) -> Iterator[tuple[str, dict[str, str]]]:
     """Where each line stands (`rates.csv, line 3`), and its cells by column, without spaces around them.
 
     Args:
         path: UTF-8, with a header.
-        columns: that must be there; others may be.
+        columns: that must be there.
+        no_others: whether others are refused; else they are read, too.
 
     Raises:
-        UsageError: if the file cannot be read, or lacks a column or a cell.
+        UsageError: if the file cannot be read, lacks a column or a cell, or has a column that is refused.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as stream:  # Excel begins its UTF-8 with a byte order mark
@@ -25,6 +27,10 @@ def read_lines(path: Path, columns: Sequence[str]) -> Iterator[tuple[str, dict[s
             missing = [name for name in columns if name not in (reader.fieldnames or ())]
             if missing:
                 raise UsageError(f"{path} has no column {', '.join(missing)}")
+            if no_others and (others := [name for name in reader.fieldnames or () if name not in columns]):
+                raise UsageError(
+                    f"{path}, line 1: unknown column {excerpt(others[0], 100)}{did_you_mean(others[0], columns)}"
+                )
             for line in reader:
                 place = f"{path}, line {reader.line_num}"
                 if any(line[name] is None for name in columns):

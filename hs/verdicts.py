@@ -1,18 +1,22 @@
 """From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
-from functools import partial
+from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 
 from hs.card import Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
-from hs.declared_codes import ParsedCode
-from hs.flags import abstains, columns_at_levels, differs_at, differs_by_sums, shows_unknown, sums_at_levels
-from hs.nomenclature import exists
+from hs.declared_codes import ParsedCode, parse_declared_code
+from hs.editions import BUILT_IN, Nomenclature, Standing
+from hs.flags import abstains, columns_of_any, differs_by_sums, shows_unknown, sums_at_levels
+from hs.mapped_classes import mapped
+from hs.nomenclature import HS_EDITION
 
 
 class Verdict(StrEnum):
@@ -32,11 +36,13 @@ class Reason(StrEnum):
     NOT_SCORED = "not_scored"
     CODE_MALFORMED = "code_malformed"
     CODE_UNKNOWN = "code_unknown"
+    OLDER_EDITION = "older_edition"
     SURE_OF_OTHERS = "sure_of_others"
     OUTSIDE_SCOPE = "outside_scope"
     UNKNOWN_GOODS = "unknown_goods"
     PICTURES_DISAGREE = "pictures_disagree"
     LOW_CONFIDENCE = "low_confidence"
+    RENUMBERED = "renumbered"
     LOOK_ALIKE = "look_alike"
     DIFFERS = "differs"
     AGREES = "agrees"
@@ -48,11 +54,13 @@ VERDICT_OF = {
     Reason.NOT_SCORED: Verdict.CANNOT_JUDGE,
     Reason.CODE_MALFORMED: Verdict.CANNOT_JUDGE,
     Reason.CODE_UNKNOWN: Verdict.CANNOT_JUDGE,
+    Reason.OLDER_EDITION: Verdict.CANNOT_JUDGE,
     Reason.SURE_OF_OTHERS: Verdict.CANNOT_JUDGE,
     Reason.OUTSIDE_SCOPE: Verdict.CANNOT_JUDGE,
     Reason.UNKNOWN_GOODS: Verdict.CANNOT_JUDGE,
     Reason.PICTURES_DISAGREE: Verdict.UNSURE,
     Reason.LOW_CONFIDENCE: Verdict.UNSURE,
+    Reason.RENUMBERED: Verdict.UNSURE,
     Reason.LOOK_ALIKE: Verdict.UNSURE,
     Reason.DIFFERS: Verdict.DIFFERS,
     Reason.AGREES: Verdict.AGREES,
@@ -119,6 +127,9 @@ class Judgement:
         weights: how much each classified picture counted; they sum to 1.
         disagreement: of the pictures, 0 to 1; None unless there are several.
         novelty: of the pictures together, 0 to 1; None where the model does not give it.
+        edition: that was in force on the declaration's date; None where no tables of editions are given.
+        declared_edition: that the declared code is read in: the one in force, or the one that explains it.
+        successors: the codes in force that it stands for, where that is not itself.
     """
 
     reason: Reason
@@ -129,6 +140,9 @@ class Judgement:
     weights: tuple[float, ...] = ()
     disagreement: float | None = None
     novelty: float | None = None
+    edition: str | None = None
+    declared_edition: str | None = None
+    successors: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -148,6 +162,9 @@ class Judge:
         sure_above: probability of a recommended code from which on the pictures are surely of these goods, where the
             declared code is none that the classifier knows.
         look_alikes: pairs of codes that no picture can tell apart; a pair of prefixes stands for all codes under them.
+        nomenclature: which codes are in force, and what those of other editions stand for.
+        table_edition: the edition of the classes.
+        default_day: the date of a declaration that has none.
     """
 
     table: ClassTable
@@ -156,70 +173,141 @@ class Judge:
     top_k: int = 5
     sure_above: float = 0.9
     look_alikes: tuple[tuple[str, str], ...] = ()
+    nomenclature: Nomenclature = BUILT_IN
+    table_edition: str = HS_EDITION
+    default_day: date = date.max
 
-    def __call__(self, declared: ParsedCode, evidence: Evidence) -> Judgement:
-        """Judges one declaration."""
+    def __call__(self, declared: ParsedCode, evidence: Evidence, day: date | None = None) -> Judgement:
+        """Judges one declaration; `day` is its date."""
+        day = day or self.default_day
+        standing = self.nomenclature.standing(declared.code, day) if declared.code else None
+        judgement: Callable[..., Judgement] = partial(Judgement, **self._editions(standing, day))
         if not len(evidence.probabilities):
-            return Judgement(_nothing_classified(evidence))
+            return judgement(_nothing_classified(evidence))
+        table = self.table_on(day)
         together = combine(evidence.probabilities, evidence.novelty)
-        combined, best = together.probabilities, recommend(together.probabilities, self.table, self.top_k)
+        combined, best = together.probabilities, recommend(together.probabilities, table, self.top_k)
         judgement = partial(
-            Judgement,
+            judgement,
             recommendations=best,
             weights=tuple(together.weights.tolist()),
             disagreement=together.disagreement,
             novelty=together.novelty,
         )
-        unknown = shows_unknown(combined, together.novelty, self.thresholds)
-        out_of_reach = _out_of_reach(declared, self.table)
-        if declared.code is None or out_of_reach:
-            surely = out_of_reach is Reason.OUTSIDE_SCOPE and self._sure(best) and not unknown
-            return judgement(Reason.SURE_OF_OTHERS if surely else out_of_reach or Reason.CODE_MALFORMED)
-        code = declared.code.digits
-        at_levels = declared_probabilities(combined, declared.code, self.table)
-        finest = max(at_levels)
-        parts_at = int(differs_at(combined[None], declared.code, self.table, self.thresholds)[0])
-        reason = self._compare(declared.code, at_levels[finest], parts_at, evidence.probabilities)
-        if unknown and (reason is not Reason.DIFFERS or abstains(together.novelty, self.thresholds)):
-            return judgement(Reason.UNKNOWN_GOODS, declared_probabilities=at_levels)
-        # Only the chapter or heading agrees: the whole code is none that the classifier knows.
-        if reason is Reason.AGREES and self._sure(best) and not len(self.table.columns(code)):
-            return judgement(Reason.SURE_OF_OTHERS, declared_probabilities=at_levels)
-        if reason is Reason.DIFFERS and self._look_alike(combined, declared.code):
-            reason = Reason.LOOK_ALIKE
+        if standing is None:
+            return judgement(Reason.CODE_MALFORMED)
+        if not standing.codes:
+            return judgement(_not_in_force(standing))
+        columns = columns_of_any([HSCode(code) for code in standing.codes], table)
+        reason = self._reason(standing, columns, together, self._sure(best), evidence.probabilities, table)
+        for edition, codes in standing.elsewhere:
+            if shown := self._shown_by_number(reason, combined, columns, codes, best, table):
+                judgement = partial(judgement, declared_edition=edition, successors=codes)
+                at_levels, likely_wrong = _summed(combined, columns), self._risk(combined, shown, table)
+                return judgement(Reason.RENUMBERED, declared_probabilities=at_levels, risk=likely_wrong)
+        if reason is Reason.DIFFERS:
+            alike = self._alike(standing.codes, columns)
+            if alike and not self._parts_at(combined, _beside(columns, alike, table)):
+                reason = Reason.LOOK_ALIKE
         return judgement(
             reason,
-            differs_at=parts_at if reason is Reason.DIFFERS else None,
-            declared_probabilities=at_levels,
-            risk=risk(at_levels[finest], len(self.table.prefixes(finest)), self.assumed_wrong_share),
+            differs_at=self._parts_at(combined, columns) if reason is Reason.DIFFERS else None,
+            declared_probabilities=_summed(combined, columns),
+            risk=None if VERDICT_OF[reason] is Verdict.CANNOT_JUDGE else self._risk(combined, columns, table),
         )
 
-    def _compare(self, declared: HSCode, probability: float, parts_at: int, pictures: np.ndarray) -> Reason:
-        high = self.thresholds.agrees_above
+    def read(self, written: str | int | float | None) -> ParsedCode:
+        """A declared code as written; a lost leading zero is told by the headings of all editions."""
+        return parse_declared_code(written, self.nomenclature.has)
+
+    def table_on(self, day: date | None) -> ClassTable:
+        """What the classifier's outputs stand for in the edition in force on a day."""
+        edition = self.nomenclature.on(day or self.default_day).name
+        if edition not in self._tables:
+            of = self.table_edition if self.table_edition in self.nomenclature else edition
+            self._tables[edition] = mapped(self.table, of, edition, self.nomenclature)
+        return self._tables[edition]
+
+    @cached_property
+    def _tables(self) -> dict[str, ClassTable]:
+        return {}
+
+    def _editions(self, standing: Standing | None, day: date) -> dict[str, Any]:
+        """What a judgement says of editions; nothing where no table of one is given."""
+        if self.nomenclature.is_built_in:
+            return {}
+        if standing is None:
+            return {"edition": self.nomenclature.on(day).name}
+        successors = () if standing.in_force else standing.codes
+        return {"edition": standing.edition, "declared_edition": standing.known_in, "successors": successors}
+
+    def _reason(
+        self,
+        standing: Standing,
+        columns: Mapping[int, np.ndarray],
+        together: Combined,
+        is_sure: bool,
+        pictures: np.ndarray,
+        table: ClassTable,
+    ) -> Reason:
+        """The reason of codes that are known, but for what excuses one that differs."""
+        unknown = shows_unknown(together.probabilities, together.novelty, self.thresholds)
+        if not columns:
+            reason = Reason.SURE_OF_OTHERS if is_sure and not unknown else Reason.OUTSIDE_SCOPE
+        else:
+            reason = self._compare(columns, together.probabilities, pictures)
+            if unknown and (reason is not Reason.DIFFERS or abstains(together.novelty, self.thresholds)):
+                reason = Reason.UNKNOWN_GOODS
+        # Only the chapter or heading agrees: the whole code is none that the classifier knows.
+        if reason is Reason.AGREES and not any(len(table.columns(code)) for code in standing.codes):
+            reason = Reason.SURE_OF_OTHERS if is_sure else reason if standing.in_force else Reason.LOW_CONFIDENCE
+        if standing.in_force or reason in (Reason.DIFFERS, Reason.SURE_OF_OTHERS):
+            return reason
+        return Reason.RENUMBERED if reason is Reason.AGREES else _not_in_force(standing)
+
+    def _compare(self, columns: Mapping[int, np.ndarray], combined: np.ndarray, pictures: np.ndarray) -> Reason:
+        high, finest = self.thresholds.agrees_above, columns[max(columns)]
         if len(pictures) > 1:
-            finest = columns_at_levels(declared, self.table)
-            against = differs_at(pictures, declared, self.table, self.thresholds) > 0
-            if against.any() and pictures[:, finest[max(finest)]].sum(axis=1).max() >= high:
+            against = differs_by_sums(sums_at_levels(pictures, columns), self.thresholds) > 0
+            if against.any() and pictures[:, finest].sum(axis=1).max() >= high:
                 return Reason.PICTURES_DISAGREE
-        if parts_at:
+        if self._parts_at(combined, columns):
             return Reason.DIFFERS
-        return Reason.AGREES if probability >= high else Reason.LOW_CONFIDENCE
+        return Reason.AGREES if _summed(combined, columns)[max(columns)] >= high else Reason.LOW_CONFIDENCE
+
+    def _shown_by_number(
+        self,
+        reason: Reason,
+        combined: np.ndarray,
+        columns: Mapping[int, np.ndarray],
+        codes: Sequence[str],
+        best: tuple[Recommendation, ...],
+        table: ClassTable,
+    ) -> Mapping[int, np.ndarray] | None:
+        """The outputs of the goods, where they are those of codes that the declared one is the number of elsewhere."""
+        if reason is Reason.DIFFERS:
+            beside = _beside(columns, codes, table)
+            return None if self._parts_at(combined, beside) else beside
+        if reason is Reason.SURE_OF_OTHERS and any(code.startswith(best[0].code.digits) for code in codes):
+            return columns_of_any([best[0].code], table)
+        return None
+
+    def _parts_at(self, combined: np.ndarray, columns: Mapping[int, np.ndarray]) -> int:
+        """The coarsest level at which the pictures speak against a code; 0 for none."""
+        return int(differs_by_sums(sums_at_levels(combined[None], columns), self.thresholds)[0])
+
+    def _risk(self, combined: np.ndarray, columns: Mapping[int, np.ndarray], table: ClassTable) -> float:
+        finest = max(columns)
+        return risk(_summed(combined, columns)[finest], len(table.prefixes(finest)), self.assumed_wrong_share)
 
     def _sure(self, recommendations: tuple[Recommendation, ...]) -> bool:
         return bool(recommendations) and recommendations[0].probability >= self.sure_above
 
-    def _look_alike(self, probabilities: np.ndarray, declared: HSCode) -> bool:
-        """Whether the declared code would not differ, were it one with those that look like it."""
+    def _alike(self, codes: Sequence[str], levels: Iterable[int]) -> list[str]:
+        """The codes that look like one of these."""
+        deepest = max(levels)
         pairs = [*self.look_alikes, *((second, first) for first, second in self.look_alikes)]
-        columns = columns_at_levels(declared, self.table)
-        alike = [other for one, other in pairs if declared.digits[: max(columns)].startswith(one)]
-        if not alike:
-            return False
-        for level in columns:
-            # A set, as a class such as `87*` may hold both and counts once.
-            outputs = {output for other in alike for output in self.table.columns(other[:level])}
-            columns[level] = np.array(sorted(outputs.union(columns[level].tolist())), np.intp)
-        return not differs_by_sums(sums_at_levels(probabilities[None], columns), self.thresholds)[0]
+        return [other for one, other in pairs if any(code[:deepest].startswith(one) for code in codes)]
 
 
 def which_count(digests: Sequence[str]) -> list[int]:
@@ -270,16 +358,6 @@ def combine(probabilities: np.ndarray, novelty: np.ndarray | None = None) -> Com
     return Combined(together / together.sum(), weights, disagreement, mean_novelty)
 
 
-def declared_probabilities(probabilities: np.ndarray, declared: HSCode, table: ClassTable) -> dict[int, float]:
-    """Level → summed probability of the declared code, from 2 digits down as far as the classes and the code go."""
-    at_levels = {}
-    for prefix in declared.prefixes():
-        if not table.knows(prefix):
-            break
-        at_levels[len(prefix)] = table.probability(probabilities, prefix)
-    return at_levels
-
-
 def recommend(probabilities: np.ndarray, table: ClassTable, top_k: int) -> tuple[Recommendation, ...]:
     """The `top_k` most probable codes, best first, equal ones in the order of the classes."""
     per_code = table.recommendable(probabilities)
@@ -312,9 +390,19 @@ def _nothing_classified(evidence: Evidence) -> Reason:
     return Reason.NOT_SCORED if evidence.images_readable else Reason.UNREADABLE
 
 
-def _out_of_reach(declared: ParsedCode, table: ClassTable) -> Reason | None:
-    if declared.code is None:
-        return Reason.CODE_MALFORMED
-    if not exists(declared.code):
-        return Reason.CODE_UNKNOWN
-    return None if table.knows(declared.code.prefixes()[0]) else Reason.OUTSIDE_SCOPE
+def _not_in_force(standing: Standing) -> Reason:
+    return Reason.OLDER_EDITION if standing.existed else Reason.CODE_UNKNOWN
+
+
+def _summed(probabilities: np.ndarray, columns: Mapping[int, np.ndarray]) -> dict[int, float]:
+    """Level → summed probability, from float [C]."""
+    # Rounded shares may add up to more.
+    return {level: min(1.0, float(probabilities[outputs].sum())) for level, outputs in columns.items()}
+
+
+def _beside(columns: Mapping[int, np.ndarray], others: Iterable[str], table: ClassTable) -> dict[int, np.ndarray]:
+    """Level → these outputs and those of other codes; a class such as `87*` may hold several and counts once."""
+    return {
+        level: np.unique(np.concatenate([outputs, *(table.columns(other[:level]) for other in others)]))
+        for level, outputs in columns.items()
+    }

@@ -13,6 +13,8 @@ from hs.verdicts import Reason, Verdict
 
 LANGUAGES = ("en", "ko")
 
+_MOST_NAMED = 10  # successors of a code
+
 
 @cache
 def catalogue(language: str = "en") -> dict[str, dict[str, str]]:
@@ -63,6 +65,8 @@ def explain(
     differs_at: int | None = None,
     recommended: Sequence[HSCode] = (),
     language: str = "en",
+    edition: str | None = None,
+    successors: Sequence[HSCode] = (),
 ) -> str:
     """Says why a declaration got its verdict, in one sentence.
 
@@ -70,6 +74,8 @@ def explain(
     'The pictures speak for another chapter (first 2 digits), such as 3926.90; recommend review.'
     >>> explain(Reason.DIFFERS)
     'The pictures speak for another code; recommend review.'
+    >>> explain(Reason.RENUMBERED, edition="HS 2017", successors=[HSCode("870822"), HSCode("870829")])
+    'The pictures speak for the goods that have the declared code in HS 2017; on that date it is 8708.22 or 8708.29.'
 
     Args:
         reason: of the finding.
@@ -78,6 +84,8 @@ def explain(
         recommended: codes that the pictures speak for, best first; the first that contradicts the declared one is
             named.
         language: one of `LANGUAGES`.
+        edition: that the declared code is read in.
+        successors: what it stands for in the edition in force.
     """
     words = catalogue(language)
     part = words["parts"]["code"]
@@ -86,7 +94,14 @@ def explain(
         others = [str(code) for code in recommended if code.digits[:differs_at] != prefix[: code.level]]
         form = words["parts"]["such_as" if others else "level"]
         part = form.format(level=level_name(differs_at, language), digits=differs_at, code=others[0] if others else "")
-    return words["reasons"][reason].format(part=part)
+    earlier = "earlier_edition" if reason is Reason.OLDER_EDITION else "another_edition"
+    more = ["…"] if len(successors) > _MOST_NAMED else []
+    codes = words["parts"]["or"].join([*map(str, successors[:_MOST_NAMED]), *more])
+    return words["reasons"][reason].format(
+        part=part,
+        edition=edition or words["parts"][earlier],
+        successors=words["parts"]["successors"].format(codes=codes) if codes else "",
+    )
 
 
 def picture_words(status: str, detail: str | None = None, language: str = "en") -> str:

@@ -10,7 +10,9 @@ from pydantic import Field, field_validator, model_validator
 
 from hs.card import Card, Mistake, Thresholds
 from hs.class_table import ClassTable
+from hs.edition_tables import NO_TABLES, Tables, edition_name, read_tables
 from hs.errors import UsageError
+from hs.nomenclature import HS_EDITION
 from hs.pictures.decoding import PictureLimits
 from hs.pictures.formats import DEFAULT_FORMATS
 from hs.ranking import By, Selection, budget_rows
@@ -169,6 +171,19 @@ class Worklist(Settings):
         return read_settled(Location.parse(self.settled), run_date, stores)
 
 
+class NomenclatureTables(Settings):
+    """Editions of the nomenclature beside the one that is built in, and how their codes are linked."""
+
+    editions: dict[str, Path] = {}
+    correlations: list[Path] = []
+    max_successors: Count = 10
+
+    @field_validator("editions", mode="before")
+    @classmethod
+    def _named_by_their_years(cls, editions: object) -> object:
+        return {edition_name(year): path for year, path in editions.items()} if isinstance(editions, dict) else editions
+
+
 class ForeignModel(Settings):
     """A SavedModel from elsewhere, without our `classes` signature."""
 
@@ -180,6 +195,12 @@ class ForeignModel(Settings):
     width: Count
     resize_filter: str = "bilinear"
     classes: Path
+    edition: str = HS_EDITION
+
+    @field_validator("edition", mode="before")
+    @classmethod
+    def _named_by_its_year(cls, edition: object) -> str:
+        return edition_name(edition)
 
     def served(self, name: str, version: int, thresholds: VerdictThresholds) -> ServedModel:
         """The model as the audit uses it.
@@ -196,7 +217,7 @@ class ForeignModel(Settings):
             raise UsageError(f"foreign_model.classes: {self.classes}: {error}") from error
         drawn = replace(thresholds.drawn(), novel_above=None)  # the signature gives probabilities alone
         # No card says how it was trained: 2, as draft to twice the size keeps 99.3 % of the first codes.
-        card = Card(self.height, self.width, self.resize_filter, 2, "HS 2022", 1.0, drawn, "sha256:unknown")
+        card = Card(self.height, self.width, self.resize_filter, 2, self.edition, 1.0, drawn, "sha256:unknown")
         return ServedModel(name, version, table, card, Signature(self.signature, self.input, self.output, self.dtype))
 
 
@@ -232,6 +253,7 @@ class Config(Settings):
     foreign_model: ForeignModel | None = None
     pictures: Pictures = Pictures()
     verdict: VerdictSettings = VerdictSettings()
+    nomenclature: NomenclatureTables | None = None
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
     storage: StorageSettings = StorageSettings()
@@ -270,6 +292,17 @@ class Config(Settings):
         ours = {"address": server or self.server.address, "version": version or self.server.version}
         changes = {"input": input or self.input, "output": output or self.output}
         return self.model_copy(update=changes | {"server": self.server.model_copy(update=ours)})
+
+    def tables(self) -> Tables:
+        """The tables of the nomenclature, read.
+
+        Raises:
+            UsageError: if one cannot be read, or is wrong.
+        """
+        if self.nomenclature is None:
+            return NO_TABLES
+        named = self.nomenclature
+        return read_tables(named.editions, named.correlations, named.max_successors)
 
     def stores(self) -> Stores:
         """How storages are reached."""

@@ -15,6 +15,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from hs.edition_tables import NO_TABLES, Tables
 from hs.errors import (
     AuditError,
     ContractBroken,
@@ -84,6 +85,7 @@ class Night:
         look_alikes: pairs of codes that a picture cannot tell apart.
         trust_model: whether `saved_model` may hold more than arithmetic.
         settled: matters that the worklist does not raise again.
+        tables: editions of the nomenclature.
     """
 
     config: Config
@@ -97,6 +99,7 @@ class Night:
     look_alikes: tuple[tuple[str, str], ...] = ()
     trust_model: bool = False
     settled: Settled = NOTHING_SETTLED
+    tables: Tables = NO_TABLES
 
 
 @dataclass(frozen=True)
@@ -188,7 +191,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
             looked_up = counted_in_all().get("looked_up", 0)
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
-            described = manifest(*about, step.timings_s, looked_up)
+            described = manifest(*about, step.timings_s, looked_up, night.tables)
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 write_report(draft / "report.html", described, raised.worklist, shown)
@@ -234,8 +237,8 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
 
 
 def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
-    judge = judge_of(night.config, model, night.look_alikes)
-    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled)
+    judge = judge_of(night.config, model, night.look_alikes, night.tables.nomenclature, night.run_date)
+    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled, night.tables)
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from hs.card import Card
+from hs.edition_tables import Tables
+from hs.editions import BUILT_IN, Nomenclature
 from hs.errors import ContractBroken, NothingToRead, UsageError
 from hs.storage.location import Location
 from hs.words import file_words
@@ -102,9 +104,22 @@ def require_pinned(run: Run, model: ServedModel) -> None:
         raise ContractBroken(f"{served} has the weights of {run.name}, but another card or other classes")
 
 
+def require_tables(run: Run, tables: Tables) -> None:
+    """Refuses tables of the nomenclature that are not the run's, wherever they lie.
+
+    Raises:
+        UsageError: if one has other bytes.
+    """
+    recorded = run.manifest.get("nomenclature", {}).get("tables", {})
+    other = [name for name, file in tables.files.items() if recorded.get(name, {}).get("sha256") != file.sha256]
+    if other or set(recorded) != set(tables.files):
+        which = ", ".join(other) or "other ones"
+        raise UsageError(f"the tables of the nomenclature were changed after {run.name} was made: {which}")
+
+
 def replay(
     run: Run, finding: Finding, config: Config, model: ServedModel, connection: Connection,
-    look_alikes: Sequence[tuple[str, str]],
+    look_alikes: Sequence[tuple[str, str]], nomenclature: Nomenclature = BUILT_IN,
 ) -> Replayed:  # fmt: skip
     """Scores a finding again.
 
@@ -115,13 +130,14 @@ def replay(
         model: the run's, see `require_pinned`.
         connection: where it is served.
         look_alikes: pairs of codes that no picture can tell apart.
+        nomenclature: the editions, see `require_tables`.
 
     Raises:
         NothingToRead: if the archive is gone or is another one.
         AuditError: one of its kinds, if the server or the storage stayed away.
     """
     declaration = _read_again(run, finding, config)
-    judge, types = judge_of(config, model, look_alikes), kept_types(run)
+    judge, types = judge_of(config, model, look_alikes, nomenclature, finding.run_date), kept_types(run)
     table = FindingsTable(finding.run_id, finding.run_date, finding.model_name, model.version, judge, types)
     (again,) = findings_in(table.findings(classified_here(with_a_server(config, model, connection), declaration)))
     return compared(finding, again)
@@ -171,6 +187,9 @@ def _facts(finding: Finding) -> dict[str, Any]:
         "verdict": str(finding.verdict),
         "reason": str(finding.reason),
         "differs at": finding.differs_at,
+        "edition in force": finding.hs_edition,
+        "declared code is of": finding.declared_edition,
+        "successors": ", ".join(map(str, finding.successors)) or None,
         "disagreement of the pictures": finding.disagreement,
         "novelty": finding.novelty,
     }

@@ -3,10 +3,12 @@
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 from hs.card import Thresholds
-from hs.errors import ContractBroken
+from hs.editions import BUILT_IN, Nomenclature
+from hs.errors import ContractBroken, UsageError
 from hs.storage.location import Location
 from hs.storage.models import model_here
 from hs.verdicts import Judge
@@ -85,12 +87,31 @@ def thresholds_of(config: Config, model: ServedModel) -> Thresholds:
     return drawn
 
 
-def judge_of(config: Config, model: ServedModel, look_alikes: Sequence[tuple[str, str]]) -> Judge:
+def judge_of(
+    config: Config,
+    model: ServedModel,
+    look_alikes: Sequence[tuple[str, str]],
+    nomenclature: Nomenclature = BUILT_IN,
+    night: date = date.max,
+) -> Judge:
     """The rules of a night, as configuration and model have them.
+
+    Args:
+        config: has thresholds and what is shown.
+        model: has classes and card.
+        look_alikes: pairs of codes that no picture can tell apart.
+        nomenclature: the editions.
+        night: the date of declarations that have none.
 
     Raises:
         ContractBroken: if the card has no thresholds for the kind of mistake that is expected.
+        UsageError: if there are tables of editions, but none for that of the model's classes.
     """
+    edition = model.card.hs_edition
+    if edition not in nomenclature and not nomenclature.is_built_in:
+        raise UsageError(
+            f"the classes of model {model.name} are of {edition:.100}: nomenclature.editions needs its table"
+        )
     thresholds, verdict = thresholds_of(config, model), config.verdict
     shown = (verdict.assumed_wrong_share, verdict.top_k, verdict.sure_above)
-    return Judge(model.table, thresholds, *shown, tuple(look_alikes))
+    return Judge(model.table, thresholds, *shown, tuple(look_alikes), nomenclature, edition, night)

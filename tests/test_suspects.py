@@ -37,7 +37,7 @@ def answer(*rows: tuple[float, ...]) -> Answer:
     ],
 )
 def test_a_picture_is_looked_up_where_its_declaration_is_likely_listed(declared, probabilities, classes):
-    assert Suspects(JUDGE).classes(parse_declared_code(declared), np.array(probabilities), np.nan) == classes
+    assert Suspects(JUDGE).classes((parse_declared_code(declared), None), np.array(probabilities), np.nan) == classes
 
 
 def test_the_first_pictures_of_a_declaration_are_looked_at_and_no_more():
@@ -46,12 +46,12 @@ def test_the_first_pictures_of_a_declaration_are_looked_at_and_no_more():
 
     declared = Suspects(JUDGE).declared(Declarations(source, 0, columns, counts, pa.array([], pa.binary()), {}))
 
-    assert [one and one.code.digits for one in declared] == ["870829", "870829", None, None, "080810"]
+    assert [one and one[0].code.digits for one in declared] == ["870829", "870829", None, None, "080810"]
 
 
 def test_however_many_look_wrong_a_bounded_share_is_looked_up(monkeypatch):
     monkeypatch.setattr(suspects, "_BEFORE_SHARE", 5)
-    picker, wrong = Suspects(JUDGE), parse_declared_code("392690")
+    picker, wrong = Suspects(JUDGE), (parse_declared_code("392690"), None)
 
     picked = [picker.pick([wrong] * 10, answer(*[(0.98, 0.01, 0.01, 0.0)] * 10)) for _ in range(10)]
 

@@ -3,12 +3,15 @@
 import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from datetime import date
 from operator import itemgetter
 from pathlib import Path
 
 import pyarrow as pa
 
 from hs.declared_codes import DIGITS_LOST, TRAILING_ZERO_LOST
+from hs.edition_tables import Tables
+from hs.editions import Edition
 from hs.nomenclature import HS_EDITION
 from hs.pictures.columns import is_list, layout_of
 from hs.storage.stores import Stores
@@ -28,6 +31,7 @@ from pipeline.archive.survey import (
     SAMPLED_ROWS,
     CodeKind,
     CodeOutcome,
+    Dated,
     Rows,
     Tally,
     survey_rows,
@@ -74,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     console = PlainConsole()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
+    tables = config.tables()
     inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES, config.stores())
     to_mend, sections = [], args.answer.setdefault("sections", [])
 
@@ -82,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
         sections.append(section)
         to_mend.extend([section.title] if section.warnings else [])
 
-    unread = _show_sections(inputs, config, show)
+    unread = _show_sections(inputs, config, tables, show)
     verdict = f"see the lines marked with ! under {', '.join(to_mend)}" if to_mend else "nothing to mend"
     console.print(verdict, style="yellow" if to_mend else "green")
     exit_code, why = _of_a_run(inputs, unread, config.limits)
@@ -93,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     return exit_code
 
 
-def _show_sections(inputs: Inputs, config: Config, show: Callable[[Section], None]) -> int:
+def _show_sections(inputs: Inputs, config: Config, tables: Tables, show: Callable[[Section], None]) -> int:
     """Shows each section as soon as it is known; returns how many rows of readable files cannot be read."""
     show(_files(inputs))
     show(_columns(inputs, config))
@@ -101,8 +106,11 @@ def _show_sections(inputs: Inputs, config: Config, show: Callable[[Section], Non
         pages = _pages(inputs.files, config.columns.images, config.stores())
     show(pages)
     with patience("reading ids and codes"):
-        rows = survey_rows(inputs.files, config.columns, config.stores())
-    for section in (_codes(rows, config.columns.declared_hs_code), _ids(rows), _pictures(rows)):
+        dated = Dated(tables.nomenclature, config.yesterday())
+        rows = survey_rows(inputs.files, config.columns, config.stores(), dated)
+    if tables.files:
+        show(_editions(rows, tables))
+    for section in (_codes(rows, config.columns.declared_hs_code, tables), _ids(rows), _pictures(rows)):
         show(section)
     if rows.damaged:
         show(Section("rows", warnings=cut(rows.damaged, "more row groups")))
@@ -243,12 +251,30 @@ def _memory(page_bytes: int) -> str:
     return of_bytes(round(100_000_000 + 3.5 * page_bytes, -6))
 
 
-def _codes(rows: Rows, column: str) -> Section:
+def _editions(rows: Rows, tables: Tables) -> Section:
+    """Codes by the edition that has them, and what is to be said of its tables."""
+    lines = []
+    for edition in tables.nomenclature.editions:
+        for in_force, words in ((True, "in force on the date of the declaration"), (False, "not in force then")):
+            if count := rows.editions[edition.name, in_force]:
+                lines.append((edition.name, *_count_and_share(count, rows.codes.counts.total()), words))
+    notes = [f"{edition.name}: {_period(edition)}" for edition in tables.nomenclature.editions]
+    if rows.undated:
+        notes.append(f"{counted(rows.undated, 'declaration')} without a date: that of the run counts")
+    return Section("editions", lines, tables.repairs(), notes)
+
+
+def _period(edition: Edition) -> str:
+    begins = f"from {edition.begins} " if edition.begins > date.min else ""
+    return f"{begins}to {edition.ends}" if edition.ends < date.max else begins.strip() or "at all times"
+
+
+def _codes(rows: Rows, column: str, tables: Tables) -> Section:
     codes, total = rows.codes, rows.codes.counts.total()
     lines = []
     for outcome in CodeOutcome:
         kinds = [(count, kind) for kind, count in codes.counts.items() if kind[0] is outcome]
-        lines += [_code_line(codes, kind) for _, kind in sorted(kinds, reverse=True, key=itemgetter(0))]
+        lines += [_code_line(codes, kind, tables) for _, kind in sorted(kinds, reverse=True, key=itemgetter(0))]
     warnings = []
     lost = sum(count for (_, repair), count in codes.counts.items() if _LOST & set((repair or "").split(",")))
     if lost:
@@ -256,14 +282,19 @@ def _codes(rows: Rows, column: str) -> Section:
     unjudged = sum(count for (outcome, _), count in codes.counts.items() if outcome in _NOT_JUDGED)
     if unjudged > _MANY * total:
         share = f"{unjudged / total:.1%} of the declarations"
-        warnings.append(f"{share} have no code that {HS_EDITION} knows: is {column} the right column?")
+        warnings.append(f"{share} have no code that {_known_to(tables)} knows: is {column} the right column?")
     return Section("declared codes", lines, warnings)
 
 
-def _code_line(codes: Tally[CodeKind], kind: CodeKind) -> tuple[str, ...]:
+def _known_to(tables: Tables) -> str:
+    return "any edition" if tables.files else HS_EDITION
+
+
+def _code_line(codes: Tally[CodeKind], kind: CodeKind, tables: Tables) -> tuple[str, ...]:
     outcome, repair = kind
     examples = "" if outcome in (CodeOutcome.GOOD, CodeOutcome.MISSING) else codes.such_as(kind)
-    what = f"{outcome.value}: {repair}" if repair else outcome.value
+    said = f"not in {_known_to(tables)}" if outcome is CodeOutcome.UNKNOWN else outcome.value
+    what = f"{said}: {repair}" if repair else said
     return (what, *_count_and_share(codes.counts[kind], codes.counts.total()), examples)
 
 

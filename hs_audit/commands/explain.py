@@ -11,7 +11,7 @@ from rich.text import Text
 from hs.codes import HSCode
 from hs.nomenclature import description
 from hs.text import excerpt
-from hs.words import LANGUAGES, explain, level_name, picture_words, promise_words, repair_words, verdict_words
+from hs.words import LANGUAGES, level_name, picture_words, promise_words, repair_words, verdict_words
 from hs_audit.run_argument import add_declaration_argument, add_run_argument, findings_asked_for, run_of
 from hs_audit.terminal import PlainConsole
 from pipeline.findings.finding import Finding
@@ -35,11 +35,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(finding: Finding, manifest: dict[str, Any], language: str, console: Console) -> None:
-    why = explain(finding.reason, finding.declared, finding.differs_at, finding.recommended, language)
     item = "" if finding.item_no is None else f", item {finding.item_no}"
     console.rule(f"{finding.declaration_id}{item}", align="left")
     verdict = verdict_words(finding.verdict, language)
-    console.print(Text(verdict, "bold") + Text(f" ({finding.reason}): {why}"))
+    console.print(Text(verdict, "bold") + Text(f" ({finding.reason}): {finding.why(language)}"))
     facts = Table.grid(padding=(0, 2))
     for label, text in (*_as_declared(finding, language), *_as_judged(finding, manifest), *_where_from(finding)):
         facts.add_row(label, text)

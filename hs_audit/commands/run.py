@@ -121,10 +121,11 @@ def _audit_night(
     config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
     read = (config.worklist.selection(), config.verdict.pairs())
     settled = config.worklist.settled_before(run_date, config.stores())
+    tables = config.tables()
     place.prepare()
     with place.logs(attempt) as logs:
         night = Night(
-            config, place, run_date, attempt, logs, args.saved_model, options, *read, args.trust_model, settled
+            config, place, run_date, attempt, logs, args.saved_model, options, *read, args.trust_model, settled, tables
         )
         return _audit(night, make_classify or with_a_server, show)
 
@@ -152,6 +153,8 @@ def _audit(
         log = attempt_log(logs.path(".log"), config.log_format, attempt, console, lambda: PROGRESS.run_id)
         with log, recorded(record), stoppable(record), progress(console):
             _log.info("auditing %s as attempt %s", night.run_date, attempt)
+            for sentence in night.tables.repairs():
+                _log.warning("%s", sentence)
             published = audit(night, make_classify)
             if events:
                 events.published(published.manifest, published.folder)

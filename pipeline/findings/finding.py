@@ -11,6 +11,7 @@ import pyarrow as pa
 from hs.codes import LEVELS, HSCode
 from hs.precedents import Precedent
 from hs.verdicts import Reason, Verdict
+from hs.words import explain
 from pipeline.findings.as_python import values_of
 from pipeline.findings.schema import FIELD_NAMES, FIELDS
 
@@ -76,6 +77,9 @@ class Finding:
         source: where the declaration stands.
         declared_hs_code: as written.
         declared: as read.
+        hs_edition: of the nomenclature, in force on the declaration's date; None where no tables were configured.
+        declared_edition: that the declared code is read in.
+        successors: the codes in force that the declared code stands for, where that is not itself.
         precedents: rulings that its pictures are like, those of the recommended code before those of the declared one.
         declared_probabilities: level → summed probability of the declared code, for each level that was judged.
         kept: the passed-through columns.
@@ -92,6 +96,9 @@ class Finding:
     verdict: Verdict
     reason: Reason
     differs_at: int | None
+    hs_edition: str | None
+    declared_edition: str | None
+    successors: tuple[HSCode, ...]
     recommendations: tuple[Recommendation, ...]
     declared_probabilities: Mapping[int, float]
     risk: float | None
@@ -115,6 +122,11 @@ class Finding:
         """The codes that the pictures speak for, best first."""
         return [best.hs_code for best in self.recommendations]
 
+    def why(self, language: str = "en") -> str:
+        """Why the declaration got its verdict, in one sentence."""
+        about = (self.declared, self.differs_at, self.recommended)
+        return explain(self.reason, *about, language, self.declared_edition, self.successors)
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> "Finding":
         """A row of findings, typed; a column that its schema version did not have yet is None.
@@ -133,6 +145,7 @@ class Finding:
             declared=_code(declared) if declared else None,
             verdict=Verdict(row["verdict"]),
             reason=Reason(row["reason"]),
+            successors=tuple(map(_code, row.get("successors") or ())),
             recommendations=tuple(_recommendation(best) for best in row["recommendations"]),
             declared_probabilities=_judged_levels(row),
             pictures=tuple(_picture(picture) for picture in row["pictures"]),
@@ -144,7 +157,7 @@ class Finding:
 _AS_THEY_STAND = tuple(
     field.name
     for field in fields(Finding)
-    if field.name in FIELD_NAMES - {"verdict", "reason", "recommendations", "pictures", "precedents"}
+    if field.name in FIELD_NAMES - {"verdict", "reason", "successors", "recommendations", "pictures", "precedents"}
 )
 
 

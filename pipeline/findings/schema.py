@@ -48,6 +48,9 @@ FIELDS = (
     pa.field("reason", pa.string(), nullable=False),
     pa.field("mismatch", pa.bool_(), nullable=False),
     pa.field("differs_at", pa.int8()),
+    pa.field("hs_edition", pa.string()),  # in force on the declaration's date; null where no tables are configured
+    pa.field("declared_edition", pa.string()),  # that the declared code is read in
+    pa.field("successors", pa.list_(pa.string())),  # what it stands for in the edition in force, where not itself
     pa.field("recommendations", pa.list_(_RECOMMENDATION), nullable=False),
     *(pa.field(f"declared_probability_{level}", pa.float64()) for level in LEVELS),
     pa.field("risk", pa.float64()),

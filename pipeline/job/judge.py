@@ -11,11 +11,12 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
+from hs.class_table import ClassTable
 from hs.codes import LEVELS
-from hs.declared_codes import ParsedCode, parse_declared_code
-from hs.nomenclature import description
-from hs.precedents import Precedent, likely_listed, shown_beside
+from hs.declared_codes import ParsedCode
+from hs.precedents import likely_listed, shown_beside
 from hs.verdicts import Evidence, Judge, Judgement, Verdict, which_count
+from pipeline.archive.dates import days_in
 from pipeline.findings.schema import findings_schema
 from pipeline.values import NOT_SCORED, Classified, Declarations
 
@@ -52,32 +53,49 @@ class FindingsTable:
         ends = np.cumsum(declarations.picture_counts)
         written = declarations.columns.column("declared_hs_code").to_pylist()
         rows = []
+        days = days_of(declarations, self.judge)
         for row, code in enumerate(written):
             mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
-            parsed = parse_declared_code(code)
+            parsed = self.judge.read(code)
             counted = counted_once(classified, mine)
-            judgement = self.judge(parsed, evidence(classified, mine, counted))
+            judgement = self.judge(parsed, evidence(classified, mine, counted), days[row])
+            table = self.judge.table_on(days[row])
             rows.append(
                 {
                     "source_row": declarations.first_row + row,
                     "declared_hs_code": _as_written(code),
                     "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
                     "code_repair": parsed.repair,
-                    **_judgement_fields(judgement),
-                    "precedents": [asdict(one) for one in self._precedents(classified, counted, parsed, judgement)],
+                    **self._judgement_fields(judgement),
+                    "precedents": _precedents(classified, counted, parsed, judgement, table),
                     **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
                 }
             )
         return self._assemble(declarations, rows)
 
-    def _precedents(
-        self, classified: Classified, counted: list[int], declared: ParsedCode, judgement: Judgement
-    ) -> list[Precedent]:
-        """The rulings to show beside a finding that is likely on the worklist."""
-        found = [one for position in counted for one in classified.precedents.get(position, ())]
-        if not found or not likely_listed(judgement):
-            return []
-        return shown_beside(found, judgement, declared.code, self.judge.table)
+    def _judgement_fields(self, judgement: Judgement) -> dict[str, Any]:
+        described = self.judge.nomenclature.description
+        return {
+            "verdict": judgement.verdict.value,
+            "reason": judgement.reason.value,
+            "mismatch": judgement.verdict is Verdict.DIFFERS,
+            "differs_at": judgement.differs_at,
+            "hs_edition": judgement.edition,
+            "declared_edition": judgement.declared_edition,
+            "successors": list(judgement.successors) or None,
+            "risk": judgement.risk,
+            "disagreement": judgement.disagreement,
+            "novelty": judgement.novelty,
+            "recommendations": [
+                {
+                    "hs_code": best.code.digits,
+                    "probability": best.probability,
+                    "description": described(best.code, judgement.edition),
+                }
+                for best in judgement.recommendations
+            ],
+            **{f"declared_probability_{level}": judgement.declared_probabilities.get(level) for level in LEVELS},
+        }
 
     def _assemble(self, declarations: Declarations, rows: list[dict[str, Any]]) -> pa.RecordBatch:
         count = len(rows)
@@ -101,6 +119,13 @@ class FindingsTable:
         return pa.RecordBatch.from_arrays(arrays, schema=self.schema)
 
 
+def days_of(declarations: Declarations, judge: Judge) -> list[date | None]:
+    """The date of each declaration, where it matters to a judge; None where it has none."""
+    if judge.nomenclature.is_built_in or "date" not in declarations.columns.schema.names:
+        return [None] * declarations.rows
+    return days_in(declarations.columns.column("date"))
+
+
 def counted_once(classified: Classified, mine: slice) -> list[int]:
     """The positions of a declaration's classified pictures that count."""
     answered = [position for position in range(mine.start, mine.stop) if classified.statuses[position] == "ok"]
@@ -116,21 +141,14 @@ def evidence(classified: Classified, mine: slice, counted: list[int]) -> Evidenc
     return Evidence(len(statuses), readable, classified.probabilities[counted], given)
 
 
-def _judgement_fields(judgement: Judgement) -> dict[str, Any]:
-    return {
-        "verdict": judgement.verdict.value,
-        "reason": judgement.reason.value,
-        "mismatch": judgement.verdict is Verdict.DIFFERS,
-        "differs_at": judgement.differs_at,
-        "risk": judgement.risk,
-        "disagreement": judgement.disagreement,
-        "novelty": judgement.novelty,
-        "recommendations": [
-            {"hs_code": best.code.digits, "probability": best.probability, "description": description(best.code)}
-            for best in judgement.recommendations
-        ],
-        **{f"declared_probability_{level}": judgement.declared_probabilities.get(level) for level in LEVELS},
-    }
+def _precedents(
+    classified: Classified, counted: list[int], declared: ParsedCode, judgement: Judgement, table: ClassTable
+) -> list[dict[str, Any]]:
+    """The rulings to show beside a finding that is likely on the worklist."""
+    found = [one for position in counted for one in classified.precedents.get(position, ())]
+    if not found or not likely_listed(judgement):
+        return []
+    return [asdict(one) for one in shown_beside(found, judgement, declared.code, table)]
 
 
 def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict[str, Any]:

@@ -15,12 +15,11 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from hs.declared_codes import ParsedCode
 from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
 from hs.precedents import Precedent
 from pipeline.archive.stored_pictures import StoredPicture
 from pipeline.job.decoding_threads import DecodingThreads
-from pipeline.job.suspects import Suspects
+from pipeline.job.suspects import Declared, Suspects
 from pipeline.values import NOT_SCORED, Classified, Declarations
 from serving.client.classifier import Choose
 from serving.client.client import Answer
@@ -92,7 +91,7 @@ class _Batch:
     details: list[str | None]
     answers: np.ndarray
     missing: int
-    declared: list[ParsedCode | None]
+    declared: list[Declared | None]
     precedents: dict[int, tuple[Precedent, ...]] = field(default_factory=dict)
 
 
@@ -110,7 +109,7 @@ class _Picture(NamedTuple):
     position: int
 
     @property
-    def declared(self) -> ParsedCode | None:
+    def declared(self) -> Declared | None:
         """The code that it is declared under; None where it is not looked at."""
         return self.batch.declared[self.position] if self.batch.declared else None
 
@@ -214,7 +213,7 @@ class PictureStream:
             self._collect_answer()
         yield from self._complete()
 
-    def _decode(self, picture: pa.Scalar | StoredPicture, declared: ParsedCode | None) -> _Decoded:
+    def _decode(self, picture: pa.Scalar | StoredPicture, declared: Declared | None) -> _Decoded:
         if isinstance(picture, StoredPicture) and picture.size > self._decoding.limits.max_bytes:
             return _unread(picture)
         data = _bytes_of(picture)
@@ -225,7 +224,7 @@ class PictureStream:
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
 
-    def _is_suspect(self, answer: np.ndarray, declared: ParsedCode | None) -> bool:
+    def _is_suspect(self, answer: np.ndarray, declared: Declared | None) -> bool:
         suspects = self._sending.suspects
         return suspects is not None and suspects.may_pick and bool(suspects.classes(declared, answer[:-1], answer[-1]))
 

@@ -2,18 +2,22 @@
 
 import threading
 from collections.abc import Sequence
+from datetime import date
 
 import numpy as np
 
-from hs.declared_codes import ParsedCode, parse_declared_code
+from hs.declared_codes import ParsedCode
 from hs.precedents import classes_asked_for, likely_listed
 from hs.verdicts import Evidence, Judge
+from pipeline.job.judge import days_of
 from pipeline.values import Declarations
 from serving.client.client import Answer
 
 _PICTURES_OF_EACH = 2  # the first ones of a declaration
 _SHARE = 0.1  # of all pictures; each is shown to the model up to twice more
 _BEFORE_SHARE = 200  # pictures for which that does not matter yet
+
+Declared = tuple[ParsedCode, date | None]  # and the date of the declaration
 
 
 class Suspects:
@@ -31,20 +35,21 @@ class Suspects:
         self._counting = threading.Lock()
         self._seen = self._picked = 0
 
-    def declared(self, declarations: Declarations) -> list[ParsedCode | None]:
-        """The declared code of each picture; None for those that are not looked at."""
+    def declared(self, declarations: Declarations) -> list[Declared | None]:
+        """The declared code of each picture, and the date; None for those that are not looked at."""
         written = declarations.columns.column("declared_hs_code").to_pylist()
-        codes: list[ParsedCode | None] = []
-        for code, count in zip(written, declarations.picture_counts.tolist(), strict=True):
+        codes: list[Declared | None] = []
+        counts = declarations.picture_counts.tolist()
+        for code, day, count in zip(written, days_of(declarations, self._judge), counts, strict=True):
             looked_at = min(count, _PICTURES_OF_EACH)
-            codes += [parse_declared_code(code)] * looked_at + [None] * (count - looked_at)
+            codes += [(self._judge.read(code), day)] * looked_at + [None] * (count - looked_at)
         return codes
 
-    def pick(self, declared: Sequence[ParsedCode | None], answer: Answer) -> list[tuple[int, str]]:
+    def pick(self, declared: Sequence[Declared | None], answer: Answer) -> list[tuple[int, str]]:
         """Rows of an answer, each with a class to look for, the recommended and the declared one.
 
         Args:
-            declared: code of each row.
+            declared: code and date of each row.
             answer: what the model said.
         """
         picked = []
@@ -55,15 +60,16 @@ class Suspects:
                 picked += [(row, hs_code) for hs_code in classes]
         return picked
 
-    def classes(self, declared: ParsedCode | None, probabilities: np.ndarray, novelty: float) -> tuple[str, ...]:
+    def classes(self, written: Declared | None, probabilities: np.ndarray, novelty: float) -> tuple[str, ...]:
         """The classes to look for beside a picture, float [C]; none where its declaration is not likely listed."""
-        table = self._judge.table
-        if declared is None or declared.code is None or np.isnan(probabilities[0]):
+        declared, day = written or (ParsedCode(None), None)
+        if declared.code is None or np.isnan(probabilities[0]):
             return ()
+        table = self._judge.table_on(day)
         if int(np.argmax(probabilities)) in table.columns(declared.code.digits):
             return ()
         novelties = None if np.isnan(novelty) else np.array([novelty])
-        judgement = self._judge(declared, Evidence(1, 1, probabilities[None], novelties))
+        judgement = self._judge(declared, Evidence(1, 1, probabilities[None], novelties), day)
         return classes_asked_for(judgement, declared.code, probabilities, table) if likely_listed(judgement) else ()
 
     @property

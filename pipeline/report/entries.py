@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hs.html import shortened
-from hs.words import explain, in_languages, repair_words
+from hs.words import in_languages, repair_words
 from pipeline.findings.finding import Finding
 from pipeline.findings.worklist import RANDOM, Chosen
 
@@ -49,9 +49,7 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "repair": in_languages(lambda language: repair_words(repair, language)) if repair else None,
         "verdict": finding.verdict,
         "reason": finding.reason,
-        "why": in_languages(
-            lambda language: explain(finding.reason, declared, differs_at, finding.recommended, language)
-        ),
+        "why": in_languages(finding.why),
         "looks_unknown": looks_unknown(finding, thresholds, classes),
         "risk": finding.risk,
         "recommended": [

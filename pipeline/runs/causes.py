@@ -54,6 +54,7 @@ def told_by(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Told]:
     return [
         *_of_input(before, after),
         *_of_model(before["model"], after["model"]),
+        *_of_tables(before.get("nomenclature", {}), after.get("nomenclature", {})),
         *(Told(Cause.THRESHOLDS, each) for each in _changed(before["thresholds"], after["thresholds"])),
         *_of_configuration(before["configuration"], after["configuration"]),
         *_of_versions(before["versions"], after["versions"]),
@@ -94,12 +95,22 @@ def _of_model(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[T
         yield Told(Cause.EDITION, f"{was['hs_edition']} → {now['hs_edition']}")
 
 
+def _of_tables(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Told]:
+    was, now = ({name: table["sha256"] for name, table in side.get("tables", {}).items()} for side in (before, after))
+    for name in sorted({*was, *now}):
+        if was.get(name) != now.get(name):
+            what = "a table less" if name not in now else "a table more" if name not in was else "another table"
+            yield Told(Cause.EDITION, f"{name}: {what}")
+    if before and after and before["max_successors"] != after["max_successors"]:
+        yield Told(Cause.EDITION, f"max_successors: {before['max_successors']} → {after['max_successors']}")
+
+
 def _named(model: Mapping[str, Any]) -> str:
     return f"{model['name']} version {model['version']}"
 
 
 def _of_configuration(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Told]:
-    for name in sorted(DECIDES):
+    for name in sorted(DECIDES - {"nomenclature"}):  # whose tables are told, wherever they lie
         was, now = before.get(name), after.get(name)
         if isinstance(was, Mapping) and isinstance(now, Mapping):
             ignored = {"thresholds"} if name == "verdict" else set()  # told with the thresholds that held

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hs.card import Thresholds
+from hs.edition_tables import NO_TABLES, Tables
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.archive.footers import ArchiveFile
@@ -21,7 +22,7 @@ from pipeline.versions import versions
 from serving.contract import ServedModel
 
 # What decides on the findings; the rest of the configuration only decides how they are made.
-DECIDES = frozenset({"columns", "keep", "foreign_model", "pictures", "verdict"})
+DECIDES = frozenset({"columns", "keep", "foreign_model", "pictures", "verdict", "nomenclature"})
 
 
 @dataclass(frozen=True)
@@ -46,18 +47,21 @@ def run_id(
     model: ServedModel,
     look_alikes: Sequence[tuple[str, str]],
     settled: Settled = NOTHING_SETTLED,
+    tables: Tables = NO_TABLES,
 ) -> str:
     """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
     made_of: dict[str, Any] = {
         "run_date": run_date.isoformat(),
         "files": [(file.path, file.rows, file.size_bytes, file.footer_digest) for file in inputs.files],
         "unreadable": [(letter.file, letter.reason) for letter in inputs.dead_letters],
-        "configuration": config.model_dump(mode="json", include=set(DECIDES)),
+        "configuration": config.model_dump(mode="json", include=set(DECIDES - {"nomenclature"})),
         "look_alikes": sorted(look_alikes),  # what their file says: the configuration only has its path
         "model": [model.name, model.version, model.table.labels, model.card.to_json()],
     }
     if settled:  # not a word of them where there are none: earlier runs keep their ids
         made_of["settled"] = settled.digest
+    if tables.files:
+        made_of["nomenclature"] = tables.digests  # what they say, wherever they lie
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -72,10 +76,11 @@ def manifest(
     settled: int,
     timings_s: Mapping[str, float],
     looked_up: int = 0,
+    tables: Tables = NO_TABLES,
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written.
 
-    `looked_up` is the number of pictures that precedents were asked for.
+    `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -95,6 +100,7 @@ def manifest(
             "classes": len(model.table),
             "card": json.loads(model.card.to_json()),
         },
+        **({"nomenclature": tables.described()} if tables.files else {}),
         "thresholds": {"from": "configuration" if config.verdict.thresholds else "model"} | asdict(thresholds),
         "configuration": describe_configuration(config),
         "versions": versions(),
