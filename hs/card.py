@@ -116,7 +116,7 @@ class Card:
         resize_filter: the filter that training resized with, by its Pillow name.
         draft_multiple: JPEGs are decoded at the smallest size not under this multiple of the input; 0 at full size.
         hs_edition: the nomenclature of the classes.
-        temperature: what the logits are divided by inside the graph.
+        temperature: what the logits' distances from the highest are divided by inside the graph.
         thresholds: where the verdicts part, if wrong declarations have a code at random.
         thresholds_for: the same for other kinds of mistake, as far as the classes allow them.
         weights_digest: SHA-256 of the weights, `sha256:` and 64 hex digits.

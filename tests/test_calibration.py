@@ -24,6 +24,18 @@ def test_the_temperature_undoes_how_much_too_sure_a_network_is(too_sure):
     assert calibration_error(softmax(logits * too_sure / temperature, axis=1), labels) < 0.02
 
 
+def test_a_power_tells_those_that_are_close_behind_from_those_that_are_far():
+    logits, labels = predictions()
+    behind = logits.max(axis=1, keepdims=True) - logits
+
+    calibration, held_out = fit_calibration(-np.sqrt(behind), labels, np.arange(4000) % 3)
+
+    assert calibration.power == pytest.approx(2, rel=0.1)
+    assert calibration_error(held_out, labels) < 0.02
+    temperature = fit_temperature(-np.sqrt(behind), labels)
+    assert calibration_error(softmax(-np.sqrt(behind) / temperature, axis=1), labels) > 0.03
+
+
 def confident_mistakes() -> tuple[np.ndarray, np.ndarray]:
     """Logits that are sure of a class, right nine times in ten, and otherwise of its one look-alike."""
     random = np.random.default_rng(0)
@@ -57,4 +69,5 @@ def test_predictions_without_a_mistake_leave_finite_probabilities():
     calibration, held_out = fit_calibration(logits, labels, np.arange(9) // 3)
 
     assert 0.01 < calibration.temperature < 100
+    assert 0.4 < calibration.power < 3.1
     assert np.isfinite(held_out).all()

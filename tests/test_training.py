@@ -214,8 +214,8 @@ def train_here(folder: Path, backbone: Path, stop_after: int | None = None) -> t
     recipe = Recipe(*phases, tail_share=0.5, variants=2, folds=2, measured=2, early_stopping=True)
     cases = open_cases(folder.parent / "cases.parquet")
     trained = Trainer(load_backbone(str(backbone)), recipe, Devices(), folder, task).train(cases)
-    calibration = trained.calibration
-    facts = [weights_digest(trained.network), calibration.temperature, calibration.confusion.tolist()]
+    fitted = trained.calibration
+    facts = [weights_digest(trained.network), fitted.temperature, fitted.power, fitted.confusion.tolist()]
     return [*facts, trained.thresholds, trained.metrics, trained.epochs, trained.curves], done
 
 
@@ -568,3 +568,24 @@ def test_an_export_onto_a_full_disk_leaves_nothing(tmp_path):
         export(network, tuple(f"{number:04}" for number in range(900)), card, {}, tmp_path / "model")
 
     assert not list((tmp_path / "model").iterdir())
+
+
+def test_the_graph_calibrates_as_was_fitted(tmp_path):
+    import keras
+    import tensorflow as tf
+
+    from model.exported.export import export
+    from model.training.calibration import Calibration
+
+    images = keras.Input((4, 4, 3))
+    network = keras.Model(images, keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(images)))
+    fitted = Calibration(40.0, 1.7, np.array([[0.8, 0.2, 0], [0.1, 0.9, 0], [0, 0, 1]], np.float32))
+    card = Card(4, 4, "bilinear", 2, "HS 2022", fitted.temperature, Thresholds(0.1, 0.5, 0.9), "sha256:0")
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 4, 4, 3)).astype(np.uint8)
+
+    how = {"power": fitted.power, "confusion": fitted.confusion}
+    _, version = export(network, ("010121", "010129", "010130"), card, {}, tmp_path / "model", **how)
+
+    said = tf.saved_model.load(str(version)).signatures["serving_default"](images=tf.constant(pixels))
+    expected = fitted(network.predict(pixels.astype(np.float32), verbose=0))
+    np.testing.assert_allclose(said["probabilities"], expected, atol=1e-6)

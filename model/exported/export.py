@@ -49,6 +49,7 @@ class _Classifier(tf.Module):
         network: keras.Model,
         classes: tuple[str, ...],
         card: Card,
+        power: float,
         confusion: np.ndarray | None,
         seen: Seen | None,
         precedents: Precedents | None,
@@ -62,7 +63,9 @@ class _Classifier(tf.Module):
         def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
             said = network(tf.cast(images, tf.float32), training=False)
             logits, features = said if isinstance(said, list | tuple) else (said, None)
-            probabilities = tf.nn.softmax(tf.cast(logits, tf.float32) / card.temperature)
+            logits = tf.cast(logits, tf.float32)
+            behind = tf.reduce_max(logits, axis=1, keepdims=True) - logits
+            probabilities = tf.nn.softmax(-(behind**power) / card.temperature)
             if confusion is not None:
                 probabilities = probabilities @ tf.constant(confusion)
             return {"probabilities": probabilities} | ({"novelty": _novelty(features, seen)} if seen else {})
@@ -165,6 +168,7 @@ def export(
     about: dict[str, Any],
     folder: Path,
     *,
+    power: float = 1.0,
     confusion: np.ndarray | None = None,
     seen: Seen | None = None,
     precedents: Precedents | None = None,
@@ -180,6 +184,7 @@ def export(
         card: what the model says of itself.
         about: further facts for `assets.extra/hs_audit.json`: data digest, backbone, metrics.
         folder: of the numbered versions; made if missing.
+        power: what the logits' distances from the highest are raised to before the card's temperature divides them.
         confusion: float32 [C, C], what the probabilities are multiplied with at the end; None leaves them.
         seen: what the network learned from; None leaves out how unlike to that a picture is.
         precedents: pictures of cases that others can be held beside, by the same features as `seen`; the card says
@@ -200,7 +205,7 @@ def export(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         card = dataclasses.replace(card, precedents=len(precedents.rows) if precedents else 0)
-        module = _Classifier(network, classes, card, confusion, seen, precedents)
+        module = _Classifier(network, classes, card, power, confusion, seen, precedents)
         tf.saved_model.save(module, str(unfinished), signatures=module.signatures)
         extra = unfinished / "assets.extra"
         extra.mkdir()
@@ -261,6 +266,7 @@ def export_trained(
         "backbone": backbone.name,
         "cases_digest": cases.digest(),
         "metrics": trained.metrics,
+        "power": trained.calibration.power,
         "recipe": dataclasses.asdict(recipe) | {"epochs": trained.epochs},
         "unreadable": dict(Counter(left_out.reason for left_out in trained.unreadable)),
     }
@@ -273,6 +279,7 @@ def export_trained(
         card,
         facts | trained.about | (about or {}),
         output,
+        power=trained.calibration.power,
         confusion=trained.calibration.confusion,
         seen=trained.seen,
         precedents=trained.precedents,

@@ -9,6 +9,7 @@ from scipy.special import expit, softmax
 from model.measures import negative_log_likelihood
 
 _LOG_TEMPERATURE = (-3, 3)  # without a mistake among the held-out cases, likelihood alone would make it 0
+_LOG_POWER = (-0.7, 1.1)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -27,19 +28,27 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Logits → probabilities: a temperature, then a share for what is known to be confused.
+    """Logits → probabilities: a power and a temperature, then a share for what is known to be confused.
 
     Attributes:
-        temperature: what the logits are divided by.
+        temperature: what the logits' distances from the highest are divided by.
+        power: what they are raised to before; above 1 a close second counts for more, and a distant one for less.
         confusion: float32 [C, C], rows sum to 1: where the probability of a class (row) goes; mostly to itself.
     """
 
     temperature: float
+    power: float
     confusion: np.ndarray
 
     def __call__(self, logits: np.ndarray) -> np.ndarray:
         """Logits float [N, C] → probabilities."""
-        return softmax(logits / self.temperature, axis=1) @ self.confusion
+        return tempered(logits, self.temperature, self.power) @ self.confusion
+
+
+def tempered(logits: np.ndarray, temperature: float, power: float) -> np.ndarray:
+    """Logits float [N, C] → probabilities, without what is confused; see `Calibration`."""
+    behind = logits.max(axis=1, keepdims=True) - logits
+    return softmax(-(behind**power) / temperature, axis=1)
 
 
 def fit_calibration(logits: np.ndarray, labels: np.ndarray, parts: np.ndarray) -> tuple[Calibration, np.ndarray]:
@@ -55,8 +64,8 @@ def fit_calibration(logits: np.ndarray, labels: np.ndarray, parts: np.ndarray) -
         parts: int [N] from 0, what belongs together; confusions are counted on the other parts.
 
     Returns:
-        The calibration, and probabilities float [N, C] that owe nothing to the labels of their own part but the two
-        fitted numbers.
+        The calibration, and probabilities float [N, C] that owe nothing to the labels of their own part but the
+        three fitted numbers.
     """
     everywhere = np.arange(len(labels))
     first = fit_temperature(logits, labels)
@@ -65,16 +74,17 @@ def fit_calibration(logits: np.ndarray, labels: np.ndarray, parts: np.ndarray) -
     of_truth = np.array([apart[part][:, label] for part, label in zip(parts, labels, strict=True)])
 
     def loss(fitted: np.ndarray) -> float:
-        share, raw = expit(fitted[1]), softmax(logits / np.exp(fitted[0]), axis=1)
+        share, raw = expit(fitted[1]), tempered(logits, *np.exp(fitted[[0, 2]]))
         likely = (1 - share) * raw[everywhere, labels] + share * (raw * of_truth).sum(axis=1)
         return -float(np.log(np.maximum(likely, 1e-12)).mean())
 
-    best = minimize(loss, [np.log(first), -2.0], method="Nelder-Mead", bounds=[_LOG_TEMPERATURE, (-8, 4)]).x
-    temperature, share = float(np.exp(best[0])), float(expit(best[1]))
+    bounds = [_LOG_TEMPERATURE, (-8, 4), _LOG_POWER]
+    best = minimize(loss, [np.log(first), -2.0, 0.0], method="Nelder-Mead", bounds=bounds).x
+    temperature, share, power = float(np.exp(best[0])), float(expit(best[1])), float(np.exp(best[2]))
 
     def with_share(confusions: np.ndarray) -> Calibration:
         mixed = (1 - share) * np.eye(len(confusions)) + share * confusions
-        return Calibration(temperature, mixed.astype(np.float32))
+        return Calibration(temperature, power, mixed.astype(np.float32))
 
     said = np.empty_like(probabilities)
     for part, confusions in enumerate(apart):
