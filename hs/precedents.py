@@ -7,10 +7,12 @@ import numpy as np
 
 from hs.class_table import ClassTable
 from hs.codes import HSCode
+from hs.text import excerpt
 from hs.verdicts import Judgement, Reason, Verdict
 
 MOST_RECOMMENDED = 3  # for the code that is recommended
 MOST_DECLARED = 2  # for the one that is declared
+MOST_ID_CHARACTERS = 100
 LISTED_ABOVE = 0.5  # a risk; what is flagged has more, and few nights have officers for what has less
 
 
@@ -27,6 +29,15 @@ class Precedent:
     case_id: str
     hs_code: str
     similarity: float
+
+
+def shown_id(case_id: str) -> str:
+    r"""The id of a case as findings have it: printable, and not long.
+
+    >>> shown_id("KR-1\n2024")
+    'KR-1\\n2024'
+    """
+    return excerpt(case_id, MOST_ID_CHARACTERS)
 
 
 def likely_listed(judgement: Judgement) -> bool:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hs.card import Card, Mistake, Thresholds
 from hs.class_table import ClassTable
@@ -27,6 +27,16 @@ from serving.client.connection import Connection
 from serving.client.tls import Tls
 from serving.contract import ServedModel, Signature
 
+
+def _checked_place(written: str) -> str:
+    try:
+        Location.parse(written)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+    return written
+
+
+Place = Annotated[str, AfterValidator(_checked_place)]  # a path or a URI of a storage that is built in
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -137,13 +147,8 @@ class Worklist(Settings):
     random_share: Share = 0.0
     seed: Annotated[int, Field(ge=0, lt=2**64)] = 0  # eight bytes, as the draw's hash takes them as its key
     rates: Path | None = None
-    settled: str | None = None
+    settled: Place | None = None
     report_findings: Annotated[int, Field(ge=0, le=2000)] = 200
-
-    @field_validator("settled")
-    @classmethod
-    def _a_place(cls, settled: str | None) -> str | None:
-        return None if settled is None else _checked_place(settled)
 
     @field_validator("budget", mode="before")
     @classmethod
@@ -182,6 +187,12 @@ class NomenclatureTables(Settings):
     @classmethod
     def _named_by_their_years(cls, editions: object) -> object:
         return {edition_name(year): path for year, path in editions.items()} if isinstance(editions, dict) else editions
+
+
+class Report(Settings):
+    """What report.html shows beside the findings."""
+
+    cases: Place | None = None
 
 
 class ForeignModel(Settings):
@@ -256,6 +267,7 @@ class Config(Settings):
     nomenclature: NomenclatureTables | None = None
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
+    report: Report = Report()
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None
     publish: Publish = Publish()
@@ -311,14 +323,6 @@ class Config(Settings):
     def yesterday(self) -> date:
         """The run date where none is given: the day before today in the configured time zone."""
         return datetime.now(ZoneInfo(self.time_zone)).date() - timedelta(days=1)
-
-
-def _checked_place(written: str) -> str:
-    try:
-        Location.parse(written)
-    except UsageError as error:
-        raise ValueError(str(error)) from error
-    return written
 
 
 def load_config(path: Path) -> Config:

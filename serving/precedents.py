@@ -13,13 +13,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from hs.precedents import Precedent
-from hs.text import excerpt
+from hs.precedents import Precedent, shown_id
 from serving.contract import BadAnswer, ServedModel, output_of, parsed, request_for
 from serving.tensors import shape_of, to_tensor
 
 MOST_NEAREST = 100
-MOST_ID_CHARACTERS = 100
 _MOST_TEXT_BYTES = 4096  # of an id on the wire; a longer one is refused before it is parsed
 _BYTES_BESIDE = 64 * 2**10
 _BYTES_A_NEIGHBOUR = 32
@@ -72,7 +70,7 @@ def read_precedents(message: bytes, model: ServedModel, rows: int) -> list[tuple
     known = {label.encode(): label for label in model.table.labels}
     if any(code not in known for code in codes):
         raise BadAnswer("the code of a precedent is no class of the model")
-    named = (excerpt(case_id.decode(errors="replace"), MOST_ID_CHARACTERS) for case_id in ids)
+    named = (shown_id(case_id.decode(errors="replace")) for case_id in ids)
     return [(name, known[code]) for name, code in zip(named, codes, strict=True)]
 
 

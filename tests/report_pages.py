@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from hs.card import Card, Thresholds
 from hs.class_table import ClassTable
 from hs.pictures.decoding import PictureLimits, PictureSize, decode
+from hs.precedents import Precedent
 from hs.verdicts import Judge
 from hs_audit.cli import main
 from pipeline.archive.inputs import find_inputs
@@ -72,6 +73,11 @@ class Page:
         return [entry | {"pictures": self.blocks[f"pictures-{entry['rank']}"]} for entry in entries]
 
     @property
+    def rulings(self) -> list[dict]:
+        """The pictures of rulings, by their numbers."""
+        return [block for name, block in self.blocks.items() if name.startswith("ruling-")]
+
+    @property
     def pictures(self) -> list[dict]:
         """The pictures that there are to show."""
         return [picture for entry in self.entries for picture in entry["pictures"] if picture["uri"]]
@@ -85,11 +91,21 @@ class Night:
         self.archive = folder / "archive" / "a.parquet"
         self.written = folder / "out" / "report.html"
 
-    def audit(self, *rows: dict, not_scored: bool = False, **worklist) -> "Night":
-        """Writes the archive and publishes what the pictures say of it."""
+    def audit(
+        self,
+        *rows: dict,
+        not_scored: bool = False,
+        rulings: tuple[Precedent, ...] = (),
+        cases: Path | None = None,
+        **worklist,
+    ) -> "Night":
+        """Writes the archive and publishes what the pictures say of it; all of them are like all rulings."""
         write_archive(self.archive, rows, row_group_size=3, **KEPT)
         config = Config(
-            input=str(self.archive.parent / "*.parquet"), keep=["net_mass_kg"], worklist={"budget": "100%"} | worklist
+            input=str(self.archive.parent / "*.parquet"),
+            keep=["net_mass_kg"],
+            worklist={"budget": "100%"} | worklist,
+            report={"cases": cases and str(cases)},
         )
         inputs = find_inputs(config.input, RUN_DATE, config.columns, config.keep)
         model = ServedModel("hs", 3, TABLE, CARD)
@@ -101,7 +117,7 @@ class Night:
         with pq.ParquetWriter(part, table.schema) as writer:
             for batch in read:
                 if isinstance(batch, Declarations):
-                    writer.write_batch(table.findings(classified(batch, not_scored)))
+                    writer.write_batch(table.findings(classified(batch, not_scored, rulings)))
         ledger = draw_up(inputs, letters, [part])
         described = manifest(Attempt("r1", "a1", RUN_DATE), config, inputs, ledger, model, THRESHOLDS, {}, 0, {})
         write_worklist(select([part], config.worklist.selection()), self.published)
@@ -115,7 +131,7 @@ class Night:
         return Page(self.written.read_text(encoding="utf-8"))
 
 
-def classified(declarations: Declarations, not_scored: bool) -> Classified:
+def classified(declarations: Declarations, not_scored: bool, rulings: tuple[Precedent, ...] = ()) -> Classified:
     """Red, green and blue speak for their codes; with `not_scored` no answer came."""
     pictures = [data or b"" for data in declarations.pictures.to_pylist()]
     decoded = [decode(data, PictureSize(8, 8), PictureLimits()) for data in pictures]
@@ -130,4 +146,5 @@ def classified(declarations: Declarations, not_scored: bool) -> Classified:
         [picture.detail for picture in decoded],
         (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32),
         np.full(len(weights), np.nan, np.float32),
+        {position: tuple(map(dataclasses.replace, rulings)) for position in range(len(weights))},
     )

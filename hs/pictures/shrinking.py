@@ -27,6 +27,11 @@ class Shrunk:
     width: int
     height: int
 
+    @property
+    def size(self) -> int:
+        """Of the JPEG, bytes."""
+        return len(self.uri.partition(",")[2]) * 3 // 4
+
 
 def shrink(data: bytes, limits: PictureLimits, room: int, sides: tuple[int, int]) -> Shrunk | Picture:
     """A picture as a JPEG of at most so many bytes, if any does; what became of it where it cannot be decoded.

@@ -5,6 +5,7 @@ against what it planted, and shows where the results are. Each step is a command
 """
 
 import argparse
+import json
 import shlex
 import subprocess
 import sys
@@ -45,7 +46,8 @@ def run(args: argparse.Namespace) -> int:
     drawn = write_demo(folder, RUN_DATE, declarations=args.declarations, cases_per_kind=args.cases)
     config, model, audits = folder / "config.yaml", folder / "model", folder / "audits"
     with as_file(files("hs_audit") / "configs" / "local.yaml") as local:
-        config.write_text(local.read_text(encoding="utf-8"), encoding="utf-8")
+        shown = f"report:\n  cases: {json.dumps(str(drawn.cases))}\n"  # JSON is YAML, whatever the folder is called
+        config.write_text(local.read_text(encoding="utf-8") + shown, encoding="utf-8")
     published = audits / f"run_date={RUN_DATE.isoformat()}"
     for step in (
         ("train", f"--cases={drawn.cases}", "--backbone=compact", f"--output={model}"),

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from hs.errors import UsageError
+from hs.storage.location import Location
 from hs_audit.run_argument import add_run_argument, run_of
 from pipeline.report.page import write_report
 from pipeline.runs.published import Run, outside, read_worklist
@@ -18,6 +19,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--worklist", type=Path, metavar="FILE", help="a worklist.parquet chosen anew (default: the run's own)"
     )
     parser.add_argument(
+        "--cases",
+        type=Location.parse,
+        metavar="CASES",
+        help="Parquet file of the cases that the model learned from, or folder of such, for the pictures of rulings "
+        "(default: the run's own report.cases)",
+    )
+    parser.add_argument(
         "--output", type=Path, metavar="DIR", default=Path(), help="folder of report.html (default: the current one)"
     )
 
@@ -27,9 +35,11 @@ def run(args: argparse.Namespace) -> int:
     published = run_of(args)
     manifest, folder = published.manifest, outside(published, args.output)
     worklist = _worklist(published, args.worklist)
-    page = folder / "report.html"
+    page, configuration = folder / "report.html", manifest["configuration"]
+    cases = args.cases or configuration.get("report", {}).get("cases")  # an older run has no such settings
+    most = configuration["worklist"]["report_findings"]
     try:
-        write_report(page, manifest, worklist, manifest["configuration"]["worklist"]["report_findings"])
+        write_report(page, manifest, worklist, most, cases and str(cases))
     except OSError as error:
         raise UsageError(f"{page} cannot be written: {error.strerror}") from error
     print(page)

@@ -1,7 +1,7 @@
 """Findings → what the page's script knows of each: plain values that travel as JSON, texts cut where they are long."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hs.html import shortened
@@ -13,16 +13,20 @@ _LONGEST_ID = 1000  # characters; of a declaration with a longer one the source 
 _SEARCHED = ("importer", "office")
 
 
-def entries_of(first: Iterable[Chosen], manifest: dict[str, Any]) -> list[dict[str, Any]]:
+def entries_of(first: Iterable[Chosen], manifest: dict[str, Any], rulings: Mapping[str, int]) -> list[dict[str, Any]]:
     """The lines of a worklist, best first.
 
     Args:
         first: the lines that the page shows.
         manifest: of the run.
+        rulings: id of a case → number of its picture, from 0.
     """
     thresholds = _thresholds(manifest)
     classes = manifest["model"]["classes"]
-    return [_entry(rank, chosen, thresholds, classes) for rank, chosen in enumerate(first, start=1)]
+    return [
+        _entry(rank, chosen, thresholds, classes) | {"precedents": _precedents(chosen.finding, rulings)}
+        for rank, chosen in enumerate(first, start=1)
+    ]
 
 
 def _thresholds(manifest: dict[str, Any]) -> dict[str, Any]:
@@ -55,15 +59,23 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "recommended": [
             {"hs_code": best.hs_code.digits, "probability": best.probability} for best in finding.recommendations
         ],
-        "precedents": [
-            {"case_id": shortened(one.case_id), "hs_code": shortened(one.hs_code), "similarity": one.similarity}
-            for one in finding.precedents
-        ],
         "levels": list(finding.declared_probabilities.items()),
         "images_total": finding.images_total,
         "kept": [[_label(name), shortened(_text(value))] for name, value in finding.kept.items() if value is not None],
         **{name: _known(finding.kept.get(name)) for name in _SEARCHED},
     }
+
+
+def _precedents(finding: Finding, rulings: Mapping[str, int]) -> list[dict[str, Any]]:
+    return [
+        {
+            "case_id": shortened(one.case_id),
+            "hs_code": shortened(one.hs_code),
+            "similarity": one.similarity,
+            "picture": rulings.get(one.case_id),
+        }
+        for one in finding.precedents
+    ]
 
 
 def looks_unknown(finding: Finding, thresholds: dict[str, Any], classes: int) -> bool:

@@ -7,6 +7,7 @@ The entries travel as JSON that the page's script shows as text alone. Every tex
 `hs.html` escapes it, cuts it where it is long, and shows what hides in it.
 """
 
+from dataclasses import asdict
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,23 +17,26 @@ import pyarrow as pa
 from hs.files import whole_or_not_at_all
 from hs.html import Inline, as_json, template
 from hs.nomenclature import descriptions
+from hs.pictures.shrinking import Shrunk
 from hs.ranking import By
 from hs.words import LANGUAGES, catalogue
+from pipeline.findings.evidence import Audited
 from pipeline.findings.worklist import RANDOM, Chosen, chosen_in
 from pipeline.report import figures
 from pipeline.report.entries import entries_of
-from pipeline.report.thumbnails import pictures_of
+from pipeline.report.rulings import rulings_of
+from pipeline.report.thumbnails import pictures_of, room_of
 
 _STYLES = ("page.css", "worklist.css", "print.css")
 # In this order one script: what a file uses at once stands in one before it.
 _SCRIPTS = (
-    "elements.js", "words.js", "entries.js", "decisions.js", "pictures.js", "comparison.js", "case.js", "deciding.js",
-    "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js", "start.js",
+    "elements.js", "words.js", "entries.js", "decisions.js", "pictures.js", "comparison.js", "rulings.js", "case.js",
+    "deciding.js", "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js", "start.js",
 )  # fmt: skip
 _SHOWN_WORDS = ("page", "levels", "verdicts")
 
 
-def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most: int) -> None:
+def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most: int, cases: str | None) -> None:
     """Writes the page of a night.
 
     Args:
@@ -40,17 +44,22 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most:
         manifest: of the run.
         worklist: findings, best first, all columns.
         most: how many findings the page shows.
+        cases: where those lie that the classifier learned from; None where that is not known.
     """
     first = list(chosen_in(worklist.slice(0, most)))
-    shown = pictures_of([chosen.finding for chosen in first], manifest)
+    rulings = _rulings(first, manifest, cases)
+    numbers = {picture: number for number, picture in enumerate(dict.fromkeys(rulings.values()))}  # each stands once
+    taken = sum(picture.size for picture in numbers)
+    shown = pictures_of([chosen.finding for chosen in first], manifest, taken)
     chosen_by = worklist["chosen_by"].to_pylist()
     likely = set(worklist["draw_probability"].drop_null().to_pylist())
     page = template("pipeline.report", "report.html").generate(
         style=Inline.of("pipeline.report", _STYLES),
         script=Inline.of("pipeline.report", _SCRIPTS),
-        night=as_json(_night(first, manifest)),
+        night=as_json(_night(first, manifest, {case_id: numbers[picture] for case_id, picture in rulings.items()})),
         nomenclature=as_json(descriptions()),
         pictures=(as_json([picture.as_json() for picture in shown[chosen.finding.source]]) for chosen in first),
+        rulings=(as_json(asdict(picture)) for picture in numbers),
         words=catalogue()["page"],
         unchecked=catalogue("ko")["page"]["unchecked"],
         first=first,
@@ -71,7 +80,14 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most:
         stream.writelines(page)  # piece by piece: thousands of pictures are never one text in memory
 
 
-def _night(first: list[Chosen], manifest: dict[str, Any]) -> dict[str, Any]:
+def _rulings(first: list[Chosen], manifest: dict[str, Any], cases: str | None) -> dict[str, Shrunk]:
+    """The pictures of the rulings that the findings name, in a quarter of the page's room."""
+    wanted = {ruling.case_id for chosen in first for ruling in chosen.finding.precedents}
+    audited = Audited.of(manifest)
+    return rulings_of(wanted, cases, audited.stores, audited.limits, room_of(len(first)) // 4)
+
+
+def _night(first: list[Chosen], manifest: dict[str, Any], rulings: dict[str, int]) -> dict[str, Any]:
     """All that the script starts from; of what a decisions file says of the run, too."""
     return {
         "run_id": manifest["run_id"],
@@ -81,5 +97,5 @@ def _night(first: list[Chosen], manifest: dict[str, Any]) -> dict[str, Any]:
         "words": {
             language: {section: catalogue(language)[section] for section in _SHOWN_WORDS} for language in LANGUAGES
         },
-        "entries": entries_of(first, manifest),
+        "entries": entries_of(first, manifest, rulings),
     }

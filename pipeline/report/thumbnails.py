@@ -41,10 +41,23 @@ class Thumbnail:
         return asdict(self)
 
 
-def pictures_of(findings: Collection[Finding], manifest: dict[str, Any]) -> dict[SourceRow, list[Thumbnail]]:
-    """The pictures of each finding, from the archive as it is now."""
+def room_of(findings: int) -> int:
+    """How many bytes of JPEG a page of so many findings has room for."""
+    return min(findings * _ENTRY_BYTES, _PAGE_BYTES)
+
+
+def pictures_of(
+    findings: Collection[Finding], manifest: dict[str, Any], taken: int = 0
+) -> dict[SourceRow, list[Thumbnail]]:
+    """The pictures of each finding, from the archive as it is now.
+
+    Args:
+        findings: those of a page.
+        manifest: of their run.
+        taken: of the page's room, by others.
+    """
     audited = Audited.of(manifest)
-    room = min(_ENTRY_BYTES, _PAGE_BYTES // max(len(findings), 1))
+    room = (room_of(len(findings)) - taken) // max(len(findings), 1)
     return {
         finding.source: _without_archive(finding.pictures, pictures)
         if isinstance(pictures, str)

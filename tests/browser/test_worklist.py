@@ -36,6 +36,16 @@ def test_the_rulings_that_pictures_are_like_stand_below_the_codes(browser: Desk,
     assert browser.complaints() == []
 
 
+def test_rulings_have_their_pictures_where_the_page_has_them(at_the_page: Desk):
+    lines = [" ".join(line.split()) for line in at_the_page.texts(".rulings li")]
+    assert lines == ["7326.90 0.93 case-0", "– 7326.90 0.88 case-1", "8708.29 0.41 case-2"]
+    shapes = [
+        (one.get_property("naturalWidth"), one.get_property("naturalHeight")) for one in at_the_page.all(".rulings img")
+    ]
+    assert shapes == [(90, 60), (60, 90)]
+    assert at_the_page.one(".rulings img").get_attribute("alt") == "Picture of ruling case-0"
+
+
 def test_levels_that_are_the_same_stand_in_one_line(at_the_page: Desk):
     at_the_page.press("/", "KR-2", Keys.ESCAPE)
 
@@ -122,7 +132,7 @@ def test_pictures_are_shown_in_full_turned_over_and_enlarged_by_keys(at_the_page
 def test_only_the_open_finding_has_its_pictures_in_the_page(at_the_page: Desk):
     at_the_page.press("/", "KR-1", Keys.ESCAPE)
 
-    assert len(at_the_page.all("img")) == 3  # the large one, and two in the strip
+    assert len(at_the_page.all(".pictures img")) == 3  # the large one, and two in the strip
 
 
 def test_a_permalink_opens_its_finding_and_the_address_follows_the_list(at_the_page: Desk, page):

@@ -72,17 +72,6 @@ function chanceOf(chances, level) {
   return [h("span", { class: "chance" }, bar(probability, "declared"), h("span", {}, chance(probability)))];
 }
 
-/** The rulings that the pictures are most like, for the recommended and for the declared code, as a table. */
-function precedents(entry) {
-  if (!entry.precedents.length) return null;
-  const lines = entry.precedents.map((ruling) => h("tr", {},
-    h("th", { scope: "row" }, dotted(ruling.hs_code)),
-    h("td", {}, foreign(ruling.case_id)),
-    h("td", { class: "chance" }, bar(Math.max(0, ruling.similarity)), h("span", {}, ruling.similarity.toFixed(2)))));
-  const head = ["code", "ruling", "similarity"].map((name) => h("th", { scope: "col" }, h("span", { class: "hidden" }, say(name))));
-  return h("table", { class: "codes rulings" }, h("caption", {}, say("rulings")), h("thead", {}, h("tr", {}, head)), h("tbody", {}, lines));
-}
-
 /** The recommended codes with bars, as a table. */
 function recommendations(entry) {
   if (!entry.recommended.length) return null;
