@@ -15,12 +15,12 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from hs.verdicts import Judge
 from hs_audit.commands.run import add_arguments, run
 from pipeline.config import Config
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.memory import give_back_freed_memory
 from pipeline.job.post import TROUBLE
+from pipeline.job.suspects import Picking
 from pipeline.values import Classified, Declarations
 from serving.client.connection import Connection
 from serving.contract import ServedModel
@@ -57,7 +57,7 @@ class _Answer(beam.DoFn):
         )
 
 
-def answered(config: Config, model: ServedModel, connection: Connection, judge: Judge) -> Answered:
+def answered(config: Config, model: ServedModel, connection: Connection, picking: Picking) -> Answered:
     """In the place of `pipeline.night.with_a_server`."""
     return Answered(len(model.table))
 

@@ -1,6 +1,7 @@
 """Which findings make the worklist, in which order, and which of them are one case."""
 
 import hashlib
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -119,6 +120,39 @@ def draw_number(seed: int, file: str, row_group: int, row: int) -> int:
     """
     key = f"{file}\0{row_group}\0{row}".encode()  # no name of a file holds a \0, so no two rows have one key
     return int.from_bytes(hashlib.blake2b(key, digest_size=8, key=seed.to_bytes(8, "little")).digest(), "little")
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Which rows of a night are likely drawn at random, told before the night is over.
+
+    Attributes:
+        seed: of the draw.
+        below: a row with a lower number may be drawn.
+    """
+
+    seed: int
+    below: int
+
+    @classmethod
+    def expected(cls, selection: Selection, rows: int) -> "Draw | None":
+        """That of a selection from so many rows; None where nothing is drawn, or each office draws from its own.
+
+        The k-th lowest of n numbers is near k/n of their range, give or take the root of k: four of these and four more
+        rows leave one in ten thousand out.
+
+        >>> draw = Draw.expected(Selection("5%", random_share=0.1), 10_000)
+        >>> round(draw.below / 2**64, 5)
+        0.00823
+        """
+        drawn = 0 if selection.per_office else selection.drawn(rows)
+        if not drawn:
+            return None
+        return cls(selection.seed, round(2**64 * min(1.0, (drawn + 4 * math.sqrt(drawn) + 4) / rows)))
+
+    def may_take(self, file: str, row_group: int, row: int) -> bool:
+        """Whether a row may be drawn."""
+        return draw_number(self.seed, file, row_group, row) < self.below
 
 
 def case_numbers(lines: Iterable[tuple[object, str | None, str | None]]) -> list[int]:

@@ -26,11 +26,10 @@ from hs.errors import (
     UsageError,
 )
 from hs.files import write_whole
-from hs.ranking import Selection
+from hs.ranking import Draw, Selection
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import counted
-from hs.verdicts import Judge
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
@@ -48,6 +47,7 @@ from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
 from pipeline.job.lease import Lease
 from pipeline.job.post import Post
+from pipeline.job.suspects import Picking
 from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
 from pipeline.resolving import judge_of, model_server, resolve
@@ -66,7 +66,7 @@ _ERROR_OF_EXIT_CODE = {error.exit_code: error for error in _TROUBLES}
 _FILES_LOOKED_FOR = 3  # by a worker: one that has just been taken away says nothing of the others
 _SAY_HOW_MANY = "--parallelism=N says how many that are, so that large row groups are shared among them"
 
-MakeClassify = Callable[[Config, ServedModel, Connection, Judge], beam.PTransform]
+MakeClassify = Callable[[Config, ServedModel, Connection, Picking], beam.PTransform]
 
 
 @dataclass(frozen=True)
@@ -129,11 +129,13 @@ class Published:
     manifest: Mapping[str, Any]
 
 
-def with_a_server(config: Config, model: ServedModel, connection: Connection, judge: Judge | None = None) -> Classify:
+def with_a_server(
+    config: Config, model: ServedModel, connection: Connection, picking: Picking | None = None
+) -> Classify:
     """How pictures are classified unless `audit` is told otherwise: decoded here, answered by the model server."""
     server = config.server
     limits, threads = config.pictures.limits(), config.decoding_threads
-    return Classify(model, connection, limits, server.batch_size, judge, server.remembered, threads)
+    return Classify(model, connection, limits, server.batch_size, picking, server.remembered, threads)
 
 
 def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Published:
@@ -141,7 +143,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
 
     Args:
         night: what to audit.
-        make_classify: (configuration, model, connection, rules of the verdicts) → the transform that classifies.
+        make_classify: (configuration, model, connection, what is looked up) → the transform that classifies.
 
     Raises:
         AuditError: one of its kinds, when nothing was published; an earlier run of that night then stands untouched.
@@ -168,7 +170,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 PROGRESS.run_id = table.run_id
             folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
-                classify = make_classify(config, model, connection, table.judge)
+                classify = make_classify(config, model, connection, Picking(table.judge, table.draw))
                 pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
                 reports = run_job(*job)
@@ -239,7 +241,8 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
 def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
     judge = judge_of(night.config, model, night.look_alikes, night.tables.nomenclature, night.run_date)
     identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled, night.tables)
-    return FindingsTable(identity, night.run_date, model.name, model.version, judge, inputs.layout.kept_types)
+    draw, types = Draw.expected(night.selection, inputs.rows), inputs.layout.kept_types
+    return FindingsTable(identity, night.run_date, model.name, model.version, judge, types, draw)
 
 
 def _audited(config: Config, inputs: Inputs) -> Audited:

@@ -13,14 +13,15 @@ PLAIN = plain_model(*COLOURS)
 WITH_RULINGS = replace(PLAIN, card=replace(PLAIN.card, precedents=len(RULINGS)))
 
 
-def night(folder: Path, model: ServedModel, remembered: int = 5000) -> Path:
+def night(folder: Path, model: ServedModel, remembered: int = 5000, worklist: str = "{}") -> Path:
     """Every picture shows red goods: half of sixty declarations, of six files, say green or blue."""
     folder.mkdir()
     declared = (RED, GREEN, RED, BLUE)
     files = [picture(RED, shade=number) for number in range(6)]
     rows = [row(f"D{number}", declared[number % 4], files[number % 6], files[0]) for number in range(60)]
     write_archive(folder / "archive" / "a.parquet", rows, row_group_size=7)
-    (folder / "config.yaml").write_text(f"server: {{model: hs, batch_size: 4, remembered: {remembered}}}\n")
+    server_settings = f"{{model: hs, batch_size: 4, remembered: {remembered}}}"
+    (folder / "config.yaml").write_text(f"server: {server_settings}\nworklist: {worklist}\n")
     server = FakeServer(model, probabilities=(0.99, 0.005, 0.005), rulings=RULINGS)
     with server.listening() as address:
         flags = [f"--config={folder / 'config.yaml'}", f"--input={folder}/archive/*.parquet", f"--output={folder}/out"]

@@ -66,5 +66,18 @@ def test_rulings_are_the_same_whether_or_not_files_are_remembered(run, tmp_path)
     assert [one["precedents"] for one in forgetful] == [one["precedents"] for one in findings_of(run)]
 
 
+def test_what_is_drawn_at_random_has_its_rulings_too_and_nothing_else_changes(run, tmp_path):
+    published = night(tmp_path / "night", WITH_RULINGS, worklist="{budget: 20%, random_share: 0.5}")
+
+    drawn = [
+        line for line in pq.ParquetFile(published / "worklist.parquet").read().to_pylist() if line["draw_probability"]
+    ]
+    assert {line["verdict"] for line in drawn} == {"agrees", "differs"}
+    assert all(line["precedents"] for line in drawn)
+    found = findings_of(published)
+    assert any(not finding["precedents"] for finding in found)
+    assert [of_interest(finding) for finding in found] == [of_interest(finding) for finding in findings_of(run)]
+
+
 def of_interest(finding: dict) -> dict:
     return {name: value for name, value in finding.items() if name not in NOT_COMPARED}

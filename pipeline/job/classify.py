@@ -13,13 +13,12 @@ from apache_beam.transforms.window import GlobalWindows
 
 from hs.errors import AuditError, Interrupted, NotPublished
 from hs.pictures.decoding import PictureLimits
-from hs.verdicts import Judge
 from pipeline.job.counters import LOOKED_UP, PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.in_process import MAY_SEND, PROGRESS, STOP, wait_unless_stopped
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
 from pipeline.job.post import TROUBLE, Trouble, why_stopped
-from pipeline.job.suspects import Suspects
+from pipeline.job.suspects import Picking, Suspects
 from pipeline.values import Classified, Declarations
 from serving.client.classifier import Choose, Classifier
 from serving.client.client import Answer, Client
@@ -40,7 +39,7 @@ class Classify(beam.PTransform):
         connection: where it is served.
         limits: which pictures are read.
         batch_size: pictures in a request.
-        judge: by whose rules pictures are picked to look for rulings beside them; None picks none.
+        picking: by what pictures are picked to look for rulings beside them; None picks none.
         remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
         threads: to decode in; None for one on each core that a worker may use.
     """
@@ -49,7 +48,7 @@ class Classify(beam.PTransform):
     connection: Connection
     limits: PictureLimits
     batch_size: int
-    judge: Judge | None = None
+    picking: Picking | None = None
     remembered: int = 0
     threads: int | None = None
 
@@ -71,7 +70,7 @@ class _Worker:
         ahead = _PICTURES_AHEAD * cores
         self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
         classes, in_flight = len(model.table), connection.in_flight
-        suspects = Suspects(settings.judge) if settings.judge and model.has_precedents else None
+        suspects = Suspects(settings.picking) if settings.picking and model.has_precedents else None
         self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, _counted, suspects)
         self._remembered = Remembered(settings.remembered)  # longer than a bundle: files come again all night
 

@@ -15,6 +15,7 @@ from hs.class_table import ClassTable
 from hs.codes import LEVELS
 from hs.declared_codes import ParsedCode
 from hs.precedents import likely_listed, shown_beside
+from hs.ranking import Draw
 from hs.verdicts import Evidence, Judge, Judgement, Verdict, which_count
 from pipeline.archive.dates import days_in
 from pipeline.findings.schema import findings_schema
@@ -33,6 +34,7 @@ class FindingsTable:
         model_name, model_version: as pinned.
         judge: the rules.
         kept: our name and type of each column that is passed through.
+        draw: which rows may be drawn at random for the worklist; None for none.
     """
 
     run_id: str
@@ -41,6 +43,7 @@ class FindingsTable:
     model_version: int
     judge: Judge
     kept: tuple[tuple[str, pa.DataType], ...] = ()
+    draw: Draw | None = None
 
     @cached_property
     def schema(self) -> pa.Schema:
@@ -60,6 +63,7 @@ class FindingsTable:
             counted = counted_once(classified, mine)
             judgement = self.judge(parsed, evidence(classified, mine, counted), days[row])
             table = self.judge.table_on(days[row])
+            listed = likely_listed(judgement) or may_be_drawn(declarations, row, self.draw)
             rows.append(
                 {
                     "source_row": declarations.first_row + row,
@@ -67,7 +71,7 @@ class FindingsTable:
                     "declared_hs_code_normalized": parsed.code.digits if parsed.code else None,
                     "code_repair": parsed.repair,
                     **self._judgement_fields(judgement),
-                    "precedents": _precedents(classified, counted, parsed, judgement, table),
+                    "precedents": _precedents(classified, counted, parsed, judgement, table) if listed else [],
                     **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
                 }
             )
@@ -126,6 +130,12 @@ def days_of(declarations: Declarations, judge: Judge) -> list[date | None]:
     return days_in(declarations.columns.column("date"))
 
 
+def may_be_drawn(declarations: Declarations, row: int, draw: Draw | None) -> bool:
+    """Whether a row of some declarations may be drawn at random for the worklist."""
+    source = declarations.source
+    return draw is not None and draw.may_take(source.file, source.index, declarations.first_row + row)
+
+
 def counted_once(classified: Classified, mine: slice) -> list[int]:
     """The positions of a declaration's classified pictures that count."""
     answered = [position for position in range(mine.start, mine.stop) if classified.statuses[position] == "ok"]
@@ -146,7 +156,7 @@ def _precedents(
 ) -> list[dict[str, Any]]:
     """The rulings to show beside a finding that is likely on the worklist."""
     found = [one for position in counted for one in classified.precedents.get(position, ())]
-    if not found or not likely_listed(judgement):
+    if not found or not judgement.recommendations:
         return []
     return [asdict(one) for one in shown_beside(found, judgement, declared.code, table)]
 

@@ -2,14 +2,17 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
 import numpy as np
 
 from hs.declared_codes import ParsedCode
 from hs.precedents import classes_asked_for, likely_listed
+from hs.ranking import Draw
 from hs.verdicts import Evidence, Judge
-from pipeline.job.judge import days_of
+from pipeline.job.judge import days_of, may_be_drawn
 from pipeline.values import Declarations
 from serving.client.client import Answer
 
@@ -17,7 +20,32 @@ _PICTURES_OF_EACH = 2  # the first ones of a declaration
 _SHARE = 0.1  # of all pictures; each is shown to the model up to twice more
 _BEFORE_SHARE = 200  # pictures for which that does not matter yet
 
-Declared = tuple[ParsedCode, date | None]  # and the date of the declaration
+
+@dataclass(frozen=True)
+class Picking:
+    """By what pictures are picked.
+
+    Attributes:
+        judge: the rules of the verdicts.
+        draw: which rows may be drawn at random for the worklist; None for none.
+    """
+
+    judge: Judge
+    draw: Draw | None = None
+
+
+class Declared(NamedTuple):
+    """What a picture is declared as.
+
+    Attributes:
+        code: as read.
+        day: of the declaration.
+        drawn: whether that may be drawn at random: then it is picked, whatever the picture shows.
+    """
+
+    code: ParsedCode
+    day: date | None = None
+    drawn: bool = False
 
 
 class Suspects:
@@ -27,29 +55,30 @@ class Suspects:
     no more than a tenth of the pictures are picked, beyond the first two hundred.
 
     Args:
-        judge: the rules.
+        picking: by what.
     """
 
-    def __init__(self, judge: Judge) -> None:
-        self._judge = judge
+    def __init__(self, picking: Picking) -> None:
+        self._judge, self._draw = picking.judge, picking.draw
         self._counting = threading.Lock()
         self._seen = self._picked = 0
 
     def declared(self, declarations: Declarations) -> list[Declared | None]:
-        """The declared code of each picture, and the date; None for those that are not looked at."""
+        """What each picture is declared as; None for those that are not looked at."""
         written = declarations.columns.column("declared_hs_code").to_pylist()
-        codes: list[Declared | None] = []
-        counts = declarations.picture_counts.tolist()
-        for code, day, count in zip(written, days_of(declarations, self._judge), counts, strict=True):
+        found: list[Declared | None] = []
+        days, counts = days_of(declarations, self._judge), declarations.picture_counts.tolist()
+        for row, (code, day, count) in enumerate(zip(written, days, counts, strict=True)):
             looked_at = min(count, _PICTURES_OF_EACH)
-            codes += [(self._judge.read(code), day)] * looked_at + [None] * (count - looked_at)
-        return codes
+            mine = Declared(self._judge.read(code), day, may_be_drawn(declarations, row, self._draw))
+            found += [mine] * looked_at + [None] * (count - looked_at)
+        return found
 
     def pick(self, declared: Sequence[Declared | None], answer: Answer) -> list[tuple[int, str]]:
         """Rows of an answer, each with a class to look for, the recommended and the declared one.
 
         Args:
-            declared: code and date of each row.
+            declared: of each row.
             answer: what the model said.
         """
         picked = []
@@ -62,15 +91,17 @@ class Suspects:
 
     def classes(self, written: Declared | None, probabilities: np.ndarray, novelty: float) -> tuple[str, ...]:
         """The classes to look for beside a picture, float [C]; none where its declaration is not likely listed."""
-        declared, day = written or (ParsedCode(None), None)
+        declared, day, drawn = written or Declared(ParsedCode(None))
         if declared.code is None or np.isnan(probabilities[0]):
             return ()
         table = self._judge.table_on(day)
-        if int(np.argmax(probabilities)) in table.columns(declared.code.digits):
+        if not drawn and int(np.argmax(probabilities)) in table.columns(declared.code.digits):
             return ()
         novelties = None if np.isnan(novelty) else np.array([novelty])
         judgement = self._judge(declared, Evidence(1, 1, probabilities[None], novelties), day)
-        return classes_asked_for(judgement, declared.code, probabilities, table) if likely_listed(judgement) else ()
+        if not judgement.recommendations or not (drawn or likely_listed(judgement)):
+            return ()
+        return classes_asked_for(judgement, declared.code, probabilities, table)
 
     @property
     def may_pick(self) -> bool:
