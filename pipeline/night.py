@@ -196,7 +196,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             described = manifest(*about, step.timings_s, looked_up, night.tables)
             with step("writing the report"):
                 shown = config.worklist.report_findings
-                write_report(draft / "report.html", described, raised.worklist, shown, config.report.cases)
+                told = (draft / "report.html", described, raised.worklist, (parts, stores))
+                write_report(*told, shown, config.report.cases)
             write_whole(draft / METRICS, night_metrics(described))
             # After the others: the manifest has the digest of every file.
             write_manifest(described, draft, parts, stores)

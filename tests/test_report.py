@@ -129,6 +129,25 @@ def test_each_finding_shows_its_own_pictures_and_at_most_four(night):
     assert counts == {"KR-0": (1, 1), "KR-1": (1, 1), "KR-2": (4, 6), "KR-3": (2, 2)}
 
 
+def test_lines_of_a_declaration_that_are_not_on_the_page_are_named_with_their_verdict(night):
+    lines = [row("KR-1", "8708.29", picture(RED), item_no=number) for number in range(2, 40)]
+    night.audit(row("KR-1", RED, picture(BLUE)), *lines, row("KR-2", RED, picture(RED)), budget="1")
+
+    elsewhere = night.page().blocks["night"]["elsewhere"]
+
+    assert set(elsewhere) == {"KR-1"}
+    assert elsewhere["KR-1"]["count"] == 38
+    assert [line["item_no"] for line in elsewhere["KR-1"]["first"]] == list(range(2, 22))
+    assert elsewhere["KR-1"]["first"][0] == {"item_no": 2, "declared": RED, "recommended": RED, "verdict": "agrees"}
+
+
+@pytest.mark.parametrize("declaration_id", [None, "", " ", "K" * 1001])
+def test_what_has_no_id_to_go_by_has_no_other_lines(night, declaration_id):
+    night.audit(*(row(declaration_id, RED, picture(BLUE)) for _ in range(2)), budget="1")
+
+    assert night.page().blocks["night"]["elsewhere"] == {}
+
+
 def words_of(page: Page) -> list[str | None]:
     return [picture["words"] and picture["words"]["en"] for entry in page.entries for picture in entry["pictures"]]
 

@@ -29,6 +29,16 @@ def entries_of(first: Iterable[Chosen], manifest: dict[str, Any], rulings: Mappi
     ]
 
 
+def named(findings: Iterable[Finding]) -> set[str]:
+    """The ids by which the other lines of declarations can be found."""
+    return {written for finding in findings if (written := _id_of(finding)) and written.strip()}
+
+
+def _id_of(finding: Finding) -> str | None:
+    written = finding.declaration_id
+    return written if written is None or len(written) <= _LONGEST_ID else None
+
+
 def _thresholds(manifest: dict[str, Any]) -> dict[str, Any]:
     used = manifest["thresholds"]
     return {name: used.get(name) for name in ("novel_above", "unknown_above")}
@@ -43,7 +53,7 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "drawn": chosen.chosen_by == RANDOM,
         "case": chosen.case,
         "revenue": chosen.revenue if math.isfinite(chosen.revenue or 0) else None,
-        "declaration_id": written_id if written_id is None or len(written_id) <= _LONGEST_ID else None,
+        "declaration_id": _id_of(finding),
         "name": shortened(written_id) if written_id and written_id.strip() else None,
         "item_no": finding.item_no,
         **finding.source.as_columns(),

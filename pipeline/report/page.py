@@ -7,6 +7,7 @@ The entries travel as JSON that the page's script shows as text alone. Every tex
 `hs.html` escapes it, cuts it where it is long, and shows what hides in it.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -19,11 +20,14 @@ from hs.html import Inline, as_json, template
 from hs.nomenclature import descriptions
 from hs.pictures.shrinking import Shrunk
 from hs.ranking import By
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from hs.words import LANGUAGES, catalogue
 from pipeline.findings.evidence import Audited
+from pipeline.findings.lines import other_lines
 from pipeline.findings.worklist import RANDOM, Chosen, chosen_in
 from pipeline.report import figures
-from pipeline.report.entries import entries_of
+from pipeline.report.entries import entries_of, named
 from pipeline.report.rulings import rulings_of
 from pipeline.report.thumbnails import pictures_of, room_of
 
@@ -36,27 +40,46 @@ _SCRIPTS = (
 _SHOWN_WORDS = ("page", "levels", "verdicts")
 
 
-def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most: int, cases: str | None) -> None:
+def write_report(
+    path: Path,
+    manifest: dict[str, Any],
+    worklist: pa.Table,
+    findings: tuple[Sequence[Location], Stores],
+    most: int,
+    cases: str | None,
+) -> None:
     """Writes the page of a night.
 
     Args:
         path: of the page.
         manifest: of the run.
         worklist: findings, best first, all columns.
+        findings: the files of all of them, and how they are reached.
         most: how many findings the page shows.
         cases: where those lie that the classifier learned from; None where that is not known.
+
+    Raises:
+        OSError, pyarrow.ArrowException: if the findings cannot be read, or the page cannot be written.
     """
     first = list(chosen_in(worklist.slice(0, most)))
+    on_page = [chosen.finding for chosen in first]
+    elsewhere = other_lines(findings[0], named(on_page), {finding.source for finding in on_page}, findings[1])
     rulings = _rulings(first, manifest, cases)
     numbers = {picture: number for number, picture in enumerate(dict.fromkeys(rulings.values()))}  # each stands once
     taken = sum(picture.size for picture in numbers)
-    shown = pictures_of([chosen.finding for chosen in first], manifest, taken)
+    shown = pictures_of(on_page, manifest, taken)
     chosen_by = worklist["chosen_by"].to_pylist()
     likely = set(worklist["draw_probability"].drop_null().to_pylist())
     page = template("pipeline.report", "report.html").generate(
         style=Inline.of("pipeline.report", _STYLES),
         script=Inline.of("pipeline.report", _SCRIPTS),
-        night=as_json(_night(first, manifest, {case_id: numbers[picture] for case_id, picture in rulings.items()})),
+        night=as_json(
+            _night(manifest)
+            | {
+                "entries": entries_of(first, manifest, {case_id: numbers[one] for case_id, one in rulings.items()}),
+                "elsewhere": {declaration: asdict(lines) for declaration, lines in elsewhere.items()},
+            }
+        ),
         nomenclature=as_json(descriptions()),
         pictures=(as_json([picture.as_json() for picture in shown[chosen.finding.source]]) for chosen in first),
         rulings=(as_json(asdict(picture)) for picture in numbers),
@@ -71,7 +94,7 @@ def write_report(path: Path, manifest: dict[str, Any], worklist: pa.Table, most:
         chapters=figures.chapters(manifest),
         unread=figures.unread_files(manifest),
         worklist_rows=worklist.num_rows,
-        flagged_elsewhere=manifest["verdicts"].get("differs", 0) - sum(chosen.finding.mismatch for chosen in first),
+        flagged_elsewhere=manifest["verdicts"].get("differs", 0) - sum(finding.mismatch for finding in on_page),
         by_revenue=By.REVENUE.value in chosen_by,
         drawn=chosen_by.count(RANDOM),
         drawn_alike=len(likely) <= 1,
@@ -87,8 +110,8 @@ def _rulings(first: list[Chosen], manifest: dict[str, Any], cases: str | None) -
     return rulings_of(wanted, cases, audited.stores, audited.limits, room_of(len(first)) // 4)
 
 
-def _night(first: list[Chosen], manifest: dict[str, Any], rulings: dict[str, int]) -> dict[str, Any]:
-    """All that the script starts from; of what a decisions file says of the run, too."""
+def _night(manifest: dict[str, Any]) -> dict[str, Any]:
+    """What the script says of the run, and writes into decisions files."""
     return {
         "run_id": manifest["run_id"],
         "attempt_id": manifest["attempt_id"],
@@ -97,5 +120,4 @@ def _night(first: list[Chosen], manifest: dict[str, Any], rulings: dict[str, int
         "words": {
             language: {section: catalogue(language)[section] for section in _SHOWN_WORDS} for language in LANGUAGES
         },
-        "entries": entries_of(first, manifest, rulings),
     }

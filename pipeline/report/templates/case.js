@@ -1,5 +1,6 @@
 // The open case: why, pictures, codes side by side, other lines, what is passed through.
 
+const MOST_LINES = 20;
 let openEntry = null;
 let shownPicture = 0;
 
@@ -59,21 +60,41 @@ function showPicture(index) {
   });
 }
 
+/** The other lines of the declaration, on this page or not, and other findings of the same case. */
 function otherLines(entry) {
   const same = (declarations.get(entry.declaration_id) ?? []).filter((other) => other !== entry);
+  const others = elsewhere.get(entry.declaration_id) ?? { first: [], count: 0 };
   const alike = entries.filter((other) => other !== entry && other.case === entry.case && !same.includes(other));
-  return [["same_declaration", same], ["same_case", alike]].map(([name, others]) => others.length
-    ? h("section", { class: "others" }, h("h3", {}, say(name)), h("ul", {}, others.slice(0, 20).map((other) => h("li", {},
-      h("a", { href: other.link }, other.name ? foreign(other.name) : say("no_id")),
-      other.item_no !== null && ` ${say("item", { n: other.item_no })}`, ` · ${codesOf(other)} · ${decisionWords(decisionOf(other))}`))),
-    others.length > 20 && h("p", { class: "quiet" }, say("more_lines", { n: others.length - 20 })))
-    : null);
+  return [
+    lines("same_declaration", [...same.map(lineHere), ...others.first.map(lineElsewhere)], same.length + others.count),
+    lines("same_case", alike.map(lineHere), alike.length),
+  ];
 }
 
+function lines(name, found, count) {
+  if (!count) return null;
+  const shown = found.slice(0, MOST_LINES);
+  return h("section", { class: "others" }, h("h3", {}, say(name)), h("ul", {}, shown.map((line) => h("li", {}, line))),
+    count > shown.length && h("p", { class: "quiet" }, say("more_lines", { n: count - shown.length })));
+}
+
+function lineHere(other) {
+  return [h("a", { href: other.link }, other.name ? foreign(other.name) : say("no_id")), itemWords(other, " "),
+    ` · ${codesOf(other)} · ${verdictName(other.verdict)} · ${decisionWords(decisionOf(other))}`];
+}
+
+function lineElsewhere(other) {
+  const codes = codeWords(other.declared, other.recommended);
+  return [itemWords(other) ?? "–", ` · ${codes} · ${verdictName(other.verdict)} · ${say("not_here")}`];
+}
+
+const itemWords = (line, before = "") => (line.item_no === null ? null : `${before}${say("item", { n: line.item_no })}`);
+
 /** Declared and recommended in a few characters. */
-function codesOf(entry) {
-  const best = entry.recommended[0]?.hs_code;
-  return [entry.declared ? dotted(entry.declared) : "–", best && dotted(best)].filter(Boolean).join(" → ");
+const codesOf = (entry) => codeWords(entry.declared, entry.recommended[0]?.hs_code);
+
+function codeWords(declared, best) {
+  return [declared ? dotted(declared) : "–", best && dotted(best)].filter(Boolean).join(" → ");
 }
 
 function keptColumns(entry) {

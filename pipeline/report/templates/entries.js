@@ -9,6 +9,7 @@ const keyOf = ({ source_file, source_row_group, source_row }) => JSON.stringify(
 const entryOf = new Map(); // by key
 const linked = new Map(); // by permalink
 const declarations = new Map(); // by id, its lines on this page
+const elsewhere = new Map(Object.entries(night.elsewhere)); // by id, its lines that are not
 for (const entry of entries) {
   entry.key = keyOf(entry);
   entryOf.set(entry.key, entry);
