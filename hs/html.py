@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from hs.text import counted
 
@@ -70,6 +70,16 @@ def as_json(value: object) -> Markup:
     for sign in "<>&":
         written = written.replace(sign, f"\\u{ord(sign):04x}")
     return Markup(written)
+
+
+def sentence(words: str, **values: object) -> Markup:
+    """A sentence of a catalogue with its gaps filled: values are shown as text, and `…` as the name of a thing.
+
+    >>> sentence("`{name}` has {n} rows & more", name="a<b", n=3)
+    Markup('<code>a&lt;b</code> has 3 rows &amp; more')
+    """
+    marked = re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(words)))
+    return Markup(marked).format(**{name: visible(value) for name, value in values.items()})
 
 
 @dataclass(frozen=True)

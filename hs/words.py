@@ -31,6 +31,16 @@ def in_languages(say: Callable[[str], str]) -> dict[str, str]:
     return {language: say(language) for language in LANGUAGES}
 
 
+def counted_words(count: int, noun: str, language: str = "en") -> str:
+    """A number and its noun, one of `[counted]`.
+
+    >>> counted_words(1, "row"), counted_words(1200, "row"), counted_words(1200, "row", "ko")
+    ('1 row', '1,200 rows', '1,200행')
+    """
+    one, *others = catalogue(language)["counted"][noun].split("|")
+    return (one if count == 1 or not others else others[0]).format(n=f"{count:,}")
+
+
 def level_name(level: int, language: str = "en") -> str:
     """What a level is called.
 

@@ -384,9 +384,10 @@ def test_the_page_says_where_those_stand_that_speak_for_another_code_and_are_not
 
     text = night.page().text
 
-    assert "3 findings more for which the pictures speak for another code are not on this page" in text
+    assert "Not on this page, as the night's budget was spent: 3 findings more for which the pictures speak for" in text
     assert "They stand in findings with mismatch true" in text
-    assert "not on this page" not in whole.page().text
+    assert "이 페이지에 없는 건: 사진이 다른 세번을 가리키는 3건이 더 있습니다" in text
+    assert "budget was spent" not in whole.page().text
 
 
 def test_a_worklist_that_was_chosen_anew_has_its_page(night, capsys):

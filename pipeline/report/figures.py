@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from hs.codes import HSCode
+from hs.html import sentence
 from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
-from hs.text import counted
 from hs.verdicts import VERDICT_OF, Reason, Verdict
-from hs.words import LANGUAGES, catalogue, explain, file_words, picture_words, verdict_words
+from hs.words import LANGUAGES, catalogue, counted_words, explain, file_words, picture_words, verdict_words
 
 
 @dataclass(frozen=True)
@@ -50,70 +50,102 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Head:
-    """What stands above the worklist, in one language.
+class Overview:
+    """A night in figures, in one language.
 
     Attributes:
         language: of the words.
         title: which night.
         lead: the night in a sentence.
-        figures: what leads to them.
+        groups: the verdicts with their reasons.
+        pictures: what became of them.
+        chapters: the declared ones.
+        unread: name of each file of which something is missing, and what.
     """
 
     language: str
     title: str
     lead: str
-    figures: str
+    groups: list[Group]
+    pictures: list[Figure]
+    chapters: list[Chapter]
+    unread: list[tuple[str, str]]
+
+    def say(self, name: str, **values: object) -> str:
+        """A sentence of `[figures]`, its gaps filled; what strangers wrote stays text."""
+        return sentence(catalogue(self.language)["figures"][name], **values)
+
+    def counted(self, count: int, noun: str) -> str:
+        """A number and its noun."""
+        return counted_words(count, noun, self.language)
 
 
 _DAYS = {"en": "{day.day} {day:%B %Y}", "ko": "{day.year}년 {day.month}월 {day.day}일"}
 
 
-def heads(manifest: dict[str, Any]) -> list[Head]:
-    """The head of the page in each language, English first."""
-    day, count, verdicts = date.fromisoformat(manifest["run_date"]), manifest["rows"]["findings"], manifest["verdicts"]
-    found = []
-    for language in LANGUAGES:
-        words = catalogue(language)["page"]
-        lead = words["lead" if count else "no_declarations"].format(
-            declarations=counted(count, "declaration") if language == "en" else f"{count:,}",
-            differs=f"{verdicts.get(Verdict.DIFFERS, 0):,}",
-            unjudged=f"{verdicts.get(Verdict.CANNOT_JUDGE, 0):,}",
+def overviews(manifest: dict[str, Any]) -> list[Overview]:
+    """The night in each language, English first."""
+    return [
+        Overview(
+            language,
+            catalogue(language)["page"]["title"].format(
+                day=_DAYS[language].format(day=date.fromisoformat(manifest["run_date"]))
+            ),
+            _lead(manifest, language),
+            _groups(manifest, language),
+            _pictures(manifest, language),
+            _chapters(manifest, language),
+            _unread_files(manifest, language),
         )
-        found.append(Head(language, words["title"].format(day=_DAYS[language].format(day=day)), lead, words["figures"]))
-    return found
+        for language in LANGUAGES
+    ]
 
 
-def groups(manifest: dict[str, Any]) -> list[Group]:
+def _lead(manifest: dict[str, Any], language: str) -> str:
+    words, count, verdicts = catalogue(language)["page"], manifest["rows"]["findings"], manifest["verdicts"]
+    return words["lead" if count else "no_declarations"].format(
+        declarations=counted_words(count, "declaration", language),
+        differs=f"{verdicts.get(Verdict.DIFFERS, 0):,}",
+        unjudged=f"{verdicts.get(Verdict.CANNOT_JUDGE, 0):,}",
+    )
+
+
+def _groups(manifest: dict[str, Any], language: str) -> list[Group]:
     """The verdicts, those to open first at the top, each with its reasons."""
     total = manifest["rows"]["findings"]
     found = []
     for verdict in (Verdict.DIFFERS, Verdict.UNSURE, Verdict.AGREES, Verdict.CANNOT_JUDGE):
         counts = {reason: manifest["reasons"].get(reason, 0) for reason in Reason if VERDICT_OF[reason] is verdict}
-        reasons = [_figure(reason, explain(reason), count, total) for reason, count in counts.items() if count]
-        found.append(
-            Group(_figure(verdict, verdict_words(verdict), manifest["verdicts"].get(verdict, 0), total), reasons)
-        )
+        reasons = [
+            _figure(reason, explain(reason, language=language), count, total)
+            for reason, count in counts.items()
+            if count
+        ]
+        words, count = verdict_words(verdict, language), manifest["verdicts"].get(verdict, 0)
+        found.append(Group(_figure(verdict, words, count, total), reasons))
     return found
 
 
-def picture_counts(manifest: dict[str, Any]) -> list[Figure]:
+def _pictures(manifest: dict[str, Any], language: str) -> list[Figure]:
     """What became of the pictures, those that were read first."""
     counts = manifest["pictures"]
     ordered = sorted(counts.items(), key=lambda entry: (entry[0] != PictureStatus.OK, -entry[1]))
-    return [_figure(status, picture_words(status), count, sum(counts.values())) for status, count in ordered]
+    total = sum(counts.values())
+    return [_figure(status, picture_words(status, None, language), count, total) for status, count in ordered]
 
 
 def _figure(name: str, words: str, count: int, total: int) -> Figure:
     return Figure(str(name), words, count, count / max(total, 1))
 
 
-def chapters(manifest: dict[str, Any]) -> list[Chapter]:
+def _chapters(manifest: dict[str, Any], language: str) -> list[Chapter]:
     """The declared chapters, as the manifest orders them."""
+    words = catalogue(language)
+    unknown, no_code = words["page"]["not_in_nomenclature"], words["figures"]["no_code"]
     return [
         Chapter(
             code,
-            (description(HSCode(code)) or "not in the nomenclature") if code.isdecimal() else "no code could be read",
+            (description(HSCode(code)) or unknown) if code.isdecimal() else no_code,
             counts.get("declarations", 0),
             counts.get("judged", 0),
             counts.get("differs", 0),
@@ -122,14 +154,14 @@ def chapters(manifest: dict[str, Any]) -> list[Chapter]:
     ]
 
 
-def unread_files(manifest: dict[str, Any]) -> list[tuple[str, str]]:
-    """Name of each file of which something is missing, and what."""
-    files = []
+def _unread_files(manifest: dict[str, Any], language: str) -> list[tuple[str, str]]:
+    words, files = catalogue(language)["figures"], []
     for file in manifest["inputs"]:
         name = Path(file["path"]).name
+        rows = counted_words(file["rows"] or 0, "row", language)
         if "unreadable" in file:
-            rows = "an unknown number of rows" if file["rows"] is None else counted(file["rows"], "row")
-            files.append((name, f"{file_words(file['unreadable'])}: {rows} not read"))
+            form = words["unread_whole_file" if file["rows"] is None else "unread_file"]
+            files.append((name, form.format(why=file_words(file["unreadable"], language), rows=rows)))
         elif file["in_dead_letters"]:
-            files.append((name, f"{file['in_dead_letters']:,} of {counted(file['rows'], 'row')} not read"))
+            files.append((name, words["unread_part"].format(n=f"{file['in_dead_letters']:,}", rows=rows)))
     return files

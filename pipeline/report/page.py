@@ -26,16 +26,16 @@ from hs.words import LANGUAGES, catalogue
 from pipeline.findings.evidence import Audited
 from pipeline.findings.lines import other_lines
 from pipeline.findings.worklist import RANDOM, Chosen, chosen_in
-from pipeline.report import figures
 from pipeline.report.entries import entries_of, named
+from pipeline.report.figures import overviews
 from pipeline.report.rulings import rulings_of
 from pipeline.report.thumbnails import pictures_of, room_of
 
-_STYLES = ("page.css", "worklist.css", "print.css")
+_STYLES = ("colours.css", "page.css", "worklist.css", "print.css")
 # In this order one script: what a file uses at once stands in one before it.
 _SCRIPTS = (
-    "elements.js", "words.js", "entries.js", "decisions.js", "pictures.js", "comparison.js", "rulings.js", "case.js",
-    "deciding.js", "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js", "start.js",
+    "elements.js", "words.js", "scheme.js", "entries.js", "decisions.js", "pictures.js", "comparison.js", "rulings.js",
+    "case.js", "deciding.js", "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js", "start.js",
 )  # fmt: skip
 _SHOWN_WORDS = ("page", "levels", "verdicts")
 
@@ -87,12 +87,8 @@ def write_report(
         unchecked=catalogue("ko")["page"]["unchecked"],
         first=first,
         manifest=manifest,
-        heads=figures.heads(manifest),
+        overviews=overviews(manifest),
         run_date=date.fromisoformat(manifest["run_date"]),
-        groups=figures.groups(manifest),
-        picture_counts=figures.picture_counts(manifest),
-        chapters=figures.chapters(manifest),
-        unread=figures.unread_files(manifest),
         worklist_rows=worklist.num_rows,
         flagged_elsewhere=manifest["verdicts"].get("differs", 0) - sum(finding.mismatch for finding in on_page),
         by_revenue=By.REVENUE.value in chosen_by,

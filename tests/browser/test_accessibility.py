@@ -8,7 +8,7 @@ from tests.browser.chromium import Desk
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("keys", ["", "w", "r", "t", "?", "e", "f", "ko"])
+@pytest.mark.parametrize("keys", ["", "d", "w", "r", "t", "?", "e", "f", "ko"])
 def test_axe_finds_no_violation(at_the_page: Desk, axe: str, keys: str, scheme: str):
     look_in(at_the_page, scheme)
     if keys == "ko":

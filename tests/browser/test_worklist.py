@@ -46,6 +46,28 @@ def test_rulings_have_their_pictures_where_the_page_has_them(at_the_page: Desk):
     assert at_the_page.one(".rulings img").get_attribute("alt") == "Picture of ruling case-0"
 
 
+@pytest.mark.parametrize("system", ["light", "dark"])
+def test_a_key_switches_light_and_dark_and_the_browser_keeps_it(at_the_page: Desk, page, system: str):
+    scheme = [{"name": "prefers-color-scheme", "value": system}]
+    at_the_page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": scheme})
+    first = paper(at_the_page)
+
+    at_the_page.press("d")
+    switched = paper(at_the_page)
+    at_the_page.open(page)
+    again = paper(at_the_page), at_the_page.one("#scheme").get_attribute("aria-pressed")
+    at_the_page.one("#scheme").click()
+
+    at_the_page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert sorted([first, switched]) == ["rgb(21, 24, 28)", "rgb(251, 250, 247)"]
+    assert again == (switched, "true" if system == "light" else "false")
+    assert at_the_page.run("return localStorage.getItem('hs-audit scheme')") == ""  # the system's again
+
+
+def paper(desk: Desk) -> str:
+    return desk.run("return getComputedStyle(document.body).backgroundColor")
+
+
 def test_levels_that_are_the_same_stand_in_one_line(at_the_page: Desk):
     at_the_page.press("/", "KR-2", Keys.ESCAPE)
 

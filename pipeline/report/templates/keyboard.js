@@ -21,6 +21,7 @@ const KEYS = [
   ["o", "key_open_only", () => byId("undecided").click()],
   ["e", "key_export", () => openDialog("exchange")],
   ["p", "key_print", printPage],
+  ["d", "key_dark", switchScheme],
   ["?", "key_help", () => openDialog("help")],
 ];
 const IN_FULL = [

@@ -58,6 +58,7 @@ function listen() {
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", () => exportAs(button.dataset.export));
   for (const button of document.querySelectorAll("#languages button")) button.addEventListener("click", () => speak(button.value));
   byId("undo").addEventListener("click", takeBack);
+  byId("scheme").addEventListener("click", switchScheme);
   byId("print").addEventListener("click", printPage);
   byId("next-undecided").addEventListener("click", openNextUndecided);
   byId("import").addEventListener("change", async (event) => {
