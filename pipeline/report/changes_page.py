@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hs.codes import HSCode
 from hs.files import write_whole
-from hs.html import template
+from hs.html import Inline, template
 from hs.nomenclature import description
 from hs.verdicts import Reason, Verdict
 from hs.words import explain, verdict_words
@@ -95,6 +95,7 @@ def write_changes_page(path: Path, runs: tuple[Run, Run], compared: Comparison, 
     shown = (_pictures(runs[0], [change for change in first if change.after is None]),
              _pictures(runs[1], [change for change in first if change.after is not None]))  # fmt: skip
     page = template("pipeline.report", "changes.html").render(
+        style=Inline.of("pipeline.report", ("colours.css", "changes.css")),
         runs=[(run.name, run.manifest) for run in runs],
         told=[(CAUSES[cause], sentence) for cause, sentence in by_cause(compared.told).items()],
         rows=[Row(KINDS[kind], count, count / len(compared.changes)) for kind, count in compared.kinds.items()],
