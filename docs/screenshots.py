@@ -1,6 +1,7 @@
 """Takes every picture of docs/ anew: `make screenshots`, or `python docs/screenshots.py [--demo DIR]`.
 
-Needs Chromium, and five minutes for the demo unless the folder of one is given.
+Needs Chromium, and five minutes for the demo unless the folder of one is given. The page of changes compares its night
+with the same night by the thresholds for mistakes within a heading.
 """
 
 import argparse
@@ -27,14 +28,17 @@ class Screenshot:
     """The top of a page of the demo.
 
     Attributes:
+        page: `report` or `diff`.
         keys: pressed before, one after the other.
         language: that the page speaks.
         media: `screen` or `print`.
         scheme: `light` or `dark`.
         width, height: of the window, in CSS pixels: a small laptop, or half a sheet of A4.
         scale: pixels of the picture to a CSS pixel.
+        at: what is scrolled into its middle; the top of the page where that is nothing.
     """
 
+    page: str = "report"
     keys: str = ""
     language: str = "en"
     media: str = "screen"
@@ -42,6 +46,7 @@ class Screenshot:
     width: int = 1366
     height: int = 768
     scale: float = 1.0
+    at: str = ""
 
 
 PAGE = "audits/run_date=*/report.html"
@@ -51,6 +56,7 @@ SCREENSHOTS = {
     "report-dark.png": Screenshot(keys="jj", scheme="dark"),
     "report-korean.png": Screenshot(keys="j", language="ko"),
     "report-print.png": Screenshot(keys="r", media="print", width=700, height=1000),
+    "diff.png": Screenshot(page="diff", width=1180, height=1000, at=".change"),
 }
 
 
@@ -63,9 +69,10 @@ def main(argv: list[str] | None = None) -> int:
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
         try:
             browser = find_browser()
-            page = find_page(args.demo or run_demo(Path(folder) / "demo"))
+            demo = args.demo or run_demo(Path(folder) / "demo")
+            pages = {"report": find_page(demo), "diff": find_changes(demo, Path(folder))}
             for name, screenshot in SCREENSHOTS.items():
-                take(browser, page, screenshot, args.output / name)
+                take(browser, pages[screenshot.page], screenshot, args.output / name)
         except FileNotFoundError as missing:
             print(missing, file=sys.stderr)
             return 2
@@ -105,6 +112,23 @@ def find_page(demo: Path) -> Path:
     return found[-1].resolve()
 
 
+def find_changes(demo: Path, folder: Path) -> Path:
+    """The page of what other thresholds change in a demo's night; made in a folder where the demo has none."""
+    page = demo / "diff" / "diff.html"
+    if page.exists():
+        return page.resolve()
+    first = find_page(demo).parent
+    night, config = first.name.removeprefix("run_date="), folder / "diff.yaml"
+    config.write_text((demo / "config.yaml").read_text() + "verdict:\n  mistakes: within_heading\n")
+    places = (f"--input={demo}/archive/{night}/*.parquet", f"--output={folder}/diff", f"--saved-model={demo}/model")
+    for step in (
+        ("run", f"--config={config}", f"--run-date={night}", *places),
+        ("diff", first, folder / "diff" / first.name, f"--output={folder}"),
+    ):
+        subprocess.run([sys.executable, "-m", "hs_audit.cli", *step], check=True)
+    return (folder / "diff.html").resolve()
+
+
 def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> None:
     """Writes the picture of a page, in 256 colours."""
     options = webdriver.ChromeOptions()
@@ -115,11 +139,16 @@ def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> Non
     with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
         look_as(driver, screenshot)
         driver.get(page.as_uri())
-        driver.execute_script(
-            "document.querySelector(`#languages [value=${arguments[0]}]`).click()", screenshot.language
-        )
+        if screenshot.page == "report":
+            driver.execute_script(
+                "document.querySelector(`#languages [value=${arguments[0]}]`).click()", screenshot.language
+            )
         for key in screenshot.keys:
             ActionChains(driver).send_keys(key).perform()
+        if screenshot.at:
+            driver.execute_script(
+                "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", screenshot.at
+            )
         if screenshot.media == "print":
             driver.execute_script("dispatchEvent(new Event('beforeprint'))")
         time.sleep(0.5)  # what is said in passing fades, pictures decode

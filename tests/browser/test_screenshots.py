@@ -16,6 +16,9 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
     night = tmp_path / "demo" / "audits" / "run_date=2026-11-20"
     night.mkdir(parents=True)
     shutil.copy(page, night)
+    changes = tmp_path / "demo" / "diff" / "diff.html"
+    changes.parent.mkdir()
+    changes.write_text("<!doctype html><title>Changes</title><article class='change'>one</article>")
 
     done = subprocess.run(
         [sys.executable, SCRIPT, "--demo", tmp_path / "demo", "--output", tmp_path], capture_output=True, text=True
@@ -26,4 +29,5 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
     assert sizes == {
         **dict.fromkeys(("report.png", "report-case.png", "report-dark.png", "report-korean.png"), (1366, 768)),
         "report-print.png": (700, 1000),
+        "diff.png": (1180, 1000),
     }
