@@ -253,6 +253,7 @@ def settings() -> Iterator[str]:
 # A column, and files of a run.
 NOT_SETTINGS = {
     "pictures.weight",
+    "report.html",
     "worklist.csv",
     "worklist.xlsx",
     "worklist.parquet",

@@ -13,7 +13,8 @@ function open(entry) {
   byId("case").hidden = entry === null;
   byId("nothing-open").hidden = entry !== null;
   if (entry === null) return;
-  fill(byId("case-body"), caseHead(entry), casePictures(entry), h("div", { class: "codes-side" }, comparison(entry), recommendations(entry), precedents(entry)),
+  fill(byId("case-body"), caseHead(entry), h("div", { class: "pictures-side" }, casePictures(entry), precedents(entry)),
+    h("div", { class: "codes-side" }, comparison(entry), recommendations(entry)),
     otherLines(entry), keptColumns(entry), sourceOf(entry));
   if (changed) {
     byId("case").scrollTop = 0;
