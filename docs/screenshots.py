@@ -35,7 +35,7 @@ class Screenshot:
         scheme: `light` or `dark`.
         width, height: of the window, in CSS pixels: a small laptop, or half a sheet of A4.
         scale: pixels of the picture to a CSS pixel.
-        at: what is scrolled into its middle; the top of the page where that is nothing.
+        at: what is scrolled into it; the top of the page where that is nothing.
     """
 
     page: str = "report"
@@ -53,6 +53,7 @@ PAGE = "audits/run_date=*/report.html"
 SCREENSHOTS = {
     "report.png": Screenshot(),
     "report-case.png": Screenshot(keys="rjcjw870880"),
+    "report-rulings.png": Screenshot(at=".rulings"),
     "report-dark.png": Screenshot(keys="jj", scheme="dark"),
     "report-korean.png": Screenshot(keys="j", language="ko"),
     "report-print.png": Screenshot(keys="r", media="print", width=700, height=1000),
@@ -147,7 +148,7 @@ def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> Non
             ActionChains(driver).send_keys(key).perform()
         if screenshot.at:
             driver.execute_script(
-                "document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", screenshot.at
+                "document.querySelector(arguments[0]).scrollIntoView({ block: 'nearest' })", screenshot.at
             )
         if screenshot.media == "print":
             driver.execute_script("dispatchEvent(new Event('beforeprint'))")

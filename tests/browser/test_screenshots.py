@@ -27,7 +27,9 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
     assert done.returncode == 0, done.stderr
     sizes = {picture.name: Image.open(picture).size for picture in tmp_path.glob("*.png")}
     assert sizes == {
-        **dict.fromkeys(("report.png", "report-case.png", "report-dark.png", "report-korean.png"), (1366, 768)),
+        **dict.fromkeys(
+            ("report.png", "report-case.png", "report-rulings.png", "report-dark.png", "report-korean.png"), (1366, 768)
+        ),
         "report-print.png": (700, 1000),
         "diff.png": (1180, 1000),
     }
