@@ -8,7 +8,7 @@ import pytest
 
 from hs_audit.cli import main
 from tests.archives import BLUE, GREEN, RED, picture, row
-from tests.browser.accessible import violations
+from tests.browser.axe import violations
 from tests.browser.chromium import Desk
 from tests.report_pages import Night
 
