@@ -123,13 +123,24 @@ def test_a_store_that_cannot_be_reached_is_a_sentence_without_its_password(store
     assert "secret" not in str(told.value)
 
 
-def test_without_mlflow_it_is_one_sentence(colour_model, tmp_path, capsys, monkeypatch):
+@pytest.fixture
+def without_mlflow(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         "hs_audit.extras.find_spec", lambda name: None if name == "mlflow" else importlib.util.find_spec(name)
     )
+
+
+def test_without_mlflow_it_is_one_sentence(without_mlflow, colour_model, tmp_path, capsys):
     cases = write_cases(tmp_path / "cases.parquet", [("870829", [picture("870829")])])
 
     code = main(["evaluate", str(colour_model), f"--cases={cases}", f"--output={tmp_path}", "--mlflow=runs"])
 
     assert code == 2
     assert "--mlflow needs hs-audit[mlflow], and mlflow is not installed" in capsys.readouterr().err
+
+
+def test_without_mlflow_a_training_says_so_before_it_looks_for_cases(without_mlflow, tmp_path, capsys):
+    code = main(["train", "--cases=none", f"--output={tmp_path}", "--mlflow=runs"])
+
+    assert code == 2
+    assert "mlflow is not installed" in capsys.readouterr().err

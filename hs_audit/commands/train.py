@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hs.errors import Interrupted, UsageError
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
+from hs_audit.extras import require_extra
 from hs_audit.mlflow_runs import Told, tracked
 from hs_audit.new_version import settle, validation_of
 from hs_audit.recipe_flags import add_learning_arguments, add_threshold_arguments, do_not_go_together, recipe_from
@@ -86,6 +87,8 @@ def run(args: argparse.Namespace) -> int:
     if sentences := list(do_not_go_together(args)):
         raise UsageError("; ".join(sentences))
     _check_writable(args.output)
+    if args.mlflow:
+        require_extra("mlflow", "--mlflow")
     with quiet_import():
         from model.cases.reading import open_cases, refuse_others
         from model.training.backbones import load_backbone
