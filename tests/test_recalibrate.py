@@ -21,6 +21,7 @@ from model.training.decided import Decided, least_flagged, redraw
 from model.training.thresholds import aims_of
 from tests.archives import BLUE, COLOURS, RED, findings_of, row, write_archive
 from tests.decided import decision, decisions_file
+from tests.disks import full_disk
 from tests.rulings import noise
 
 AIMS = aims_of(0.9, 0.05)
@@ -201,6 +202,7 @@ def test_decisions_that_nothing_is_drawn_from_say_what_is_kept_on_them(model, tm
     ("wrong", "right", "sentence"),
     [
         (4, 2, "too few decisions: 6 decided findings would be flagged, and it takes 11"),
+        (10, 1, "too few decisions: 0.909 of 11 flagged ones are wrong, at 90 % confidence 0.690, and it takes 0.8"),
         (0, 14, "no threshold keeps a precision of 0.9 on these decisions, of whose 14 flagged ones 0.000 are wrong"),
     ],
 )
@@ -211,6 +213,19 @@ def test_decisions_that_bear_nothing_out_are_a_sentence(model, tmp_path, colour_
 
     assert sentence in capsys.readouterr().err
     assert list(versions(model)) == [1]
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_no_version(model, tmp_path, colour_server, capsys):
+    decided = decide_all(audited(tmp_path, rows(16, 5), RUN_DATE, f"--server={colour_server}"), tmp_path)
+    capsys.readouterr()
+
+    with full_disk(1_000):
+        code = main(["recalibrate", str(model), f"--decisions={decided}"])
+
+    assert code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"hs-audit recalibrate: the model cannot be written to {model}: [Errno 27] File too large")
+    assert [path.name for path in model.iterdir()] == ["1"]
 
 
 def test_decisions_on_another_network_do_not_count(model, tmp_path, colour_server, capsys):

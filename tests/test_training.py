@@ -2,12 +2,10 @@
 
 import io
 import json
-import resource
 import signal
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.server.bundled import bundled_server
 from tests.archives import COLOURS, picture
+from tests.disks import full_disk
 from tests.rulings import noise, tinted_cases, write_cases
 
 
@@ -528,17 +527,6 @@ def test_a_training_in_half_precision_goes_on_with_the_scale_that_it_had(tmp_pat
     assert scales[0] == scales[1] < 2**15
     np.testing.assert_array_equal(whole.get_weights()[0], again.get_weights()[0])
     assert np.abs(whole.get_weights()[0]).min() > 0
-
-
-@contextmanager
-def full_disk(limit_bytes: int) -> Iterator[None]:
-    """No file can grow beyond a limit, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize("limit_bytes", [100_000, 700_000])

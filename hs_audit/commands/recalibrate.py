@@ -127,7 +127,7 @@ def _redrawn(records: Sequence[Record], thresholds: Thresholds, aims: "Aims") ->
     Raises:
         UsageError: if they bear none out.
     """
-    from model.training.decided import least_flagged, redraw
+    from model.training.decided import least_flagged, redraw, surely
 
     decided = _decided(records, thresholds)
     against = decided.against(thresholds)
@@ -140,9 +140,15 @@ def _redrawn(records: Sequence[Record], thresholds: Thresholds, aims: "Aims") ->
             f"all are wrong to bear out a precision of {aims.surely:g} at 90 % confidence"
         )
     kept = decided.precision(against)
+    assert kept is not None
+    if kept.share >= aims.precision:
+        raise UsageError(
+            f"too few decisions: {kept.share:.3f} of {flagged:,} flagged ones are wrong, at 90 % confidence "
+            f"{surely(kept):.3f}, and it takes {aims.surely:g} to bear out a precision of {aims.precision:g}"
+        )
     raise UsageError(
         f"no threshold keeps a precision of {aims.precision:g} on these decisions, of whose {flagged:,} flagged ones "
-        f"{kept and kept.share:.3f} are wrong; train a new version with the cases that they made, or ask for a lower "
+        f"{kept.share:.3f} are wrong; train a new version with the cases that they made, or ask for a lower "
         "--precision"
     )
 

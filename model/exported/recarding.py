@@ -43,9 +43,14 @@ def with_card(version: Exported, earlier: Card, card: Card, about: dict[str, Any
         (unfinished / "assets.extra" / ABOUT).write_text(json.dumps(facts, indent=2, sort_keys=True) + "\n")
         return add_version(unfinished, version.model)
     except OSError as error:
-        raise UsageError(f"the model cannot be written to {version.model}: {error}") from error
+        raise UsageError(f"the model cannot be written to {version.model}: {_why(error)}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _why(error: OSError) -> str:
+    """Of a folder that could not be copied, what was said of the first file."""
+    return str(error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror or error)
 
 
 def _exchanged(graph: Path, earlier: Card, card: Card) -> bytes:
