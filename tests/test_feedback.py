@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,12 +17,14 @@ from hs_audit.cli import main
 from model.cases.reading import open_cases
 from pipeline.feedback.chances import chances_of
 from pipeline.feedback.written import COLUMNS
+from pipeline.findings.evidence import pictures_again
 from pipeline.findings.finding import SourceRow
 from pipeline.findings.sheet import neutralised
 from pipeline.findings.worklist import ADDED
 from pipeline.runs.published import published_run, read_findings
 from tests.archives import BLUE, COLOURS, GREEN, RED, findings_of, row, write_archive
 from tests.decided import as_row, decision, decisions_file, written
+from tests.disks import full_disk
 from tests.findings import SCHEMA, finding
 from tests.rulings import noise
 
@@ -422,6 +426,62 @@ def test_what_is_drawn_at_random_may_be_settled_so_that_its_hit_rate_is_that_of_
     assert main([*chosen, f"--output={tmp_path}"]) == 0
 
     assert {"R1", "A1"} <= ranked(tmp_path)
+
+
+@pytest.mark.parametrize("limit_bytes", [6_000, 20_000])  # as decisions are written, and as their cases are
+def test_a_full_disk_is_one_sentence_and_the_same_command_files_the_rest(found, folder, file_them, capsys, limit_bytes):
+    with full_disk(limit_bytes):
+        code = file_them(usual(found))
+    (line,) = capsys.readouterr().err.splitlines()
+
+    assert code == 2
+    assert f"{folder} cannot be written: " in line
+    assert "File too large" in line
+    assert file_them(usual(found)) == 0
+    assert len(filed(folder)) == 5
+    assert sorted(open_cases(folder / "cases").codes()) == [GREEN, BLUE, RED]
+    assert not [path for path in folder.rglob("*") if path.is_file() and path.suffix not in (".parquet", ".csv")]
+
+
+def test_an_interrupted_feedback_is_a_sentence_and_the_same_command_files_the_rest(
+    found, folder, file_them, capsys, monkeypatch
+):
+    def interrupted(*args):
+        os.kill(os.getpid(), signal.SIGINT)
+        return pictures_again(*args)
+
+    monkeypatch.setattr("pipeline.feedback.filing.pictures_again", interrupted)
+    code = file_them(usual(found))
+    monkeypatch.undo()
+    (line,) = capsys.readouterr().err.splitlines()
+
+    assert code == 130
+    assert "interrupted" in line
+    assert file_them(usual(found)) == 0
+    assert len(filed(folder)) == 5
+    assert sorted(open_cases(folder / "cases").codes()) == [GREEN, BLUE, RED]
+
+
+def test_decisions_on_a_run_that_was_not_published_are_refused(run, found, folder, tmp_path, capsys):
+    path = decisions_file(tmp_path / "d.json", run, usual(found))
+    staged = tmp_path / "_staging" / "20261121T000000-0"
+    staged.mkdir(parents=True)
+    (staged / "manifest.json").write_bytes((run / "manifest.json").read_bytes())
+
+    assert main(["feedback", str(staged), str(path), f"--output={folder}"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is no published run: it has no _SUCCESS" in line
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["nowhere.json", "."])
+def test_a_file_that_is_not_there_and_a_folder_in_its_place_are_a_sentence(run, folder, tmp_path, capsys, name):
+    assert main(["feedback", str(run), str(tmp_path / name), f"--output={folder}"]) == 2
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "cannot be read" in line
+    assert not folder.exists()
 
 
 def test_a_file_without_decisions_is_told(file_them, folder, capsys):
