@@ -105,6 +105,42 @@ def test_an_index_is_told_whose_it_is_and_one_that_no_picture_has_is_nobodys(ver
     assert said["hs_code"].numpy().tolist() == [CODES[0].encode(), CODES[2].encode(), b"", b""]
 
 
+@pytest.mark.parametrize(
+    ("name", "outputs"),
+    [
+        ("nearest", {"index", "similarity"}),
+        ("nearest_of", {"index", "similarity"}),
+        ("precedents", {"case_id", "hs_code"}),
+    ],
+)
+def test_every_signature_has_the_batch_first_and_answers_row_by_row(version, colours, name, outputs):
+    ask = tf.saved_model.load(str(version)).signatures[name]
+    rows = {
+        "images": colours[::5],
+        "hs_code": np.resize(CODES, 6).astype(object),
+        "index": np.arange(6, dtype=np.int32),
+    }
+    wanted = {key: rows[key] for key in ask.structured_input_signature[1]}
+
+    def said(some: slice) -> dict[str, np.ndarray]:
+        return {
+            key: value.numpy() for key, value in ask(**{k: tf.constant(v[some]) for k, v in wanted.items()}).items()
+        }
+
+    alone = [said(slice(row, row + 1)) for row in range(6)]
+    together = said(slice(None))
+
+    assert all(spec.shape[0] is None for spec in ask.structured_input_signature[1].values())
+    assert all(shape[0] is None for shape in ask.output_shapes.values())
+    assert together.keys() == outputs
+    for key, values in together.items():
+        rows_of_one = np.concatenate([each[key] for each in alone])
+        if key == "similarity":
+            np.testing.assert_allclose(values, rows_of_one, atol=1e-6)
+        else:
+            assert values.tolist() == rows_of_one.tolist()
+
+
 def check(version: Path, capsys) -> tuple[int, str]:
     code = main(["check", "model", str(version.parent)])
     printed = capsys.readouterr()
