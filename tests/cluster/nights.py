@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from tests.cluster.processes import Processes
 
 RUN_DATE = "2026-11-21"
 MODEL = plain_model(*COLOURS, height=32, width=32)
+RULINGS = tuple((f"KR-{number}", code) for number, code in enumerate((*COLOURS, *COLOURS)))
 
 
 @dataclass
@@ -48,16 +49,18 @@ class StandIn:
 
 
 @contextmanager
-def stand_in(per_request_s: float = 0) -> Iterator[StandIn]:
+def stand_in(per_request_s: float = 0, rulings: Sequence[tuple[str, str]] = ()) -> Iterator[StandIn]:
     """A server that gives each picture the probabilities of its colours: no two pictures alike.
 
     Args:
         per_request_s: what a request takes, one after the other.
+        rulings: case id and class of those that it knows; they are asked for beside what looks wrong.
     """
-    server, lock = StandIn("", FakeServer(MODEL, cost=Cost(per_request_s))), threading.Lock()
+    model = replace(MODEL, card=replace(MODEL.card, precedents=len(rulings)))
+    server, lock = StandIn("", FakeServer(model, cost=Cost(per_request_s), rulings=rulings)), threading.Lock()
 
     def answer(request: PredictRequest, response: Any) -> None:
-        if MODEL.signature.input not in request.inputs:  # asks for the class table
+        if request.model_spec.signature_name != MODEL.signature.name:  # asks for the class table, or for rulings
             return
         images = request.inputs[MODEL.signature.input]
         pixels = np.frombuffer(images.tensor_content, np.uint8).reshape(-1, 32 * 32, 3)

@@ -11,7 +11,7 @@ import pytest
 
 from hs_audit.demo.night import write_demo
 from tests.cluster.flink import Flink, flink
-from tests.cluster.nights import RUN_DATE, Launcher, assert_equal_findings, stand_in, write_night
+from tests.cluster.nights import RULINGS, RUN_DATE, Launcher, assert_equal_findings, stand_in, write_night
 from tests.cluster.prism import Prism, prism
 from tests.cluster.processes import processes
 from tests.cluster.spark import Spark, spark
@@ -46,7 +46,7 @@ def s3(archive: str) -> Iterator[ObjectStorage]:
 def local(archive: str, s3: ObjectStorage, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launcher, Launcher]:
     """The same, from disk and from S3, published by the engine inside the launcher."""
     folder = tmp_path_factory.mktemp("local")
-    with stand_in() as server, processes(folder / "logs") as ours:
+    with stand_in(rulings=RULINGS) as server, processes(folder / "logs") as ours:
         launchers = Launcher(folder, archive, server.address), from_s3(folder / "local-s3", s3, server.address)
         for launcher in launchers:
             assert launcher.run(ours, ["--runner=FnApiRunner"]) == 0, launcher.said(ours)
@@ -68,13 +68,14 @@ def cluster(parts, s3, tmp_path_factory, request) -> Iterator[Prism | Flink | Sp
 
 
 def test_from_a_disk_an_engine_publishes_what_one_process_does(cluster, archive, local, tmp_path):
-    with stand_in() as server:
+    with stand_in(rulings=RULINGS) as server:
         launcher = Launcher(tmp_path, archive, server.address)
 
         exit_code = launcher.run(cluster.processes, cluster.flags)
 
     assert exit_code == 0, launcher.said(cluster.processes)
     assert len(launcher.findings()) == 6400
+    assert any(one["precedents"] for one in launcher.findings())
     assert_equal_findings(launcher.findings(), local[0].findings())
     assert launcher.run_id() == local[0].run_id()
     if isinstance(cluster, Flink):
@@ -82,7 +83,7 @@ def test_from_a_disk_an_engine_publishes_what_one_process_does(cluster, archive,
 
 
 def test_from_and_to_s3_an_engine_publishes_what_one_process_does(cluster, s3, local, tmp_path):
-    with stand_in() as server:
+    with stand_in(rulings=RULINGS) as server:
         launcher = from_s3(tmp_path, s3, server.address)
 
         exit_code = launcher.run(cluster.processes, cluster.flags)
