@@ -4,7 +4,9 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -26,7 +28,7 @@ from pipeline.findings.sheet import write_worklist
 from pipeline.findings.worklist import select
 from pipeline.job.judge import FindingsTable
 from pipeline.runs.manifest import Attempt, manifest
-from pipeline.values import Classified, DeadLetter, Declarations
+from pipeline.values import Classified, Declarations
 from serving.contract import ServedModel
 from tests.archives import COLOURS, write_archive
 
@@ -101,23 +103,29 @@ class Night:
     ) -> "Night":
         """Writes the archive and publishes what the pictures say of it; all of them are like all rulings."""
         write_archive(self.archive, rows, row_group_size=3, **KEPT)
+        classify = partial(classified, not_scored=not_scored, rulings=rulings)
+        return self.publish(classify, cases, **{"budget": "100%"} | worklist)
+
+    def publish(self, classify: Callable[[Declarations], Classified], cases: Path | None = None, **worklist) -> "Night":
+        """Publishes what is said of the archive that is there; one batch of it is in memory."""
         config = Config(
             input=str(self.archive.parent / "*.parquet"),
             keep=["net_mass_kg"],
-            worklist={"budget": "100%"} | worklist,
+            worklist=worklist,
             report={"cases": cases and str(cases)},
         )
         inputs = find_inputs(config.input, RUN_DATE, config.columns, config.keep)
         model = ServedModel("hs", 3, TABLE, CARD)
         table = FindingsTable("r1", RUN_DATE, "hs", 3, Judge(TABLE, THRESHOLDS), inputs.layout.kept_types)
-        read = [batch for pointer in inputs.pointers() for batch in read_row_group(pointer, inputs.layout)]
-        letters = [*inputs.dead_letters, *(letter for letter in read if isinstance(letter, DeadLetter))]
+        letters = list(inputs.dead_letters)
         part = self.published / "findings" / "part-00000.parquet"
         part.parent.mkdir(parents=True)
         with pq.ParquetWriter(part, table.schema) as writer:
-            for batch in read:
+            for batch in (batch for pointer in inputs.pointers() for batch in read_row_group(pointer, inputs.layout)):
                 if isinstance(batch, Declarations):
-                    writer.write_batch(table.findings(classified(batch, not_scored, rulings)))
+                    writer.write_batch(table.findings(classify(batch)))
+                else:
+                    letters.append(batch)
         ledger = draw_up(inputs, letters, [part])
         described = manifest(Attempt("r1", "a1", RUN_DATE), config, inputs, ledger, model, THRESHOLDS, {}, 0, {})
         write_worklist(select([part], config.worklist.selection()), self.published)
