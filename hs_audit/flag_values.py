@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hs.errors import UsageError
+from hs.nomenclature import edition_name
 from hs.text import did_you_mean, excerpt
 
 
@@ -98,6 +99,18 @@ def beginnings(written: str) -> tuple[str, ...] | Wrong:
     found = tuple(code.strip().replace(".", "") for code in written.split(","))
     known = all(re.fullmatch("[0-9]{2,10}", code) for code in found)
     return found if known else Wrong("HS codes or their beginnings, such as 0808,2106.90", written)
+
+
+def edition(written: str) -> str | Wrong:
+    """The name of an edition of the HS.
+
+    >>> edition("2017"), edition("old").must_be
+    ('HS 2017', 'the year of an edition of the HS, such as 2022')
+    """
+    try:
+        return edition_name(written)
+    except ValueError:
+        return Wrong("the year of an edition of the HS, such as 2022", written)
 
 
 def refuse(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hs.errors import UsageError
 from hs.libraries import installed
+from hs.nomenclature import HS_EDITION
 from hs_audit.new_version import Validation
 from hs_audit.recipe_flags import IN_THE_RECIPE
 from hs_audit.steps import Steps
@@ -60,6 +61,8 @@ class Training:
         flags = {
             name: value for name, value in vars(self.args).items() if name not in _NOT_BY_THEIR_FLAG | IN_THE_RECIPE
         }
+        if self.args.edition == HS_EDITION:
+            del flags["edition"]  # what was trained before there were others is still what it was
         tuned_on = self.tuned_on and self.tuned_on.cases.digest()
         network = [self.backbone.name, self.backbone.known_by]
         return key_of(installed("hs-audit"), self.cases.digest(), tuned_on, network, asdict(self.recipe), flags)
@@ -95,6 +98,7 @@ class Training:
             about={"training": self.key},
             attachments={LEARNED_FROM: as_text(self.pictures | tuned_on)},
             candidate=True,
+            edition=self.args.edition,
         )
         exported = Exported(self.args.output, number, is_candidate=True)
         steps.say(

@@ -10,9 +10,10 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from hs.card import Card, Mistake, Thresholds
 from hs.class_table import ClassTable
-from hs.edition_tables import NO_TABLES, Tables, edition_name, read_tables
+from hs.edition_tables import NO_TABLES, Tables, read_tables
+from hs.editions import BUILT_IN, Nomenclature
 from hs.errors import UsageError
-from hs.nomenclature import HS_EDITION
+from hs.nomenclature import HS_EDITION, edition_name
 from hs.pictures.decoding import PictureLimits
 from hs.pictures.formats import DEFAULT_FORMATS
 from hs.ranking import By, Selection, budget_rows
@@ -121,13 +122,13 @@ class VerdictSettings(Settings):
     look_alikes: Path | None = None
     thresholds: VerdictThresholds | None = None
 
-    def pairs(self) -> tuple[tuple[str, str], ...]:
-        """The look-alikes, read.
+    def pairs(self, nomenclature: Nomenclature = BUILT_IN) -> tuple[tuple[str, str], ...]:
+        """The look-alikes, read; their codes are of some edition.
 
         Raises:
             UsageError: if they cannot be read.
         """
-        return read_look_alikes(self.look_alikes) if self.look_alikes else ()
+        return read_look_alikes(self.look_alikes, nomenclature) if self.look_alikes else ()
 
 
 class Limits(Settings):
@@ -156,13 +157,13 @@ class Worklist(Settings):
         budget_rows(str(budget), 100)  # read to be checked: 100 is any number
         return str(budget)
 
-    def selection(self) -> Selection:
-        """The same with the rates read.
+    def selection(self, nomenclature: Nomenclature = BUILT_IN) -> Selection:
+        """The same with the rates read; their codes are of some edition.
 
         Raises:
             UsageError: if the rates cannot be read.
         """
-        rates = read_rates(self.rates)
+        rates = read_rates(self.rates, nomenclature)
         return Selection(self.budget, self.by, self.per_office, self.random_share, self.seed, rates)
 
     def settled_before(self, run_date: date, stores: Stores) -> Settled:
@@ -182,6 +183,14 @@ class NomenclatureTables(Settings):
     editions: dict[str, Path] = {}
     correlations: list[Path] = []
     max_successors: Count = 10
+
+    def read(self) -> Tables:
+        """The same, read.
+
+        Raises:
+            UsageError: if one cannot be read, or is wrong.
+        """
+        return read_tables(self.editions, self.correlations, self.max_successors)
 
     @field_validator("editions", mode="before")
     @classmethod
@@ -311,10 +320,7 @@ class Config(Settings):
         Raises:
             UsageError: if one cannot be read, or is wrong.
         """
-        if self.nomenclature is None:
-            return NO_TABLES
-        named = self.nomenclature
-        return read_tables(named.editions, named.correlations, named.max_successors)
+        return self.nomenclature.read() if self.nomenclature else NO_TABLES
 
     def stores(self) -> Stores:
         """How storages are reached."""

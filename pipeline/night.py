@@ -197,7 +197,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 told = (draft / "report.html", described, raised.worklist, (parts, stores))
-                write_report(*told, shown, config.report.cases)
+                write_report(*told, shown, config.report.cases, night.tables.nomenclature)
             write_whole(draft / METRICS, night_metrics(described))
             # After the others: the manifest has the digest of every file.
             write_manifest(described, draft, parts, stores)

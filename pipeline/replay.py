@@ -12,7 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from hs.card import Card
-from hs.edition_tables import Tables
 from hs.editions import BUILT_IN, Nomenclature
 from hs.errors import ContractBroken, NothingToRead, UsageError
 from hs.storage.location import Location
@@ -104,19 +103,6 @@ def require_pinned(run: Run, model: ServedModel) -> None:
         raise ContractBroken(f"{served} has the weights of {run.name}, but another card or other classes")
 
 
-def require_tables(run: Run, tables: Tables) -> None:
-    """Refuses tables of the nomenclature that are not the run's, wherever they lie.
-
-    Raises:
-        UsageError: if one has other bytes.
-    """
-    recorded = run.manifest.get("nomenclature", {}).get("tables", {})
-    other = [name for name, file in tables.files.items() if recorded.get(name, {}).get("sha256") != file.sha256]
-    if other or set(recorded) != set(tables.files):
-        which = ", ".join(other) or "other ones"
-        raise UsageError(f"the tables of the nomenclature were changed after {run.name} was made: {which}")
-
-
 def replay(
     run: Run, finding: Finding, config: Config, model: ServedModel, connection: Connection,
     look_alikes: Sequence[tuple[str, str]], nomenclature: Nomenclature = BUILT_IN,
@@ -130,7 +116,7 @@ def replay(
         model: the run's, see `require_pinned`.
         connection: where it is served.
         look_alikes: pairs of codes that no picture can tell apart.
-        nomenclature: the editions, see `require_tables`.
+        nomenclature: the editions, see `tables_of`.
 
     Raises:
         NothingToRead: if the archive is gone or is another one.

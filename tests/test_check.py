@@ -1,6 +1,7 @@
 """`hs-audit check archive` on archives with one kind of trouble each; what it prints is what is tested."""
 
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from hs_audit.cli import main
 from pipeline.archive.survey import CodeOutcome, outcome_of_code
 from tests.archives import row, write_archive
+from tests.editions import edition, nomenclature_of
 
 PICTURE = b"\xff\xd8 a picture " * 100
 
@@ -121,6 +123,38 @@ def test_where_nothing_matches_or_can_be_read_the_exit_code_says_so(check, tmp_p
     (tmp_path / "a.parquet").write_bytes(b"hello, world")
 
     assert "the file begins with b'hell'" in check(code=7)
+
+
+def test_codes_are_counted_by_edition_and_repaired_tables_are_named(check, tmp_path):
+    dated = [("870829", date(2026, 3, 1)), ("870829", date(2019, 3, 1)), ("870822", date(2019, 3, 1)), ("031419", None)]
+    rows = [row(f"A{place}", code, PICTURE, declared_on=day) for place, (code, day) in enumerate(dated)]
+    write_archive(tmp_path / "a.parquet", rows, declared_on=pa.date32())
+    (tmp_path / "config.yaml").write_text(nomenclature_of(tmp_path / "tables"))
+    edition(tmp_path / "tables" / "hs2012.csv", ("870829", "870899", "10121", "031419"))
+
+    lines = words(check(f"--config={tmp_path / 'config.yaml'}"))
+
+    section = lines[lines.index("editions") + 1 :]
+    assert section[:4] == [
+        "HS 2012 1 25.0% not in force then",
+        "HS 2017 1 25.0% in force on the date of the declaration",
+        "HS 2022 1 25.0% in force on the date of the declaration",
+        "HS 2022 1 25.0% not in force then",
+    ]
+    assert "HS 2017: from 2017-01-01 to 2021-12-31" in section
+    assert "1 declaration without a date: that of the run counts" in section
+    assert any(line.startswith("! ") and "the lost leading zero of 1 code was put back" in line for line in section)
+    assert "as they should be 4 100.0%" in lines
+
+
+def test_a_bad_table_ends_a_check_before_any_work(check, tmp_path):
+    write_archive(tmp_path / "a.parquet", good_rows())
+    (tmp_path / "config.yaml").write_text(nomenclature_of(tmp_path / "tables"))
+    edition(tmp_path / "tables" / "hs2017.csv", ("870829", "870829"))
+
+    printed = check(f"--config={tmp_path / 'config.yaml'}", code=2)
+
+    assert printed.strip().endswith("hs2017.csv, line 3: code 870829 stands there twice")
 
 
 def test_columns_are_named_by_the_configuration(check, tmp_path):

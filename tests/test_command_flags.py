@@ -28,6 +28,7 @@ WRONG = {
     "--balance": "wieghts",
     "--sha256": "xyz",
     "--arithmetic": "float64",
+    "--edition": "old",
 }
 
 

@@ -189,6 +189,25 @@ def test_a_row_that_only_one_run_could_read_is_told_so(tmp_path):
     assert (only(found).kind, only(found).why) == (Kind.GONE, (Cause.UNREAD,))
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "sentences"),
+    [
+        ({}, {"HS 2017": "a"}, ["HS 2017: a table more"]),
+        ({"HS 2017": "a"}, {}, ["HS 2017: a table less"]),
+        ({"HS 2017": "a", "correlations 1": "b"}, {"HS 2017": "c", "correlations 1": "b"}, ["HS 2017: another table"]),
+        ({"HS 2017": "a"}, {"HS 2017": "a"}, []),
+    ],
+)
+def test_another_table_of_an_edition_is_another_edition(before, after, sentences):
+    def with_tables(digests):
+        tables = {name: {"path": f"{name}.csv", "sha256": sha256} for name, sha256 in digests.items()}
+        return MANIFEST | {"nomenclature": {"tables": tables, "max_successors": 10}}
+
+    told = told_by(with_tables(before), with_tables(after))
+
+    assert [(each.cause, each.sentence) for each in told] == [(Cause.EDITION, sentence) for sentence in sentences]
+
+
 def test_what_differs_between_manifests_is_told_with_what_was_and_what_is():
     after = copy.deepcopy(MANIFEST) | {"inputs": OTHER_FILE, "run_date": "2026-11-22"}
     after["model"] |= {"version": 2, "card": CARD | {"weights_digest": "sha256:1"}}

@@ -1,5 +1,6 @@
 """Which codes are in force on a date, and what a code of one edition stands for in another."""
 
+import pickle
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -125,6 +126,15 @@ def test_without_tables_every_code_is_in_force_at_all_times(digits, day):
     standing = BUILT_IN.standing(HSCode(digits), day)
 
     assert (standing.in_force, standing.codes, standing.elsewhere) == (True, (digits,), ())
+
+
+def test_a_nomenclature_travels_to_workers_without_its_indices():
+    assert BUILT_IN.has("870829")
+
+    sent = pickle.dumps(BUILT_IN)
+
+    assert len(sent) < 1000
+    assert pickle.loads(sent).has("870829")
 
 
 BY_LEVEL = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.8)

@@ -87,6 +87,54 @@ def test_no_code_of_another_edition_is_called_wrong_for_its_number(run, tmp_path
     assert found[5]["recommendations"][0]["hs_code"] == "870829"  # in 2019 that is what it is called
 
 
+def test_the_tools_after_a_run_know_its_editions(run, tmp_path, monkeypatch, capsys):
+    assert run(nomenclature_of(tmp_path / "tables")) == 0
+    night = str(tmp_path / "audits" / f"run_date={RUN_DATE}")
+    monkeypatch.chdir(tmp_path)
+    capsys.readouterr()
+
+    assert main(["explain", night, "D0"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "have the declared code in HS 2017; on that date it is 8708.22 or 8708.29." in said
+    assert "edition HS 2022, in force on the date of the declaration" in said
+    assert main(["report", night]) == 0
+    assert "goods of 031419" in (tmp_path / "report.html").read_text()  # an officer may call it the correct one
+    table = tmp_path / "tables" / "hs2017.csv"
+    table.write_text(f"{table.read_text()}870830,brakes,,\n")
+    assert main(["report", night]) == 2
+    assert "hs2017.csv: changed after " in capsys.readouterr().err
+
+
+def test_a_finding_is_replayed_with_the_tables_of_its_night(run, tmp_path, server, capsys):
+    assert run(nomenclature_of(tmp_path / "tables")) == 0
+    night = str(tmp_path / "audits" / f"run_date={RUN_DATE}")
+
+    assert main(["replay", night, "D0", f"--server={server}"]) == 0
+
+    assert "the same: unsure (renumbered)" in capsys.readouterr().out
+
+
+def test_a_bad_table_ends_a_run_before_any_work(run, tmp_path, capsys):
+    config = nomenclature_of(tmp_path / "tables")
+    (tmp_path / "tables" / "hs2017.csv").write_text("hs_code,description,valid_from,valid_to\n870829,,2017-13-01,\n")
+
+    assert run(config) == 2
+
+    assert "hs2017.csv, line 2: '2017-13-01' is no date" in capsys.readouterr().err
+    assert not (tmp_path / "audits").exists()
+
+
+def test_without_tables_a_night_is_what_it_was(run, tmp_path):
+    assert run("") == 0
+
+    found = findings_of(tmp_path / "audits" / f"run_date={RUN_DATE}")
+    assert {finding["hs_edition"] for finding in found} == {None}
+    assert [finding["reason"] for finding in found[:4]] == ["sure_of_others", "sure_of_others", "differs", "agrees"]
+    assert "nomenclature" not in json.loads(
+        (tmp_path / "audits" / f"run_date={RUN_DATE}" / "manifest.json").read_text()
+    )
+
+
 def test_the_tables_are_part_of_what_a_run_is(run, tmp_path):
     config = nomenclature_of(tmp_path / "tables")
     published = tmp_path / "audits" / f"run_date={RUN_DATE}" / "manifest.json"

@@ -111,12 +111,13 @@ def test_codes_can_be_left_out_to_see_how_unknown_goods_are_told(tmp_path, capsy
     flags = [f"--cases={cases}", f"--output={tmp_path / 'model'}", "--epochs=1"]
 
     refused = main(["train", *flags, "--leave-out=0809"])
-    code = main(["train", *flags, "--leave-out=0808"])
+    code = main(["train", *flags, "--leave-out=0808", "--edition=2017"])
 
     about = json.loads((tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json").read_text())
     assert (refused, code) == (2, 0)
     assert "cases.parquet has no HS code that begins with 0809" in " ".join(capsys.readouterr().err.split())
     assert about["classes"] == sorted(COLOURS)
+    assert about["hs_edition"] == "HS 2017"
 
 
 def test_pixels_of_another_range_than_in_training_cannot_be_sent(trained):

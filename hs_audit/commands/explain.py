@@ -55,7 +55,10 @@ def _as_declared(finding: Finding, language: str) -> Iterator[tuple[str, str]]:
     repair = f" ({repair_words(finding.code_repair, language)})" if finding.code_repair else ""
     yield "read as", f"{finding.declared or 'no code'}{repair}"
     if finding.declared:
-        yield "which is", description(finding.declared) or "not in the nomenclature"
+        of_another = f"a code of {finding.declared_edition}" if finding.declared_edition else "not in the nomenclature"
+        yield "which is", description(finding.declared) or of_another
+    if finding.hs_edition:
+        yield "edition", f"{finding.hs_edition}, in force on the date of the declaration"
 
 
 def _as_judged(finding: Finding, manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:

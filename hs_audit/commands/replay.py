@@ -19,9 +19,10 @@ from hs_audit.terminal import PlainConsole, patience
 from pipeline.config import load_config
 from pipeline.findings.finding import Finding
 from pipeline.job.in_process import STOP
-from pipeline.replay import Replayed, changed_versions, configuration_of, replay, require_pinned, require_tables
+from pipeline.replay import Replayed, changed_versions, configuration_of, replay, require_pinned
 from pipeline.resolving import model_server, resolve
 from pipeline.runs.published import Run
+from pipeline.runs.tables import tables_of
 
 DIFFERS = 3
 
@@ -55,17 +56,15 @@ def _replayed(args: argparse.Namespace, published: Run, findings: list[Finding])
     version = config.server.version
     config = config.overridden(input=None, output=None, server=args.server, version=version)
     require_a_server(args, config, "hs-audit replay --saved-model")
-    pairs, tables = config.verdict.pairs(), config.tables()
-    require_tables(published, tables)
+    nomenclature = tables_of(published).nomenclature
+    pairs = config.verdict.pairs(nomenclature)
     with (
         tempfile.TemporaryDirectory() as folder,
         model_server(config, args.saved_model, Path(folder) / "server.log", STOP, args.trust_model) as connection,
     ):
         model = resolve(config, args.saved_model, connection, STOP)
         require_pinned(published, model)
-        return [
-            replay(published, finding, config, model, connection, pairs, tables.nomenclature) for finding in findings
-        ]
+        return [replay(published, finding, config, model, connection, pairs, nomenclature) for finding in findings]
 
 
 def _as_json(replayed: Replayed) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from hs.storage.location import Location
 from hs_audit.run_argument import add_run_argument, run_of
 from pipeline.report.page import write_report
 from pipeline.runs.published import Run, findings_of, outside, read_worklist
+from pipeline.runs.tables import tables_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,9 +39,9 @@ def run(args: argparse.Namespace) -> int:
     page, configuration = folder / "report.html", manifest["configuration"]
     cases = args.cases or configuration.get("report", {}).get("cases")  # an older run has no such settings
     most = configuration["worklist"]["report_findings"]
-    findings = findings_of(published), published.stores
+    findings, nomenclature = (findings_of(published), published.stores), tables_of(published).nomenclature
     try:
-        write_report(page, manifest, worklist, findings, most, cases and str(cases))
+        write_report(page, manifest, worklist, findings, most, cases and str(cases), nomenclature)
     except pa.ArrowException as error:
         raise UsageError(f"the findings in {published.name} cannot be read: {error}") from error
     except OSError as error:

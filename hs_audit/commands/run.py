@@ -119,9 +119,9 @@ def _audit_night(
     if not isinstance(args.run_date, tuple):
         args.answer |= {"run_date": run_date, "attempt_id": attempt}
     config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
-    read = (config.worklist.selection(), config.verdict.pairs())
-    settled = config.worklist.settled_before(run_date, config.stores())
     tables = config.tables()
+    read = (config.worklist.selection(tables.nomenclature), config.verdict.pairs(tables.nomenclature))
+    settled = config.worklist.settled_before(run_date, config.stores())
     place.prepare()
     with place.logs(attempt) as logs:
         night = Night(

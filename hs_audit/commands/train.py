@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hs.errors import Interrupted, UsageError
+from hs.nomenclature import HS_EDITION
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
 from hs_audit.extras import require_extra
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_case_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="folder of the numbered versions")
     parser.add_argument("--leave-out", type=flags.beginnings, default=(), metavar="CODES", help=_LEAVE_OUT)
+    parser.add_argument("--edition", type=flags.edition, default=HS_EDITION, metavar="YEAR", help=_EDITION)
     network = parser.add_argument_group("the network")
     network.add_argument("--backbone", default="compact", metavar="NAME", help=_BACKBONE)
     network.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
@@ -58,6 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                          "removed at the end)")  # fmt: skip
 
 
+_EDITION = "of the HS that the codes of the cases are of (default: %(default)s)"
 _LEAVE_OUT = "learn without HS codes that begin so, as 0808,2106.90, to see how unknown goods are told (default: none)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
 _SIZE = "side of the input in pixels (default: 224; compact: 64; not for a .keras file)"

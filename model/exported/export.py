@@ -235,6 +235,7 @@ def export_trained(
     about: dict[str, Any] | None = None,
     attachments: dict[str, str] | None = None,
     candidate: bool = False,
+    edition: str = HS_EDITION,
 ) -> tuple[int, Path]:
     """Writes what was trained as the next version of `output`, or as a candidate: its number, and its folder.
 
@@ -247,6 +248,7 @@ def export_trained(
         about: further facts for `assets.extra/hs_audit.json`.
         attachments: further text files for `assets.extra`, by name.
         candidate: whether it becomes a candidate.
+        edition: of the HS that the codes of the cases are of.
     """
     size = PictureSize(*backbone.height_width)
     card = Card(
@@ -254,7 +256,7 @@ def export_trained(
         size.width,
         size.resize_filter,
         size.draft_multiple,
-        HS_EDITION,
+        edition,
         trained.calibration.temperature,
         trained.thresholds[Mistake.AT_RANDOM],
         weights_digest(trained.network),

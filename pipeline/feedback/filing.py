@@ -42,6 +42,7 @@ _TRUTH = ("declaration_id", "item_no", "kind", "true_hs_code")
 _KIND_OF_REASON = {
     Reason.CODE_MALFORMED: "bad code",
     Reason.CODE_UNKNOWN: "bad code",
+    Reason.OLDER_EDITION: "bad code",
     Reason.OUTSIDE_SCOPE: "outside",
     Reason.SURE_OF_OTHERS: "outside",
 }
@@ -319,7 +320,7 @@ def _kind(record: Record) -> str:
 def _true_code(record: Record) -> str:
     if record["decision"] == Ruling.WRONG:
         return record["correct_code"] or ""
-    known = Reason(record["reason"]) not in (Reason.CODE_MALFORMED, Reason.CODE_UNKNOWN)
+    known = _KIND_OF_REASON.get(Reason(record["reason"])) != "bad code"
     return record["declared_hs_code"] or "" if known else ""
 
 

@@ -18,8 +18,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from hs.codes import HSCode
+from hs.editions import Nomenclature
 from hs.errors import UsageError
-from hs.nomenclature import exists
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import counted, did_you_mean, excerpt
@@ -27,6 +27,7 @@ from pipeline.feedback.decision import Decision, Ruling, Shown
 from pipeline.findings.finding import SourceRow
 from pipeline.findings.sheet import neutralised
 from pipeline.runs.published import Run
+from pipeline.runs.tables import tables_of
 
 FORMAT, VERSION = "hs-audit decisions", 1
 COLUMNS = (
@@ -76,7 +77,7 @@ def read_decisions(written: str, run: Run, stores: Stores) -> Read:
             lines = _json_lines(content, written, run)
         else:
             lines = _csv_lines(content, written)
-        return _checked(lines, run)
+        return _checked(lines, run, tables_of(run).nomenclature)
     except _Wrong as error:
         raise UsageError(f"{written}: {error}") from error
 
@@ -172,13 +173,13 @@ def _as_it_was(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and neutralised(cell[1:]) == cell else cell
 
 
-def _checked(lines: Iterator[_Line], run: Run) -> Read:
+def _checked(lines: Iterator[_Line], run: Run, nomenclature: Nomenclature) -> Read:
     read, place_of = Read(), dict[SourceRow, str]()
     for line in lines:
         if len(read.decisions) + len(read.wrong) >= _MOST_DECISIONS:
             raise _Wrong(f"has more than {_MOST_DECISIONS:,} decisions")
         try:
-            decision = _decision(line, run)
+            decision = _decision(line, run, nomenclature)
             if decision.source in place_of:
                 raise _Wrong(f"is on the same finding as {place_of[decision.source].rpartition(', ')[2]}")
         except _Wrong as error:
@@ -189,7 +190,7 @@ def _checked(lines: Iterator[_Line], run: Run) -> Read:
     return read
 
 
-def _decision(line: _Line, run: Run) -> Decision:
+def _decision(line: _Line, run: Run, nomenclature: Nomenclature) -> Decision:
     written = line.values
     if not written:
         raise _Wrong("is no object of names and values")
@@ -210,7 +211,7 @@ def _decision(line: _Line, run: Run) -> Decision:
         None if declaration is None else _text(written, "declaration_id"),
         None if item is None else _whole(written, "item_no", least=-_MOST_NUMBER),
         Ruling(ruling),
-        _correct_code(written, ruling),
+        _correct_code(written, ruling, nomenclature),
         _text(written, "note", may_be_empty=True),
         _moment(written, "decided_at"),
         _text({"officer": line.officer}, "officer", may_be_empty=True),
@@ -220,7 +221,7 @@ def _decision(line: _Line, run: Run) -> Decision:
     )
 
 
-def _correct_code(written: Mapping[str, Any], ruling: str) -> HSCode | None:
+def _correct_code(written: Mapping[str, Any], ruling: str, nomenclature: Nomenclature) -> HSCode | None:
     code = written.get("correct_code")
     if code is None:
         return None
@@ -228,7 +229,7 @@ def _correct_code(written: Mapping[str, Any], ruling: str) -> HSCode | None:
         raise _Wrong(f"has a correct_code, which only a declared code that is wrong can have, and is {ruling!r}")
     if not isinstance(code, str) or len(code) != 6 or not (code.isascii() and code.isdecimal()):
         raise _Wrong(f"correct_code must be six digits or nothing, got {_shown(code)}")
-    if not exists(HSCode(code)):
+    if not nomenclature.has(code):
         raise _Wrong(f"correct_code {code} is not in the nomenclature")
     return HSCode(code)
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from hs.editions import BUILT_IN, Nomenclature
 from hs.files import whole_or_not_at_all
 from hs.html import Inline, as_json, template
-from hs.nomenclature import descriptions
 from hs.pictures.shrinking import Shrunk
 from hs.ranking import By
 from hs.storage.location import Location
@@ -47,6 +47,7 @@ def write_report(
     findings: tuple[Sequence[Location], Stores],
     most: int,
     cases: str | None,
+    nomenclature: Nomenclature = BUILT_IN,
 ) -> None:
     """Writes the page of a night.
 
@@ -57,6 +58,7 @@ def write_report(
         findings: the files of all of them, and how they are reached.
         most: how many findings the page shows.
         cases: where those lie that the classifier learned from; None where that is not known.
+        nomenclature: has the codes that officers may call the correct ones.
 
     Raises:
         OSError, pyarrow.ArrowException: if the findings cannot be read, or the page cannot be written.
@@ -69,6 +71,7 @@ def write_report(
     taken = sum(picture.size for picture in numbers)
     shown = pictures_of(on_page, manifest, taken)
     chosen_by = worklist["chosen_by"].to_pylist()
+    run_date = date.fromisoformat(manifest["run_date"])
     likely = set(worklist["draw_probability"].drop_null().to_pylist())
     page = template("pipeline.report", "report.html").generate(
         style=Inline.of("pipeline.report", _STYLES),
@@ -80,7 +83,7 @@ def write_report(
                 "elsewhere": {declaration: asdict(lines) for declaration, lines in elsewhere.items()},
             }
         ),
-        nomenclature=as_json(descriptions()),
+        nomenclature=as_json(nomenclature.descriptions(run_date)),
         pictures=(as_json([picture.as_json() for picture in shown[chosen.finding.source]]) for chosen in first),
         rulings=(as_json(asdict(picture)) for picture in numbers),
         words=catalogue()["page"],
@@ -88,7 +91,7 @@ def write_report(
         first=first,
         manifest=manifest,
         overviews=overviews(manifest),
-        run_date=date.fromisoformat(manifest["run_date"]),
+        run_date=run_date,
         worklist_rows=worklist.num_rows,
         flagged_elsewhere=manifest["verdicts"].get("differs", 0) - sum(finding.mismatch for finding in on_page),
         by_revenue=By.REVENUE.value in chosen_by,
