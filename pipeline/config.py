@@ -177,6 +177,14 @@ class Worklist(Settings):
         return read_settled(Location.parse(self.settled), run_date, stores)
 
 
+class SelfTestSettings(Settings):
+    """Planted lies: how many, and from where on they discredit a night."""
+
+    sample: Annotated[int, Field(ge=0)] = 500
+    seed: Annotated[int, Field(ge=0, lt=2**64)] = 0
+    min_recall: Share | None = None
+
+
 class NomenclatureTables(Settings):
     """Editions of the nomenclature beside the one that is built in, and how their codes are linked."""
 
@@ -276,6 +284,7 @@ class Config(Settings):
     nomenclature: NomenclatureTables | None = None
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
+    selftest: SelfTestSettings = SelfTestSettings()
     report: Report = Report()
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None

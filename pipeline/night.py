@@ -26,6 +26,7 @@ from hs.errors import (
     UsageError,
 )
 from hs.files import write_whole
+from hs.planting import Planting
 from hs.ranking import Draw, Selection
 from hs.storage.location import Location
 from hs.storage.stores import Stores
@@ -35,10 +36,11 @@ from pipeline.archive.ranges import shared
 from pipeline.config import Config
 from pipeline.findings.evidence import Audited
 from pipeline.findings.ledger import Ledger, draw_up
-from pipeline.findings.settled import NOTHING_SETTLED, Settled, looks_in, raise_findings
+from pipeline.findings.selftest import Trial
+from pipeline.findings.settled import NOTHING_SETTLED, Raised, Settled, looks_in, raise_findings
 from pipeline.findings.sheet import write_worklist
 from pipeline.findings.staged import keep_parts, write_dead_letters
-from pipeline.findings.worklist import NOT_KEPT, require_columns
+from pipeline.findings.worklist import NOT_KEPT, nothing_chosen, require_columns
 from pipeline.job.classify import Classify
 from pipeline.job.counters import counted_exactly, counted_in_all
 from pipeline.job.engine import in_process, workers_of
@@ -47,6 +49,7 @@ from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
 from pipeline.job.lease import Lease
 from pipeline.job.post import Post
+from pipeline.job.selftest import SelfTest
 from pipeline.job.suspects import Picking
 from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
@@ -173,7 +176,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 classify = make_classify(config, model, connection, Picking(table.judge, table.draw))
                 pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
-                reports = run_job(*job)
+                reports = run_job(*job, _self_test(night, inputs, table))
                 _refuse_if_in_trouble(reports)
         with place.draft(night.attempt_id) as draft:
             with step("verifying the ledger"):
@@ -185,15 +188,15 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
                 write_dead_letters(dead_letters, draft / "dead_letters", night.attempt_id)
             with step("writing the worklist"):
-                looks_of = looks_in(_audited(config, inputs))
-                raised = raise_findings(parts, night.selection, night.settled, looks_of, stores)
+                trial = Trial(reports.planted, config.verdict.mistakes, config.selftest.min_recall)
+                raised = _raised(night, inputs, parts, trial)
                 write_worklist(raised.worklist, draft)
             attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
             thresholds, nulled = table.judge.thresholds, reports.nulled_values
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
             looked_up = counted_in_all().get("looked_up", 0)
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
-            described = manifest(*about, step.timings_s, looked_up, night.tables)
+            described = manifest(*about, step.timings_s, looked_up, night.tables, trial)
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 told = (draft / "report.html", described, raised.worklist, (parts, stores))
@@ -244,6 +247,20 @@ def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> Finding
     identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled, night.tables)
     draw, types = Draw.expected(night.selection, inputs.rows), inputs.layout.kept_types
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, types, draw)
+
+
+def _self_test(night: Night, inputs: Inputs, table: FindingsTable) -> SelfTest | None:
+    how = night.config.selftest
+    planting = Planting.expected(how.sample, inputs.rows, how.seed, night.selection.rates)
+    return SelfTest(table.judge, planting) if planting else None
+
+
+def _raised(night: Night, inputs: Inputs, parts: list[Location], trial: Trial) -> Raised:
+    stores = night.config.stores()
+    if trial.withheld:
+        _log.error("%s", trial.withheld)
+        return Raised(nothing_chosen(parts, stores))
+    return raise_findings(parts, night.selection, night.settled, looks_in(_audited(night.config, inputs)), stores)
 
 
 def _audited(config: Config, inputs: Inputs) -> Audited:

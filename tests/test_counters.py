@@ -12,7 +12,7 @@ from hs.verdicts import Judge
 from pipeline.archive.inputs import find_inputs
 from pipeline.job.classify import CLASSIFIED, Classify
 from pipeline.job.engine import beam_options
-from pipeline.job.judge import FindingsTable, JudgeDeclarations
+from pipeline.job.judge import FINDINGS, FindingsTable, JudgeDeclarations
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, ReadArchive
 from pipeline.job.write import WriteFindings
 from pipeline.values import ColumnNames, RowGroup
@@ -35,7 +35,7 @@ def test_declarations_pictures_requests_waits_and_dead_letters_are_counted(tmp_p
         read = pipeline | beam.Create(pointers) | ReadArchive(inputs.layout)
         classified = read[DECLARATIONS] | Classify(model, Connection(address), PictureLimits(), batch_size=2)
         write = WriteFindings(table.schema, Location.parse(tmp_path / "findings"), "a1", Stores())
-        _ = classified[CLASSIFIED] | JudgeDeclarations(table) | write
+        _ = (classified[CLASSIFIED] | JudgeDeclarations(table))[FINDINGS] | write
         _ = read[DEAD_LETTERS] | beam.combiners.ToList()
         said = pipeline.run().metrics().query(beam.metrics.MetricsFilter().with_namespace("hs_audit"))
 

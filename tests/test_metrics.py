@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hs.card import Mistake
 from hs_audit.cli import main
+from pipeline.findings.selftest import Trial
 from pipeline.runs.metrics import attempt_metrics, night_metrics
 from tests.archives import GREEN, RED, picture, row, write_archive
 
@@ -44,6 +46,23 @@ def test_a_night_has_its_figures():
         "run_id": "r1", "attempt_id": "20261122T010203-5f0c1a2b", "run_date": "2026-11-21", "model": "hs",
         "model_version": "7",
     }  # fmt: skip
+
+
+def test_a_night_that_tests_itself_says_how_it_fared():
+    trial = Trial(
+        {("at_random", "planted"): 50, ("at_random", "found"): 40, ("at_random", "told_apart"): 10},
+        Mistake.AT_RANDOM,
+        0.9,
+    )
+
+    found = samples(night_metrics(MANIFEST | {"selftest": trial.described()}))
+
+    kind = (("kind", "at_random"),)
+    assert found["selftest_planted", kind] == 50
+    assert (found["selftest_recall", kind], found["selftest_told_apart", kind]) == (0.8, 0.2)
+    assert found["selftest_false_alarms", kind] == 0
+    assert found["worklist_withheld", ()] == 1
+    assert ("selftest_recall", (("kind", "within_heading"),)) not in found  # none was planted
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb{c} 1", "\\n", "일\u202e", "x" * 100_000])

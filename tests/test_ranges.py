@@ -21,7 +21,7 @@ from pipeline.archive.stored_pages import StoredPage
 from pipeline.findings.ledger import draw_up
 from pipeline.job.classify import CLASSIFIED, Classify
 from pipeline.job.engine import beam_options, workers_of
-from pipeline.job.judge import FindingsTable, JudgeDeclarations
+from pipeline.job.judge import FINDINGS, FindingsTable, JudgeDeclarations
 from pipeline.job.read import DECLARATIONS, ReadArchive
 from pipeline.job.write import WriteFindings
 from pipeline.values import ColumnNames, DeadLetter, Layout, RowGroup
@@ -158,7 +158,7 @@ def test_several_workers_find_what_one_does_and_each_row_is_in_the_ledger_once(t
                 classify = Classify(model, Connection(address), PictureLimits(), batch_size=8)
                 classified = read_rows[DECLARATIONS] | classify
                 write = WriteFindings(table.schema, Location.parse(folder), "a1", Stores())
-                _ = classified[CLASSIFIED] | JudgeDeclarations(table) | write
+                _ = (classified[CLASSIFIED] | JudgeDeclarations(table))[FINDINGS] | write
             parts = sorted(folder.iterdir())
             assert sum(draw_up(inputs, [], parts).findings.values()) == 200  # and none twice
             found.append(pa.concat_tables([pq.read_table(part) for part in parts]).sort_by("source_row").to_pylist())

@@ -183,7 +183,9 @@ def _so_far() -> dict[str, Any]:
 
 def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
     """Exit code and sentence of a run that was published."""
-    share = published.ledger.unscored_share()
+    share, selftest = published.ledger.unscored_share(), published.manifest["selftest"]
+    if selftest["withheld"]:
+        return 3, f"{selftest['withheld']}: see manifest.json"
     if share > warn_above or published.ledger.unknown_files:
         return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
     return 0, f"published {published.run}"
@@ -222,6 +224,7 @@ def _tell(answer: dict[str, Any], published: "Published", console: Console) -> N
         "verdicts": ledger.verdicts,
         "reasons": ledger.reasons,
         "pictures": ledger.pictures,
+        "selftest": published.manifest["selftest"],
         "timings_s": published.timings_s,
     }
     _print_summary(published, console)

@@ -22,7 +22,7 @@ from pipeline.findings.evidence import Audited
 from pipeline.findings.parts import opened
 from pipeline.findings.settled import Raised, looks_in, raise_findings, read_settled
 from pipeline.findings.sheet import write_worklist
-from pipeline.findings.worklist import require_columns, select
+from pipeline.findings.worklist import nothing_chosen, require_columns, select
 from pipeline.runs.published import Run, findings_of, outside
 
 
@@ -75,24 +75,32 @@ def run(args: argparse.Namespace) -> int:
         write_worklist(raised.worklist, folder)
     except OSError as error:
         raise UsageError(f"{folder} cannot be written: {error.strerror}") from error
-    worklist = raised.worklist
+    worklist, withheld = raised.worklist, _withheld(published)
     args.answer |= {
         "findings": worklist.num_rows,
         "cases": len(set(worklist["case"].to_pylist())),
         "chosen_by": Counter(worklist["chosen_by"].to_pylist()),
         "settled": len(raised.settled),
         "without_a_stake": worklist["revenue"].null_count if rates else 0,
+        "withheld": withheld,
         "written": [folder / f"worklist.{suffix}" for suffix in ("csv", "xlsx", "parquet")],
     }
     _say(args.answer, PlainConsole())
-    return 0
+    return 3 if withheld else 0
 
 
 def _raised(run: Run, parts: list[Location], selection: Selection, folder: Location | None) -> Raised:
+    if _withheld(run):
+        return Raised(nothing_chosen(parts, run.stores))
     if folder is None:
         return Raised(select(parts, selection, run.stores))
     settled = read_settled(folder, date.fromisoformat(run.manifest["run_date"]), run.stores)
     return raise_findings(parts, selection, settled, looks_in(Audited.of(run.manifest)), run.stores)
+
+
+def _withheld(run: Run) -> str | None:
+    """Why there is no worklist of a run; None where there is one."""
+    return run.manifest.get("selftest", {}).get("withheld")  # an older run was not tested
 
 
 def _share(written: str) -> float:
@@ -107,6 +115,8 @@ def _say(chosen: Mapping[str, Any], console: Console) -> None:
         f"{count} by {name}" if name != "random" else f"{count} at random"
         for name, count in chosen["chosen_by"].items()
     )
+    if chosen["withheld"]:
+        console.print(chosen["withheld"], soft_wrap=True)
     console.print(f"{chosen['findings']} findings in {chosen['cases']} cases: {how or 'none'}")
     if chosen["settled"]:
         console.print(f"{counted(chosen['settled'], 'finding')} left out, as their matter is settled")

@@ -88,6 +88,12 @@ def require_columns(selection: Selection, names: Sequence[str]) -> None:
         raise UsageError("a worklist by revenue needs the column value, which the archive does not have")
 
 
+def nothing_chosen(parts: Iterable[Path | Location], stores: Stores = ANYWHERE) -> pa.Table:
+    """A worklist without lines, with the columns that `select` would give it."""
+    with opened(next(iter(parts)), stores) as file:
+        return pa.schema([*file.schema_arrow, *ADDED]).empty_table()
+
+
 def select(
     parts: Iterable[Path | Location],
     selection: Selection,
@@ -107,7 +113,7 @@ def select(
         schema = file.schema_arrow
     rows_by_office = _rows_by_office(parts, selection.per_office, stores)
     if not rows_by_office.total():  # no office, and no tables to put together
-        return pa.schema([*schema, *ADDED]).empty_table()
+        return nothing_chosen(parts, stores)
     offices = {name: _Office(selection, rows) for name, rows in rows_by_office.items()}
     for part in parts:
         with opened(part, stores) as file:

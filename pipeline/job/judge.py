@@ -1,11 +1,11 @@
-"""Classified declarations → findings, one for each, by the rules of `hs.verdicts`."""
+"""Classified declarations → findings, one for each, by the rules of `hs.verdicts`; and how planted lies fare."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import apache_beam as beam
 import numpy as np
@@ -20,6 +20,12 @@ from hs.verdicts import Evidence, Judge, Judgement, Verdict, which_count
 from pipeline.archive.dates import days_in
 from pipeline.findings.schema import findings_schema
 from pipeline.values import NOT_SCORED, Classified, Declarations
+
+FINDINGS = "findings"
+PLANTED = "planted"
+
+Counted = tuple[tuple[str, str], int]
+"""A kind of mistake, what became of lies of that kind, and how many."""
 
 _MOST_SHOWN = 256  # characters of a declared code, far beyond what one can have
 
@@ -183,18 +189,32 @@ def _as_written(code: str | int | float | None) -> str | None:
 
 @dataclasses.dataclass
 class JudgeDeclarations(beam.PTransform):
-    """Classified declarations → Arrow batches of findings, in the findings' schema."""
+    """Classified declarations → `findings`, Arrow batches in their schema, and `planted`, counts of planted lies.
+
+    Attributes:
+        table: how findings are made.
+        count_planted: a batch → how its planted lies fare; None without a self-test.
+    """
 
     table: FindingsTable
+    count_planted: Callable[[Classified], Mapping[tuple[str, str], int]] | None = None
 
-    def expand(self, classified: beam.PCollection) -> beam.PCollection:
+    def expand(self, classified: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Judges batch by batch."""
-        return classified | beam.ParDo(_Judge(self.table))
+        judge = _Judge(self.table, self.count_planted)
+        return classified | beam.ParDo(judge).with_outputs(PLANTED, main=FINDINGS)
 
 
 class _Judge(beam.DoFn):
-    def __init__(self, table: FindingsTable) -> None:
-        self._table = table
+    def __init__(
+        self, table: FindingsTable, count_planted: Callable[[Classified], Mapping[tuple[str, str], int]] | None
+    ) -> None:
+        self._table, self._count_planted = table, count_planted
 
-    def process(self, classified: Classified) -> Iterator[pa.RecordBatch]:
+    def process(
+        self, classified: Classified
+    ) -> Iterator[pa.RecordBatch | beam.pvalue.TaggedOutput[Literal["planted"], Counted]]:
         yield self._table.findings(classified)
+        if self._count_planted:
+            # Counts alone leave a worker: no finding is made of a lie.
+            yield from (beam.pvalue.TaggedOutput(PLANTED, each) for each in self._count_planted(classified).items())

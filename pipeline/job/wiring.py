@@ -16,10 +16,11 @@ from hs.storage.stores import Stores
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
 from pipeline.job.engine import name_of
-from pipeline.job.judge import FindingsTable, JudgeDeclarations
+from pipeline.job.judge import FINDINGS, PLANTED, FindingsTable, JudgeDeclarations
 from pipeline.job.keeping import kept
 from pipeline.job.post import TROUBLE, Post
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
+from pipeline.job.selftest import SelfTest
 from pipeline.job.submission import run_to_its_end
 from pipeline.job.write import PARTS, WriteFindings
 from pipeline.values import DeadLetter, Layout, RowGroup
@@ -36,12 +37,14 @@ class WorkerReports:
         dead_letters: rows that could not be read.
         nulled_values: column → how many of its values are null as they did not fit its type.
         troubles: (exit code, sentence) of each server that was given up, and of each worker that could not write.
+        planted: (kind of mistake, what became of the lies) → how many.
     """
 
     parts: list[str]
     dead_letters: list[DeadLetter]
     nulled_values: dict[str, int]
     troubles: list[tuple[int, str]]
+    planted: dict[tuple[str, str], int]
 
 
 def run_job(
@@ -53,6 +56,7 @@ def run_job(
     attempt_id: str,
     options: PipelineOptions,
     post: Post,
+    selftest: SelfTest | None = None,
 ) -> WorkerReports:
     """Runs the pipeline and returns what the workers report.
 
@@ -65,6 +69,7 @@ def run_job(
         attempt_id: stands in the names of the files.
         options: Beam's.
         post: what workers are told.
+        selftest: what counts how planted lies fare; None without.
 
     Raises:
         Interrupted: if the run was stopped, here or at the engine.
@@ -76,13 +81,14 @@ def run_job(
     # Not shuffled as they are made: ReadArchive does it.
     read = pipeline | "Pointers" >> beam.Create(pointers, reshuffle=False) | "Archive" >> ReadArchive(layout, post)
     classified = read[DECLARATIONS] | "Classify" >> classify
-    findings = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table)
-    written = findings | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id, post.stores)
+    judged = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table, selftest)
+    written = judged[FINDINGS] | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id, post.stores)
     troubles = (read[TROUBLE], classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
     reports = (
         written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
         read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
         read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
+        judged[PLANTED] | "Sum" >> beam.CombinePerKey(sum) | "Planted" >> beam.Map(lambda lies: {"planted": lies}),
         troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
     )
     _ = (
@@ -100,7 +106,7 @@ def run_job(
         if counts and not launcher.trouble:
             counted_elsewhere([counts])
         if launcher.trouble:
-            return WorkerReports([], [], {}, [launcher.trouble])
+            return WorkerReports([], [], {}, [launcher.trouble], {})
         if not (launcher.workers or post.stores.exists(staging / _REPORTS)):
             raise UsageError(
                 f"no worker sees the output folder, {staging.parent.parent}: "
@@ -128,4 +134,5 @@ def _read_reports(file: Location, stores: Stores) -> WorkerReports:
         [DeadLetter(**report["dead_letter"]) for report in reports if "dead_letter" in report],
         dict(sorted(report["nulled"] for report in reports if "nulled" in report)),
         [tuple(report["trouble"]) for report in reports if "trouble" in report],
+        {tuple(key): count for key, count in (report["planted"] for report in reports if "planted" in report)},
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hs.codes import HSCode
-from hs.html import sentence
+from hs.html import percent, sentence
 from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
 from hs.verdicts import VERDICT_OF, Reason, Verdict
@@ -50,6 +50,17 @@ class Chapter:
 
 
 @dataclass(frozen=True)
+class Lies:
+    """How planted codes of one kind fared; shares with their intervals, as text."""
+
+    words: str
+    planted: int
+    found: str
+    flagged_as_declared: str
+    told_apart: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """A night in figures, in one language.
 
@@ -61,6 +72,8 @@ class Overview:
         pictures: what became of them.
         chapters: the declared ones.
         unread: name of each file of which something is missing, and what.
+        lies: the self-test, a line for each kind that was planted.
+        withheld: why there is no worklist, if so.
     """
 
     language: str
@@ -70,6 +83,8 @@ class Overview:
     pictures: list[Figure]
     chapters: list[Chapter]
     unread: list[tuple[str, str]]
+    lies: list[Lies]
+    withheld: str | None
 
     def say(self, name: str, **values: object) -> str:
         """A sentence of `[figures]`, its gaps filled; what strangers wrote stays text."""
@@ -96,6 +111,8 @@ def overviews(manifest: dict[str, Any]) -> list[Overview]:
             _pictures(manifest, language),
             _chapters(manifest, language),
             _unread_files(manifest, language),
+            _lies(manifest, language),
+            _withheld(manifest, language),
         )
         for language in LANGUAGES
     ]
@@ -132,6 +149,35 @@ def _pictures(manifest: dict[str, Any], language: str) -> list[Figure]:
     ordered = sorted(counts.items(), key=lambda entry: (entry[0] != PictureStatus.OK, -entry[1]))
     total = sum(counts.values())
     return [_figure(status, picture_words(status, None, language), count, total) for status, count in ordered]
+
+
+def _lies(manifest: dict[str, Any], language: str) -> list[Lies]:
+    words = catalogue(language)["figures"]
+    kinds = manifest.get("selftest", {}).get("kinds", {})  # an older run has none
+    return [
+        Lies(
+            words[f"planted_{name}"],
+            kind["planted"],
+            *(_with_interval(kind[what]) for what in ("recall", "false_alarms", "told_apart")),
+        )
+        for name, kind in kinds.items()
+        if kind["planted"]
+    ]
+
+
+def _with_interval(rate: dict[str, Any]) -> str:
+    low, high = map(percent, rate["interval"])
+    return f"{percent(rate['share'])} ({low}–{high})"
+
+
+def _withheld(manifest: dict[str, Any], language: str) -> str | None:
+    selftest = manifest.get("selftest", {})
+    if not selftest.get("withheld"):
+        return None
+    kind = selftest["kinds"][selftest["expected"]]
+    told, least = kind["told_apart"], percent(selftest["min_recall"])
+    values = {"of": f"{kind['planted']:,}", "told": f"{told['count']:,}", "share": percent(told["share"])}
+    return sentence(catalogue(language)["figures"]["withheld"], **values, least=least)
 
 
 def _figure(name: str, words: str, count: int, total: int) -> Figure:

@@ -17,6 +17,7 @@ from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
 from pipeline.findings.ledger import Ledger
 from pipeline.findings.schema import SCHEMA_VERSION
+from pipeline.findings.selftest import Trial
 from pipeline.findings.settled import NOTHING_SETTLED, Settled
 from pipeline.versions import versions
 from serving.contract import ServedModel
@@ -77,10 +78,12 @@ def manifest(
     timings_s: Mapping[str, float],
     looked_up: int = 0,
     tables: Tables = NO_TABLES,
+    trial: Trial | None = None,
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written.
 
-    `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature.
+    `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature, and
+    `trial` is the self-test.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -91,6 +94,7 @@ def manifest(
         **_counts(ledger),
         "nulled_values": dict(nulled_values),
         "settled": settled,
+        **({"selftest": trial.described()} if trial else {}),
         "precedents": {"pictures_looked_up": looked_up, "findings": ledger.with_precedents},
         "inputs": [_input(file, ledger, config) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],

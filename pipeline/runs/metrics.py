@@ -55,7 +55,25 @@ def _of_night(manifest: Mapping[str, Any]) -> Iterator[Metric]:
     yield _one("unscored_share", "Share of dead letters and unscored findings, of all rows.", rows["unscored_share"])
     yield _by("pictures", "Pictures by what became of them.", "status", manifest["pictures"])
     yield _by("declaration_ids", "Findings whose id is missing or repeated.", "what", manifest["declaration_ids"])
+    if "selftest" in manifest:
+        yield from _of_self_test(manifest["selftest"])
     yield _by("step_seconds", "How long a step took.", "step", manifest["timings_s"])
+
+
+def _of_self_test(selftest: Mapping[str, Any]) -> Iterator[Metric]:
+    planted = {kind: found for kind, found in selftest["kinds"].items() if found["planted"]}
+    yield _by(
+        "selftest_planted", "Planted codes by kind.", "kind", {name: of["planted"] for name, of in planted.items()}
+    )
+    for what, help_ in (
+        ("recall", "Share of the planted codes that differ."),
+        ("false_alarms", "Share of the same declarations that differ as declared."),
+        ("told_apart", "Share that differs under the planted code alone."),
+    ):
+        yield _by(f"selftest_{what}", help_, "kind", {name: of[what]["share"] for name, of in planted.items()})
+    yield _one(
+        "worklist_withheld", "1 where the self-test failed and the worklist is empty.", bool(selftest["withheld"])
+    )
 
 
 def _day(written: str) -> float:
