@@ -49,6 +49,9 @@ COMMANDS = {
     "report": Command("write the page that officers open, again"),
     "files": Command("the files of a run that stand now, for anything that reads Parquet"),
     "check archive": Command("what is wrong with the Parquet files of a night, before it is lost", answers=True),
+    "check cases": Command(
+        "which rulings to look at again before a classifier learns from them", needs="train", answers=True
+    ),
     "check model": Command(
         "whether an exported classifier keeps the contract and holds nothing but arithmetic",
         needs="train",

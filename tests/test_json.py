@@ -177,7 +177,8 @@ def test_a_bug_is_an_answer_too(monkeypatch, capfd):
 
 def test_only_commands_that_answer_take_the_flag(capsys):
     assert {name for name, command in COMMANDS.items() if command.answers} == {
-        "run", "score", "check archive", "check model", "check server", "evaluate", "worklist", "diff", "replay",
+        "run", "score", "check archive", "check cases", "check model", "check server", "evaluate", "worklist", "diff",
+        "replay",
     }  # fmt: skip
     with pytest.raises(SystemExit):
         main(["explain", "RUN", "D1", "--json"])

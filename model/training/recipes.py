@@ -1,6 +1,6 @@
 """How to train, as values: defaults that were chosen on held-out folds of the training cases."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from hs.errors import UsageError
@@ -115,3 +115,7 @@ PRETRAINED = Recipe(
     label_smoothing=0.1,
 )
 FROM_SCRATCH = Recipe(head=None, tail=Phase(epochs=30, learning_rate=2e-3, batch_size=32), variants=2, measured=1)
+# What is held out is looked for errors: a head on frozen features takes seconds, and what looks like a case may speak
+# for or against its code, so only what is the same picture, or of one scene, is held out with it.
+CHECKING = replace(PRETRAINED, tail=None, variants=0, folds=5, measured=5, held_out="alike", drop_small_codes=5)
+CHECKING_FROM_SCRATCH = replace(FROM_SCRATCH, folds=5, measured=5, held_out="alike", drop_small_codes=5)

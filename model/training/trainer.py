@@ -32,6 +32,7 @@ from model.training.epochs import Fitted, Shown, fit, outputs
 from model.training.examples import Examples, Preparation, prepare
 from model.training.folding import folded
 from model.training.folds import Folds, deal, hold_out, quarters_shifted
+from model.training.held_out import HeldOut, together
 from model.training.networks import Cut, Devices, cut, fresh_copy, head
 from model.training.novelty import MOST_EXAMPLES, Seen, look_at, look_at_frozen, marks
 from model.training.precedents import Precedents, look_for_precedents
@@ -150,6 +151,24 @@ class Trainer:
             {"groups": _about_groups(examples)},
             tuple(curves),
         )
+
+    def held_out(self, cases: Cases) -> HeldOut:
+        """What is said of each case by what learned neither from it nor from its like; nothing is exported.
+
+        Cases that were generated are learned from and not told of; those of codes that are left out are neither.
+
+        Args:
+            cases: to learn from and to tell of.
+
+        Raises:
+            UsageError: if there are fewer than two codes, or a code has fewer different cases than there are folds.
+        """
+        parts = self._cut()
+        large, examples = self._enough_examples(cases, parts, self.recipe.folds)
+        folds = self._folds(examples, None)
+        said, _, pictures, _ = self._on_folds(examples, parts, folds.fold_of)
+        numbers = np.flatnonzero([code not in large.without_codes for code in cases.codes()])
+        return together(said[-1], numbers[examples.cases[pictures]], examples.labels[pictures], examples.classes)
 
     def _enough_examples(self, cases: Cases, parts: Cut, least: int) -> tuple[Cases, Examples]:
         """The cases whose codes may have enough, and examples of all codes that have: what is left out is said."""

@@ -1,0 +1,130 @@
+"""`check cases`: planted wrong codes, copies, and pictures that show nothing are found, and nothing else."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hs_audit.cli import main
+from tests.archives import BLUE, GREEN, RED
+from tests.editions import nomenclature_of
+from tests.rulings import noise, tinted_cases, write_cases
+from tests.test_training import backbone_file
+
+
+def saved_again(picture: bytes) -> bytes:
+    out = io.BytesIO()
+    Image.open(io.BytesIO(picture)).resize((48, 48)).save(out, "JPEG", quality=90)
+    return out.getvalue()
+
+
+def blank() -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(np.full((24, 24, 3), 250, np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def listed(folder: Path) -> list[dict[str, str]]:
+    with open(folder / "suspects.csv", newline="", encoding="utf-8-sig") as stream:
+        return list(csv.DictReader(stream))
+
+
+def check(cases: Path, *flags: str) -> list[dict[str, str]]:
+    assert main(["check", "cases", str(cases), f"--output={cases.parent}", *flags]) == 0
+    return listed(cases.parent)
+
+
+def test_sound_cases_are_not_suspected(tmp_path, capsys):
+    found = check(write_cases(tmp_path / "cases.parquet", tinted_cases(4)))
+
+    assert found == []
+    assert "!" not in capsys.readouterr().out
+
+
+def test_a_code_that_the_pictures_contradict_is_named_with_what_they_recommend(tmp_path, capsys):
+    cases = tinted_cases(12)
+    planted = {0: BLUE, 4: RED, 8: GREEN}
+    true = {f"case-{number}": cases[number][0] for number in planted}
+    for number, code in planted.items():
+        cases[number] = (code, cases[number][1])
+    path = write_cases(tmp_path / "cases.parquet", cases)
+
+    found = check(path, f"--backbone={backbone_file(tmp_path)}")
+
+    assert len(found) >= 2
+    assert {line["case_id"]: line["recommended"] for line in found}.items() <= true.items()
+    assert {line["reason"] for line in found} == {"contradicted"}
+    chances = [float(line["probability_of_hs_code"]) for line in found]
+    assert chances == sorted(chances)
+    assert "with pictures that contradict their code" in capsys.readouterr().out
+
+
+def test_the_same_picture_under_another_code_is_named_with_its_partners(tmp_path):
+    cases = tinted_cases(4)
+    copies = [(GREEN, [cases[0][1][0]]), (BLUE, [saved_again(cases[3][1][0])]), (f"{RED}0000", [cases[6][1][0]])]
+    path = write_cases(tmp_path / "cases.parquet", [*cases, *copies])
+
+    found = check(path)
+
+    assert {(line["case_id"], line["reason"], line["others"]) for line in found} == {
+        ("case-0", "same_picture", f"case-12 ({GREEN})"),
+        ("case-12", "same_picture", f"case-0 ({RED})"),
+        ("case-3", "near_duplicate", f"case-13 ({BLUE})"),
+        ("case-13", "near_duplicate", f"case-3 ({RED})"),
+    }  # and not the last, whose code is only longer
+
+
+def test_a_case_is_listed_where_no_picture_of_it_shows_anything(tmp_path, capsys):
+    cases = [*tinted_cases(4), (RED, [b"%PDF-1.4"]), (RED, [blank(), b""]), (RED, [blank(), noise(99)]), (RED, [])]
+
+    found = check(write_cases(tmp_path / "cases.parquet", cases))
+
+    assert [(line["case_id"], line["reason"], line["detail"]) for line in found] == [
+        ("case-12", "unreadable", "0.png: not_a_picture"),
+        ("case-13", "nearly_blank", "1.png: empty"),
+        ("case-15", "unreadable", "no picture"),
+    ]
+    said = capsys.readouterr().out
+    assert "2 pictures cannot be read; 2 cases have no other" in said
+    assert "2 pictures are nearly blank; 1 case has no other" in said
+
+
+def test_codes_of_an_older_edition_are_named_with_their_successors(tmp_path):
+    (tmp_path / "editions.yaml").write_text(nomenclature_of(tmp_path))
+    cases = [*tinted_cases(2), ("031419", [noise(7)]), ("999999", [noise(8)])]
+    path = write_cases(tmp_path / "cases.parquet", cases)
+
+    found = check(path, f"--config={tmp_path / 'editions.yaml'}")
+
+    assert [(line["case_id"], line["reason"], line["recommended"], line["detail"]) for line in found] == [
+        ("case-6", "older_edition", "010121", "HS 2012; in HS 2022 010121"),
+        ("case-7", "unknown_code", "", "not in HS 2022"),
+    ]
+
+
+def test_cases_that_train_would_refuse_are_looked_at_all_the_same(tmp_path, capsys):
+    path = write_cases(tmp_path / "cases.parquet", [(RED, [noise(number)]) for number in range(6)])
+
+    code = main(["check", "cases", str(path), f"--output={tmp_path}", "--backbone=compact", "--json"])
+
+    said = json.loads(capsys.readouterr().out)
+    assert code == said["exit_code"] == 2
+    assert "at least two HS codes" in said["error"]
+    assert listed(tmp_path) == said["suspects"] == []
+
+
+@pytest.mark.parametrize(
+    ("cases", "sentence"),
+    [("nowhere", "does not exist"), ("here", "holds no cases")],
+)
+def test_what_holds_no_cases_is_a_sentence(tmp_path, capsys, cases, sentence):
+    (tmp_path / "here").mkdir()
+
+    code = main(["check", "cases", str(tmp_path / cases)])
+
+    assert code == 2
+    assert sentence in capsys.readouterr().err
