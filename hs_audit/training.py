@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _NAMED = 10
 # Where something lies changes no classifier, nor what becomes of it later: contents count, and what the recipe says.
 _NOT_BY_THEIR_FLAG = frozenset(
-    {"cases", "output", "backbone", "weights", "sha256", "validation", "promote", "work", "mlflow"}
+    {"cases", "exclude", "output", "backbone", "weights", "sha256", "validation", "promote", "work", "mlflow"}
 )
 
 

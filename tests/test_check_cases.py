@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from hs.errors import UsageError
 from hs_audit.cli import main
-from tests.archives import BLUE, GREEN, RED
+from model.cases.excluding import excluded_from
+from model.cases.reading import open_cases
+from tests.archives import BLUE, COLOURS, GREEN, RED
 from tests.editions import nomenclature_of
 from tests.rulings import noise, tinted_cases, write_cases
 from tests.test_training import backbone_file
@@ -115,6 +118,52 @@ def test_cases_that_train_would_refuse_are_looked_at_all_the_same(tmp_path, caps
     assert code == said["exit_code"] == 2
     assert "at least two HS codes" in said["error"]
     assert listed(tmp_path) == said["suspects"] == []
+
+
+def test_what_the_list_names_is_left_out_of_a_training(tmp_path, capsys):
+    cases = [*tinted_cases(5), (GREEN, [noise(0, COLOURS[RED])])]
+    ids = [*(f"case-{number}" for number in range(15)), "=1+1"]  # the last is a copy of the first
+    path = write_cases(tmp_path / "cases.parquet", cases, case_id=ids)
+    check(path)
+
+    code = main([
+        "train", f"--cases={path}", f"--output={tmp_path / 'model'}", "--epochs=1",
+        f"--exclude={tmp_path / 'suspects.csv'}",
+    ])  # fmt: skip
+
+    about = tmp_path / "model" / "1" / "assets.extra"
+    assert code == 0
+    assert len((about / "learned_from.txt").read_text().split()) == 14
+    assert "left out: 2 of 16 cases, which" in capsys.readouterr().err
+
+
+def test_cases_without_some_have_another_digest_and_the_columns_of_the_others(tmp_path):
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(2), office=list("abcdef")))
+    (tmp_path / "some.txt").write_text("case-0\n\n case-3 \nnobody\n")
+
+    some = cases.without_cases(excluded_from(cases, tmp_path / "some.txt"))
+
+    assert [case.case_id for case in some] == ["case-1", "case-2", "case-4", "case-5"]
+    assert some.column("office") == ["b", "c", "e", "f"]
+    assert (some.count, some.without([RED]).count) == (4, 4)
+    assert some.digest() != cases.digest()
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "sentence"),
+    [
+        ("list.csv", "id\ncase-0\n", "has no column case_id"),
+        ("list.txt", "nobody\n", "names 1 case, and none is of"),
+        ("none.txt", None, "cannot be read"),
+    ],
+)
+def test_a_list_that_names_no_case_is_refused(tmp_path, name, written, sentence):
+    cases = open_cases(write_cases(tmp_path / "cases.parquet", tinted_cases(1)))
+    if written:
+        (tmp_path / name).write_text(written)
+
+    with pytest.raises(UsageError, match=sentence):
+        excluded_from(cases, tmp_path / name)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from hs.spreadsheets import neutralised
 from hs_audit.cli import main
 from model.cases.reading import open_cases
 from pipeline.feedback.chances import chances_of
 from pipeline.feedback.written import COLUMNS
 from pipeline.findings.evidence import pictures_again
 from pipeline.findings.finding import SourceRow
-from pipeline.findings.sheet import neutralised
 from pipeline.findings.worklist import ADDED
 from pipeline.runs.published import published_run, read_findings
 from tests.archives import BLUE, COLOURS, GREEN, RED, findings_of, row, write_archive

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from hs.errors import UsageError
 from hs.files import whole_or_not_at_all
+from hs.spreadsheets import neutralised
 from hs.storage.location import Location
 from hs.text import counted
 from hs_audit import flag_values as flags
@@ -214,7 +215,8 @@ def _write(found: Sequence["Suspect"], path: Path) -> None:
     lines.writerow(_COLUMNS)
     for one in found:
         chances = ("" if value is None else f"{value:.4f}" for value in (one.of_code, one.of_recommended))
-        lines.writerow((one.case_id, one.why, one.hs_code, one.recommended, *chances, _named(one, "; "), one.detail))
+        cells = (one.case_id, one.why, one.hs_code, one.recommended, *chances, _named(one, "; "), one.detail)
+        lines.writerow([neutralised(cell) for cell in cells])
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not_at_all(path) as unfinished:
         unfinished.write_bytes(out.getvalue().encode("utf-8-sig"))  # without the mark, Excel takes it for cp1252

@@ -14,7 +14,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from hs.errors import UsageError
 from hs.files import sha256_of, write_whole
 from hs.storage.location import Location
 from hs_audit import flag_values as flags
@@ -22,6 +21,7 @@ from hs_audit.steps import Steps
 from hs_audit.terminal import PlainConsole
 from model.cases.data_sets import PRESETS, Choice, Looked, plan_for
 from model.cases.drawing import DataSet, Planned, draw, planned_as
+from model.cases.excluding import excluded_from
 from model.cases.reading import Cases, open_cases
 
 
@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="all",
         help="of each case (default: %(default)s; presets: first)",
     )
-    parser.add_argument("--exclude", type=Path, metavar="FILE", help="ids of cases to leave out, one a line")
+    parser.add_argument("--exclude", type=Path, metavar="FILE", help="cases to leave out: the CSV file of check cases, "
+                        "or their ids, one a line")  # fmt: skip
     parser.add_argument(
         "--size", type=flags.SIDE, default=224, help="side of generated pictures (default: %(default)s)"
     )
@@ -67,8 +68,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Draws and writes the data set."""
-    excluded = _excluded(args.exclude)
     cases = open_cases(args.cases, all_pictures=args.pictures == "all" and args.preset is None)
+    excluded = excluded_from(cases, args.exclude) if args.exclude else frozenset()
     # Whole cases may not add up to the counts of a split; numbers that were asked for are kept or refused.
     exact = args.preset is not None or args.train is not None or args.test is not None
     with Steps() as steps:
@@ -82,15 +83,6 @@ def run(args: argparse.Namespace) -> int:
     _print(card, PlainConsole())
     print(f"written: {args.output}/train.parquet, test.parquet, data_card.json, data_card.md")
     return 0
-
-
-def _excluded(path: Path | None) -> frozenset[str]:
-    if path is None:
-        return frozenset()
-    try:
-        return frozenset(path.read_text(encoding="utf-8").split())
-    except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _plan(args: argparse.Namespace) -> Callable[[Looked], Planned]:

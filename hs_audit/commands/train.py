@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hs.errors import Interrupted, UsageError
 from hs.nomenclature import HS_EDITION
 from hs.storage.location import Location
+from hs.text import counted
 from hs_audit import flag_values as flags
 from hs_audit.extras import require_extra
 from hs_audit.mlflow_runs import Told, tracked
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output", type=Path, required=True, metavar="MODEL", help="folder of the numbered versions")
     parser.add_argument("--leave-out", type=flags.beginnings, default=(), metavar="CODES", help=_LEAVE_OUT)
     parser.add_argument("--edition", type=flags.edition, default=HS_EDITION, metavar="YEAR", help=_EDITION)
+    parser.add_argument("--exclude", type=Path, metavar="LIST", help=_EXCLUDE)
     network = parser.add_argument_group("the network")
     network.add_argument("--backbone", default="compact", metavar="NAME", help=_BACKBONE)
     network.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
@@ -62,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 _EDITION = "of the HS that the codes of the cases are of (default: %(default)s)"
 _LEAVE_OUT = "learn without HS codes that begin so, as 0808,2106.90, to see how unknown goods are told (default: none)"
+_EXCLUDE = "learn without these cases: the CSV file of check cases, or their ids, one a line (default: none)"
 _BACKBONE = "compact, vgg16, vgg19, resnet50, inception_v3, or a .keras file (default: %(default)s)"
 _SIZE = "side of the input in pixels (default: 224; compact: 64; not for a .keras file)"
 _ARITHMETIC = ("float32", "mixed_float16", "mixed_bfloat16")
@@ -93,12 +96,17 @@ def run(args: argparse.Namespace) -> int:
     if args.mlflow:
         require_extra("mlflow", "--mlflow")
     with quiet_import():
+        from model.cases.excluding import excluded_from
         from model.cases.reading import open_cases, refuse_others
         from model.training.backbones import load_backbone
         from model.training.work import only_once, used
 
     cases = open_cases(args.cases, args.pictures == "all")
     others = open_cases(args.validation, args.pictures == "all") if args.validation else None
+    there = cases.count
+    if args.exclude:
+        cases = cases.without_cases(excluded_from(cases, args.exclude))
+    excluded = there - cases.count
     if args.leave_out:
         cases, others = _without(cases, args.leave_out), others and _without(others, args.leave_out)
         if unknown := [one for one in args.leave_out if not any(code.startswith(one) for code in cases.without_codes)]:
@@ -107,6 +115,8 @@ def run(args: argparse.Namespace) -> int:
         refuse_others(others, cases)
     work = args.work or args.output / ".work"
     with _told_in_a_sentence(work), Steps() as steps:
+        if args.exclude:
+            steps.say(f"left out: {excluded} of {counted(there, 'case')}, which {args.exclude} names")
         with steps.step(f"reading {cases.path.name}", cases.count) as advance:
             pictures = frozenset[str]().union(*pictures_of(cases, advance))
         tunes = args.tune_on_validation

@@ -116,6 +116,7 @@ class Cases:
         stores: how these are reached.
         column: name → what stands there for each case; raises UsageError where there is no such column.
         without_codes: what was left out of them.
+        without_ids: ids of cases that were left out.
     """
 
     path: Location
@@ -126,6 +127,7 @@ class Cases:
     stores: Stores = ANYWHERE
     column: Callable[[str], list[str | None]] = field(repr=False, default=_no_columns)
     without_codes: tuple[str, ...] = ()
+    without_ids: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Case]:
         """Reads the cases in a fixed order."""
@@ -143,16 +145,26 @@ class Cases:
         """These cases but for those of some HS codes."""
         if not codes:
             return self
-        kept = [code not in codes for code in self.codes()]
+        left_out = tuple(sorted({*self.without_codes, *codes}))
+        return replace(self._only(lambda case: case.hs_code not in codes), without_codes=left_out)
+
+    def without_cases(self, ids: Collection[str]) -> "Cases":
+        """These cases but for those with some ids."""
+        if not ids:
+            return self
+        left_out = tuple(sorted({*self.without_ids, *ids}))
+        return replace(self._only(lambda case: case.case_id not in ids), without_ids=left_out)
+
+    def _only(self, wanted: Callable[[Case], bool]) -> "Cases":
+        kept = [wanted(case) for case in self.rows(False)]
 
         def rows(with_pictures: bool) -> Iterator[Case]:
-            return (case for case in self.rows(with_pictures) if case.hs_code not in codes)
+            return compress(self.rows(with_pictures), kept)
 
         def column(name: str) -> list[str | None]:
             return list(compress(self.column(name), kept))
 
-        left_out = tuple(sorted({*self.without_codes, *codes}))
-        return replace(self, count=sum(kept), rows=rows, column=column, without_codes=left_out)
+        return replace(self, count=sum(kept), rows=rows, column=column)
 
     def digest(self) -> str:
         """SHA-256 over the files' names and bytes, and what was left out: `sha256:` and 64 hex digits."""
@@ -161,6 +173,7 @@ class Cases:
     @cached_property
     def _digest(self) -> str:  # read once: an archive may be gigabytes on a storage elsewhere
         total = hashlib.sha256("".join(f"{code}\n" for code in self.without_codes).encode())
+        total.update("".join(f"{name}\0" for name in self.without_ids).encode(errors="surrogatepass"))
         for file in self.files:
             total.update(f"{file.name}\0{self.stores.sha256(file)}\n".encode())
         return f"sha256:{total.hexdigest()}"

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from hs.errors import UsageError
 from hs.files import alone
 from hs.pictures.looks import Look
+from hs.spreadsheets import neutralised
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import excerpt
@@ -35,7 +36,6 @@ from pipeline.findings.evidence import Audited, pictures_again, readable, seen
 from pipeline.findings.finding import Finding, SourceRow, source_of
 from pipeline.findings.parts import opened
 from pipeline.findings.settled import SETTLED, looks_at, picture_rows
-from pipeline.findings.sheet import neutralised
 from pipeline.runs.published import Run, findings_at
 
 _TRUTH = ("declaration_id", "item_no", "kind", "true_hs_code")

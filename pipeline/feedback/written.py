@@ -20,12 +20,12 @@ from typing import Any
 from hs.codes import HSCode
 from hs.editions import Nomenclature
 from hs.errors import UsageError
+from hs.spreadsheets import neutralised
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from hs.text import counted, did_you_mean, excerpt
 from pipeline.feedback.decision import Decision, Ruling, Shown
 from pipeline.findings.finding import SourceRow
-from pipeline.findings.sheet import neutralised
 from pipeline.runs.published import Run
 from pipeline.runs.tables import tables_of
 

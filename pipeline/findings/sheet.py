@@ -2,7 +2,6 @@
 
 import csv
 import io
-import unicodedata
 from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
@@ -15,7 +14,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 
 from hs.files import whole_or_not_at_all
-from hs.text import printable
+from hs.spreadsheets import neutralised
 from pipeline.findings.finding import SOURCE_ROW
 from pipeline.findings.worklist import ADDED, NOT_KEPT, Chosen, chosen_in
 
@@ -23,9 +22,6 @@ _OURS = (
     "declaration_id", "item_no", "declared_hs_code", "declared_hs_code_normalized", "code_repair", "verdict", "reason",
     "differs_at", "risk", "recommended_hs_code", "recommended_probability", "recommended_description",
 )  # fmt: skip
-_SIGNS = ("=", "+", "-", "@")
-_SKIPPED = " ,;|'\""
-_FILLERS = "\u115f\u1160\u3164\uffa0"  # letters of Korean by their category, and nothing to see
 _MOST_EXACT = 1e15  # a spreadsheet has 15 digits; and NaN is not less than this
 _MOST_ROWS, _MOST_CHARACTERS = 1_048_576, 32_767  # of a sheet, and of a cell; Excel refuses files with more
 
@@ -100,21 +96,3 @@ def _cells(chosen: Chosen) -> tuple[object, ...]:
         best and best.probability,
         best and best.description,
     )
-
-
-def neutralised(text: str) -> str:
-    r"""Text that no spreadsheet runs, and that stays in its cell.
-
-    What begins as a formula gets an apostrophe in front (OWASP, 'CSV Injection'), also where the sign is full-width or
-    stands behind spaces, separators or what cannot be seen; control and bidi characters stand as escapes.
-
-    >>> neutralised("=1+1"), neutralised("0808.10"), neutralised("\r\n＝1+1"), neutralised("-")
-    ("'=1+1", '0808.10', "'\\r\\n＝1+1", '-')
-    """
-    begin = text.lstrip(_SKIPPED + _FILLERS + "".join({char for char in text if _unseen(char)}))
-    runs = unicodedata.normalize("NFKC", begin[:1]) in _SIGNS and len(begin) > 1
-    return f"'{printable(text)}" if runs else printable(text)
-
-
-def _unseen(char: str) -> bool:
-    return not char.isprintable() or unicodedata.category(char).startswith("M")  # marks: alone they show nothing
