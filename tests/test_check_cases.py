@@ -120,6 +120,29 @@ def test_cases_that_train_would_refuse_are_looked_at_all_the_same(tmp_path, caps
     assert listed(tmp_path) == said["suspects"] == []
 
 
+def test_the_page_shows_the_pictures_of_what_is_to_be_looked_at_again(tmp_path):
+    cases = [*tinted_cases(4), (GREEN, [noise(0, COLOURS[RED])]), (RED, [blank()]), ("999999", [noise(8)])]
+    path = write_cases(tmp_path / "cases.parquet", cases)
+
+    check(path)
+
+    page = (tmp_path / "suspects.html").read_text()
+    assert page.count("<img ") == 3  # both copies, and what is blank
+    for said in (">case-0<", ">case-12<", ">case-13<", "The same picture", "nearly blank", "999999", "not in HS 2022"):
+        assert said in page
+    assert "No classifier was asked" in page
+
+
+def test_a_list_that_cannot_be_written_is_said_before_pictures_are_looked_at(tmp_path, capsys):
+    path = write_cases(tmp_path / "cases.parquet", tinted_cases(1))
+
+    code = main(["check", "cases", str(path), f"--output={path}"])
+
+    assert code == 2
+    assert "--output" in (said := capsys.readouterr().err)
+    assert "looking at" not in said
+
+
 def test_what_the_list_names_is_left_out_of_a_training(tmp_path, capsys):
     cases = [*tinted_cases(5), (GREEN, [noise(0, COLOURS[RED])])]
     ids = [*(f"case-{number}" for number in range(15)), "=1+1"]  # the last is a copy of the first

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs.errors import UsageError
-from hs.files import whole_or_not_at_all
+from hs.files import whole_or_not_at_all, write_whole
 from hs.spreadsheets import neutralised
 from hs.storage.location import Location
 from hs.text import counted
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from model.cases.suspects import Seen, Suspect
 
 _SHOWN = 10
-LIST = "suspects.csv"
+LIST, PAGE = "suspects.csv", "suspects.html"
 
 EPILOG = """\
 exit codes:
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", help="YAML; names editions (default: HS 2022 as built in)"
     )
-    parser.add_argument("--output", type=Path, default=Path(), help=f"folder for {LIST} (default: .)")
+    parser.add_argument("--output", type=Path, default=Path(), help=f"folder for {PAGE} and {LIST} (default: .)")
     learning = parser.add_argument_group("codes against pictures")
     learning.add_argument("--backbone", metavar="NAME", help=_BACKBONE)
     learning.add_argument("--weights", help="imagenet, none, or a file (default: imagenet; compact: none)")
@@ -78,10 +78,12 @@ def run(args: argparse.Namespace) -> int:
     with quiet_import():
         from model.cases.reading import open_cases
         from model.cases.suspects import look_at, nothing_to_see, of_other_editions, under_other_codes
+        from model.evaluation.suspects_page import suspects_page
 
     config = load_config(args.config) if args.config else Config()
     tables, day = config.tables(), config.yesterday()
     cases = open_cases(args.cases, args.pictures == "all")
+    _make(args.output)
     console = PlainConsole()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
@@ -90,22 +92,36 @@ def run(args: argparse.Namespace) -> int:
             seen = look_at(cases, advance)
         found = [*under_other_codes(seen), *nothing_to_see(seen), *of_other_editions(seen, tables.nomenclature, day)]
         sections = [_pictures(seen, found), _same_picture(found), _editions(found)]
-        refused = ""
+        refused, notes = "", []
         if args.backbone:
             try:
                 contradicted, section = _against_pictures(cases, seen, args, steps)
-                found, sections = [*contradicted, *found], [*sections, section]
+                found, sections, notes = [*contradicted, *found], [*sections, section], [*section.notes]
             except UsageError as error:
-                refused = str(error)
+                refused, notes = str(error), [f"not judged: {error}"]
     for section in sections:
         print_section(section, console)
     _write(found, args.output / LIST)
-    print(f"written: {args.output / LIST}")
-    args.answer |= {"cases": cases.count, "suspects": found, "sections": sections, "written": [args.output / LIST]}
+    write_whole(args.output / PAGE, suspects_page(cases, found, notes, asked=bool(args.backbone)))
+    print(f"written: {args.output / PAGE}, {LIST} beside it")
+    args.answer |= {
+        "cases": cases.count,
+        "suspects": found,
+        "sections": sections,
+        "written": [args.output / PAGE, args.output / LIST],
+    }
     if refused:
         args.answer["error"] = refused
         console.print(f"train would end with 2: {refused}", style="yellow")
     return 2 if refused else 0
+
+
+def _make(output: Path) -> None:
+    """Finds out before minutes of looking that nothing can be written."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {output} cannot be made: {error.strerror}") from error
 
 
 def _against_pictures(
@@ -217,6 +233,5 @@ def _write(found: Sequence["Suspect"], path: Path) -> None:
         chances = ("" if value is None else f"{value:.4f}" for value in (one.of_code, one.of_recommended))
         cells = (one.case_id, one.why, one.hs_code, one.recommended, *chances, _named(one, "; "), one.detail)
         lines.writerow([neutralised(cell) for cell in cells])
-    path.parent.mkdir(parents=True, exist_ok=True)
     with whole_or_not_at_all(path) as unfinished:
         unfinished.write_bytes(out.getvalue().encode("utf-8-sig"))  # without the mark, Excel takes it for cp1252

@@ -1,13 +1,16 @@
 """The pages of an evaluation in a browser: nothing runs, nothing leaves, nothing is cut off, in light and dark."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from model.cases.suspects import Suspect, Why
 from model.evaluation.changes import pictures_of_changes, what_changed
 from model.evaluation.gallery import error_gallery
 from model.evaluation.page import comparison_page, evaluation_page
 from model.evaluation.summary import evaluate
+from model.evaluation.suspects_page import suspects_page
 from model.training.curves import Curve, HeldOut
 from tests.browser.axe import look_in, violations
 from tests.browser.chromium import Desk
@@ -25,7 +28,7 @@ HOSTILE = [
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The page of one model and that of two, with mistakes in cases of hostile names."""
+    """The page of one model, that of two, and that of cases to look at again; with cases of hostile names."""
     folder = tmp_path_factory.mktemp("evaluated")
     cases = coloured_cases(folder, each=4, ids=HOSTILE)
     other = dict(zip(TABLE.labels, (*TABLE.labels[1:], TABLE.labels[0]), strict=True))
@@ -45,13 +48,20 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "one": evaluation_page("old, version 1", cases, first, measured[0], gallery, curves),
         "two": comparison_page(cases, models, changes, pictures_of_changes(cases, changes)),
     }
+    suspects = [
+        Suspect(number, case.case_id, case.hs_code, Why.CONTRADICTED, other[case.hs_code], 0.01, 0.9)
+        for number, case in enumerate(cases)
+    ]
+    suspects += [replace(one, why=Why.NEAR_DUPLICATE, others=((HOSTILE[1], TABLE.labels[0]),)) for one in suspects]
+    suspects += [replace(suspects[0], why=why, detail=HOSTILE[0]) for why in (Why.UNREADABLE, Why.UNKNOWN_CODE)]
+    made["suspects"] = suspects_page(cases, suspects, [HOSTILE[1]], asked=True)
     for name, page in made.items():
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in made}
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", "two", "suspects"])
 def test_axe_finds_no_violation_on_a_page_that_asks_for_nothing(browser: Desk, pages, axe: str, name, scheme):
     browser.complaints(), browser.requests()
     look_in(browser, scheme)
@@ -64,7 +74,7 @@ def test_axe_finds_no_violation_on_a_page_that_asks_for_nothing(browser: Desk, p
     assert (found, complaints, requests) == ([], [], [])
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", "two", "suspects"])
 def test_hostile_names_are_text(browser: Desk, pages, name):
     browser.open(pages[name])
 
@@ -78,7 +88,7 @@ def test_hostile_names_are_text(browser: Desk, pages, name):
     assert not browser.all("img[src=x], script")
 
 
-@pytest.mark.parametrize("name", ["one", "two"])
+@pytest.mark.parametrize("name", ["one", "two", "suspects"])
 def test_no_picture_is_broken_and_nothing_is_wider_than_the_page(browser: Desk, pages, name):
     browser.open(pages[name])
 
