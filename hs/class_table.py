@@ -1,6 +1,7 @@
 """The classifier's outputs as HS codes, and their probabilities summed up the HS tree."""
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -50,6 +51,15 @@ class ClassTable:
         """The codes that can be recommended, without repeats, in the order of the outputs."""
         return tuple(HSCode(code) for code in dict.fromkeys(self._recommended) if code)
 
+    def under(self, prefix: str) -> tuple[str, ...]:
+        """The codes that can be recommended at or under a prefix, sorted.
+
+        >>> ClassTable(("870829", "870899", "87*", "392690")).under("87")
+        ('870829', '870899')
+        """
+        first, end = (bisect_left(self._sorted, border) for border in (prefix, f"{prefix}:"))  # : comes after 9
+        return self._sorted[first:end]
+
     def prefixes(self, level: int) -> tuple[str, ...]:
         """The prefixes of `level` digits that the classifier can tell apart, sorted."""
         return self._prefixes[level]
@@ -82,6 +92,10 @@ class ClassTable:
         return frozenset(
             label for label, best in zip(self.labels, self._recommended, strict=True) if best == code.digits
         )
+
+    @cached_property
+    def _sorted(self) -> tuple[str, ...]:
+        return tuple(sorted(code.digits for code in self.codes))
 
     @cached_property
     def _stems(self) -> tuple[tuple[str, ...], ...]:

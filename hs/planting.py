@@ -1,6 +1,6 @@
 """Planted lies: which declarations get other codes behind the scenes, and which codes these are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hs.card import Mistake
@@ -53,24 +53,21 @@ class Planting:
             row_group: in the file.
             row: in the row group.
         """
-        others = [code for code in table.codes if not any(_may_be_one(code, mine) for mine in own)]
+        related = {code for mine in own for code in (*mine.prefixes(), *table.under(mine.digits))}
         planted = {}
         for mistake in Mistake:
-            shared = {mine.digits[: mistake.shared] for mine in own if mine.level >= mistake.shared}
-            wrong = [code for code in others if code.digits[: mistake.shared] in shared]
-            if mistake.shared:
-                wrong = self._duty_lowering(own, wrong) or wrong
+            shared = sorted({mine.digits[: mistake.shared] for mine in own if mine.level >= mistake.shared})
+            wrong = [code for prefix in shared for code in table.under(prefix) if code not in related]
+            if mistake is not Mistake.AT_RANDOM:
+                wrong = self._duty_lowering(own[0].digits, wrong) or wrong
             if wrong:
-                planted[mistake] = wrong[draw_number(self.seed, f"{mistake}\0{file}", row_group, row) % len(wrong)]
+                number = draw_number(self.seed, f"{mistake}\0{file}", row_group, row)
+                planted[mistake] = HSCode(wrong[number % len(wrong)])
         return planted
 
-    def _duty_lowering(self, own: Sequence[HSCode], others: Iterable[HSCode]) -> list[HSCode]:
-        before = rate_of(own[0].digits, self.rates)
+    def _duty_lowering(self, declared: str, others: list[str]) -> list[str]:
+        before = rate_of(declared, self.rates)
         if before is None:
             return []
-        after = [(rate_of(code.digits, self.rates), code) for code in others]
+        after = ((rate_of(code, self.rates), code) for code in others)
         return [code for rate, code in after if rate is not None and rate < before]
-
-
-def _may_be_one(code: HSCode, other: HSCode) -> bool:
-    return code.digits.startswith(other.digits) or other.digits.startswith(code.digits)

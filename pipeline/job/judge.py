@@ -27,6 +27,8 @@ PLANTED = "planted"
 Counted = tuple[tuple[str, str], int]
 """A kind of mistake, what became of lies of that kind, and how many."""
 
+CountPlanted = Callable[[Classified, pa.RecordBatch], Mapping[tuple[str, str], int]]
+
 _MOST_SHOWN = 256  # characters of a declared code, far beyond what one can have
 
 
@@ -193,11 +195,11 @@ class JudgeDeclarations(beam.PTransform):
 
     Attributes:
         table: how findings are made.
-        count_planted: a batch → how its planted lies fare; None without a self-test.
+        count_planted: a batch and its findings → how planted lies fare in it; None without a self-test.
     """
 
     table: FindingsTable
-    count_planted: Callable[[Classified], Mapping[tuple[str, str], int]] | None = None
+    count_planted: CountPlanted | None = None
 
     def expand(self, classified: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Judges batch by batch."""
@@ -206,15 +208,15 @@ class JudgeDeclarations(beam.PTransform):
 
 
 class _Judge(beam.DoFn):
-    def __init__(
-        self, table: FindingsTable, count_planted: Callable[[Classified], Mapping[tuple[str, str], int]] | None
-    ) -> None:
+    def __init__(self, table: FindingsTable, count_planted: CountPlanted | None) -> None:
         self._table, self._count_planted = table, count_planted
 
     def process(
         self, classified: Classified
     ) -> Iterator[pa.RecordBatch | beam.pvalue.TaggedOutput[Literal["planted"], Counted]]:
-        yield self._table.findings(classified)
+        findings = self._table.findings(classified)
+        yield findings
         if self._count_planted:
             # Counts alone leave a worker: no finding is made of a lie.
-            yield from (beam.pvalue.TaggedOutput(PLANTED, each) for each in self._count_planted(classified).items())
+            counts = self._count_planted(classified, findings)
+            yield from (beam.pvalue.TaggedOutput(PLANTED, counted) for counted in counts.items())

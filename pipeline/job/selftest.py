@@ -4,12 +4,18 @@ What the classifier said is there already: nothing is decoded, asked for or writ
 """
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 
+import numpy as np
+import pyarrow as pa
+
+from hs.card import Mistake
 from hs.codes import HSCode
 from hs.declared_codes import ParsedCode
 from hs.planting import Planting
-from hs.verdicts import Judge, Verdict
+from hs.verdicts import Evidence, Judge, Verdict
 from pipeline.job.judge import counted_once, days_of, evidence
 from pipeline.values import Classified
 
@@ -29,36 +35,38 @@ class SelfTest:
     judge: Judge
     planting: Planting
 
-    def __call__(self, classified: Classified) -> Counter[tuple[str, str]]:
-        """Counts what becomes of the lies in a batch."""
+    def __call__(self, classified: Classified, findings: pa.RecordBatch) -> Counter[tuple[str, str]]:
+        """Counts what becomes of the lies in a batch, of which the findings are there already."""
         declarations = classified.declarations
+        ends = np.cumsum(declarations.picture_counts)
+        declared, flagged = findings.column("declared_hs_code_normalized"), findings.column("mismatch")
         counts: Counter[tuple[str, str]] = Counter()
         for row in range(declarations.rows):
             source = declarations.source.file, declarations.source.index, declarations.first_row + row
-            if self.planting.takes(*source):
-                self._judge_again(classified, row, source, counts)
+            if declared[row].is_valid and self.planting.takes(*source):
+                mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
+                seen = evidence(classified, mine, counted_once(classified, mine))
+                if len(seen.probabilities):
+                    code, day = HSCode(declared[row].as_py()), days_of(declarations, self.judge)[row]
+                    for mistake, is_found in self._lies(code, seen, day, source):
+                        counts.update(_outcome(mistake, is_found, flagged[row].as_py()))
         return counts
 
-    def _judge_again(
-        self, classified: Classified, row: int, source: tuple[str, int, int], counts: Counter[tuple[str, str]]
-    ) -> None:
-        declarations, judge = classified.declarations, self.judge
-        declared = judge.read(declarations.columns.column("declared_hs_code")[row].as_py())
-        end = int(declarations.picture_counts[: row + 1].sum())
-        mine = slice(end - int(declarations.picture_counts[row]), end)
-        seen = evidence(classified, mine, counted_once(classified, mine))
-        if declared.code is None or not len(seen.probabilities):
-            return
-        day = days_of(declarations, judge)[row]
-        standing = judge.nomenclature.standing(declared.code, day or judge.default_day)
-        own = [declared.code, *(HSCode(code) for code in standing.codes)]
-        is_flagged = judge(declared, seen, day).verdict is Verdict.DIFFERS
-        for mistake, code in self.planting.codes(own, judge.table_on(day), *source).items():
-            is_found = judge(ParsedCode(code), seen, day).verdict is Verdict.DIFFERS
-            outcome = {
-                "planted": True,
-                "found": is_found,
-                "flagged_as_declared": is_flagged,
-                "told_apart": is_found and not is_flagged,
-            }
-            counts.update({(mistake.value, what): int(is_so) for what, is_so in outcome.items()})
+    def _lies(
+        self, declared: HSCode, seen: Evidence, day: date | None, source: tuple[str, int, int]
+    ) -> Iterator[tuple[Mistake, bool]]:
+        """The kinds of lies that are planted, and whether the pictures speak against each."""
+        standing = self.judge.nomenclature.standing(declared, day or self.judge.default_day)
+        own = [declared, *map(HSCode, standing.codes)]
+        for mistake, code in self.planting.codes(own, self.judge.table_on(day), *source).items():
+            yield mistake, self.judge(ParsedCode(code), seen, day).verdict is Verdict.DIFFERS
+
+
+def _outcome(mistake: Mistake, is_found: bool, is_flagged: bool) -> dict[tuple[str, str], int]:
+    outcome = {
+        "planted": True,
+        "found": is_found,
+        "flagged_as_declared": is_flagged,
+        "told_apart": is_found and not is_flagged,
+    }
+    return {(mistake.value, what): int(is_so) for what, is_so in outcome.items()}
