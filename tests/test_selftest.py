@@ -1,24 +1,44 @@
 """Nights that test themselves with planted lies, against a real server."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import keras
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
+from hs.card import Card, Thresholds
 from hs_audit.cli import main
-from tests.archives import COLOURS, RED, findings_of, grey_picture, picture, row, write_archive
+from model.exported.export import export
+from model.training.networks import weights_digest
+from serving.server.bundled import bundled_server
+from tests.archives import COLOURS, RED, encoded, findings_of, picture, row, write_archive
 from tests.report_pages import Page
 
 RUN_DATE = "2026-11-21"
 NAMES = list(COLOURS)
 SOUND = [row(f"S{place}", NAMES[place % 3], picture(NAMES[place % 3], shade=place % 20)) for place in range(60)]
-SHUFFLED = [
-    row(f"X{place}", NAMES[place % 3], picture(NAMES[(place + 1) % 3], shade=place % 20)) for place in range(60)
-]
-GREY = [row(f"G{place}", NAMES[place % 3], grey_picture()) for place in range(60)]
+WRONG = [row(f"W{place}", NAMES[place % 3], picture(NAMES[(place + 1) % 3], shade=place % 20)) for place in range(60)]
+BLACK = [row(f"B{place}", NAMES[place % 3], encoded(Image.new("RGB", (40, 30)), "PNG")) for place in range(60)]
 OTHERS = [row("O1", "870829"), row("O2", "870829", b"%PDF-1.4 hello"), row("O3", "8708.3", picture(RED))]
+
+
+@pytest.fixture(scope="module")
+def shuffled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The classifier of colours under the classes of another version, in another order."""
+    images = keras.Input((32, 32, 3))
+    dense = keras.layers.Dense(3)
+    network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
+    dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
+    thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
+    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
+    folder = tmp_path_factory.mktemp("models") / "shuffled"
+    export(network, (*NAMES[1:], NAMES[0]), card, {"backbone": "colours"}, folder)
+    with bundled_server(folder, log=tmp_path_factory.mktemp("server") / "server.log") as address:
+        yield address
 
 
 @pytest.fixture
@@ -47,10 +67,6 @@ def selftest_of(run: Path) -> dict:
     return json.loads((run / "manifest.json").read_text())["selftest"]
 
 
-def without_the_attempt(findings: list[dict]) -> list[dict]:
-    return [{name: value for name, value in finding.items() if name != "run_id"} for finding in findings]
-
-
 def test_a_sound_night_finds_its_lies(run, published):
     assert run([*SOUND, *OTHERS], "{min_recall: 0.8}") == 0
 
@@ -65,9 +81,11 @@ def test_a_sound_night_finds_its_lies(run, published):
     assert found["kinds"]["within_heading"]["recall"] == {"count": 0, "share": None, "interval": [0.0, 1.0]}
 
 
-@pytest.mark.parametrize("rows", [SHUFFLED, GREY], ids=["shuffled classes", "pictures without anything"])
-def test_a_broken_night_is_published_with_an_empty_worklist(rows, run, published, capsys):
-    assert run(rows, "{min_recall: 0.8}") == 3
+@pytest.mark.parametrize("broken", ["shuffled classes", "black pictures"])
+def test_a_broken_night_is_published_with_an_empty_worklist(broken, run, shuffled_server, published, capsys):
+    rows, flags = (BLACK, ()) if broken == "black pictures" else (SOUND, [f"--server={shuffled_server}"])
+
+    assert run(rows, "{min_recall: 0.8}", *flags) == 3
 
     found = selftest_of(published)
     assert "told apart from the declared ones" in found["withheld"]
@@ -79,7 +97,7 @@ def test_a_broken_night_is_published_with_an_empty_worklist(rows, run, published
 
 
 def test_no_list_is_chosen_anew_of_a_withheld_night_and_the_page_says_why(run, published, tmp_path, capsys):
-    assert run(SHUFFLED, "{min_recall: 0.8}") == 3
+    assert run(WRONG, "{min_recall: 0.8}") == 3
 
     assert main(["worklist", str(published), "--budget=100%", f"--output={tmp_path}"]) == 3
     told = " ".join(capsys.readouterr().out.split())
@@ -96,14 +114,14 @@ def test_no_list_is_chosen_anew_of_a_withheld_night_and_the_page_says_why(run, p
 
 
 def test_without_a_bound_nothing_is_withheld(run, published):
-    assert run(SHUFFLED) == 0
+    assert run(WRONG) == 0
 
     assert selftest_of(published)["withheld"] is None
     assert pq.read_table(published / "worklist.parquet").num_rows == 6
 
 
 def test_lies_change_no_finding_and_no_worklist(run, tmp_path):
-    rows = [*SOUND[:20], *SHUFFLED[:10], *GREY[:3], *OTHERS]
+    rows = [*SOUND[:20], *WRONG[:10], *BLACK[:3], *OTHERS]
     for name, sample in (("with", 500), ("without", 0)):
         assert run(rows, f"{{sample: {sample}}}", output=name) == 0
     with_lies, without = (tmp_path / name / f"run_date={RUN_DATE}" for name in ("with", "without"))
@@ -114,7 +132,7 @@ def test_lies_change_no_finding_and_no_worklist(run, tmp_path):
     assert (with_lies / "worklist.csv").read_bytes() == (without / "worklist.csv").read_bytes()
 
 
-def test_no_planted_code_is_in_any_file_of_the_run(run, published, tmp_path):
+def test_no_planted_code_is_in_any_finding(run, published):
     rows = [row(f"R{place}", RED, picture(RED, shade=place)) for place in range(20)]
 
     assert run(rows) == 0
@@ -127,9 +145,9 @@ def test_no_planted_code_is_in_any_file_of_the_run(run, published, tmp_path):
 
 @pytest.mark.parametrize("flags", [(), ("--direct_num_workers=2", "--direct_running_mode=multi_threading")])
 def test_the_same_night_plants_the_same_however_it_is_run(flags, run, published, tmp_path):
-    assert run([*SOUND, *SHUFFLED], "{sample: 40, seed: 7}", output="one") == 0
-    assert run([*SOUND, *SHUFFLED], "{sample: 40, seed: 7}", *flags) == 0
-    assert run([*SOUND, *SHUFFLED], "{sample: 40, seed: 8}", output="other") == 0
+    assert run([*SOUND, *WRONG], "{sample: 40, seed: 7}", output="one") == 0
+    assert run([*SOUND, *WRONG], "{sample: 40, seed: 7}", *flags) == 0
+    assert run([*SOUND, *WRONG], "{sample: 40, seed: 8}", output="other") == 0
 
     one, other = (selftest_of(tmp_path / name / f"run_date={RUN_DATE}") for name in ("one", "other"))
     assert selftest_of(published) == one

@@ -72,10 +72,24 @@ def _as_judged(finding: Finding, manifest: dict[str, Any]) -> Iterator[tuple[str
     else:
         yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
     yield "thresholds", f"of the {thresholds['from']}{_promise(thresholds)}"
+    yield from _self_test(manifest)
     for one in finding.precedents:
         yield (
             "like the ruling",
             f"{excerpt(one.case_id, 100)}: {excerpt(one.hs_code, 11)}, similarity {one.similarity:.2f}",
+        )
+
+
+def _self_test(manifest: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """How planted codes of the expected kind fared in the night; nothing where there were none."""
+    selftest = manifest.get("selftest")  # an older run has none
+    if selftest and (kind := selftest["kinds"][selftest["expected"]])["planted"]:
+        found, as_declared = kind["recall"], kind["false_alarms"]
+        low, high = found["interval"]
+        yield (
+            "self-test",
+            f"of {kind['planted']} wrong codes planted {selftest['expected'].replace('_', ' ')} {found['count']} "
+            f"differed ({low:.0%} to {high:.0%}); {as_declared['count']} of the same declarations did as declared",
         )
 
 
