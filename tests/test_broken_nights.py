@@ -74,6 +74,7 @@ def of_one_thing(random: np.random.Generator, sound: np.ndarray) -> np.ndarray:
     return np.repeat(sound[:1], len(sound), axis=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broken", [shuffled, of_another_version, of_nothing, of_one_thing])
 def test_of_a_hundred_broken_nights_at_most_one_is_not_withheld(broken):
     withheld = sum(trial_of(night, broken).withheld is not None for night in range(NIGHTS))
@@ -81,6 +82,7 @@ def test_of_a_hundred_broken_nights_at_most_one_is_not_withheld(broken):
     assert withheld >= 99
 
 
+@pytest.mark.slow
 def test_of_a_hundred_sound_nights_at_most_one_is_withheld():
     withheld = sum(trial_of(night, lambda random, sound: sound).withheld is not None for night in range(NIGHTS))
 
