@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from hs.card import Card, Mistake, Thresholds
+from hs.card import Mistake, Thresholds
 from hs.storage.filesystems import _made
 from serving.server.bundled import bundled_server
 from tests.archives import COLOURS
+from tests.colours import export_colours
 from tests.object_storage import ObjectStorage, object_storage
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -30,22 +31,8 @@ def networks_are_forgotten() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def colour_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SavedModel that tells red, green and blue apart; what has no colour leaves it clueless."""
-    import keras
-    import numpy as np
-
-    from model.exported.export import export
-    from model.training.networks import weights_digest
-
-    folder = tmp_path_factory.mktemp("models") / "colours"
-    images = keras.Input((32, 32, 3))
-    dense = keras.layers.Dense(3)
-    network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
-    dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
-    thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
     near = {Mistake.WITHIN_CHAPTER: Thresholds(differs_below=0.01, agrees_above=0.6, unknown_above=0.9)}
-    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network), thresholds_for=near)
-    export(network, tuple(COLOURS), card, {"backbone": "colours"}, folder)
-    return folder
+    return export_colours(tmp_path_factory.mktemp("models") / "colours", tuple(COLOURS), near)
 
 
 @pytest.fixture(scope="session")

@@ -5,17 +5,13 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
-import keras
-import numpy as np
 import pyarrow as pa
 import pytest
 
-from hs.card import Card, Thresholds
 from hs_audit.cli import main
-from model.exported.export import export
-from model.training.networks import weights_digest
 from serving.server.bundled import bundled_server
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
+from tests.colours import export_colours
 from tests.editions import nomenclature_of
 
 RUN_DATE = "2026-11-21"
@@ -44,14 +40,7 @@ ROWS = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory):
     """A classifier of colours whose classes are of HS 2022."""
-    images = keras.Input((32, 32, 3))
-    dense = keras.layers.Dense(3)
-    network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
-    dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
-    thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
-    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
-    folder = tmp_path_factory.mktemp("models") / "editions"
-    export(network, CLASSES, card, {"backbone": "colours"}, folder)
+    folder = export_colours(tmp_path_factory.mktemp("models") / "editions", CLASSES)
     with bundled_server(folder, log=tmp_path_factory.mktemp("server") / "server.log") as address:
         yield address
 

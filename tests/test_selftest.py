@@ -4,18 +4,14 @@ import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import keras
-import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from hs.card import Card, Thresholds
 from hs_audit.cli import main
-from model.exported.export import export
-from model.training.networks import weights_digest
 from serving.server.bundled import bundled_server
 from tests.archives import COLOURS, RED, encoded, findings_of, picture, row, write_archive
+from tests.colours import export_colours
 from tests.report_pages import Page
 
 RUN_DATE = "2026-11-21"
@@ -29,14 +25,7 @@ OTHERS = [row("O1", "870829"), row("O2", "870829", b"%PDF-1.4 hello"), row("O3",
 @pytest.fixture(scope="module")
 def shuffled_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The classifier of colours under the classes of another version, in another order."""
-    images = keras.Input((32, 32, 3))
-    dense = keras.layers.Dense(3)
-    network = keras.Model(images, dense(keras.layers.GlobalAveragePooling2D()(images)))
-    dense.set_weights([np.eye(3, dtype=np.float32) / 20, np.zeros(3, np.float32)])
-    thresholds = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.9)
-    card = Card(32, 32, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
-    folder = tmp_path_factory.mktemp("models") / "shuffled"
-    export(network, (*NAMES[1:], NAMES[0]), card, {"backbone": "colours"}, folder)
+    folder = export_colours(tmp_path_factory.mktemp("models") / "shuffled", (*NAMES[1:], NAMES[0]))
     with bundled_server(folder, log=tmp_path_factory.mktemp("server") / "server.log") as address:
         yield address
 
