@@ -27,15 +27,6 @@ def descriptions() -> dict[str, str]:
     return {entry["hscode"]: entry["description"] for entry in entries if entry["hscode"] not in _NOT_CODES}
 
 
-def exists(code: HSCode) -> bool:
-    """Tells whether HS 2022 has this code; of national codes, whether it has their subheading.
-
-    >>> exists(HSCode("8708290000")), exists(HSCode("7700"))
-    (True, False)
-    """
-    return code.digits[:6] in descriptions()
-
-
 def description(code: HSCode) -> str | None:
     """The English description of a code, of national codes that of their subheading; None where HS 2022 has none.
 

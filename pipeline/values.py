@@ -141,6 +141,11 @@ class Declarations:
         """How many declarations."""
         return self.columns.num_rows
 
+    def picture_slices(self) -> list[slice]:
+        """Where the pictures of each declaration stand among all of them."""
+        ends = np.cumsum(self.picture_counts)
+        return list(map(slice, (ends - self.picture_counts).tolist(), ends.tolist()))
+
     def halves(self) -> "tuple[Declarations, Declarations]":
         """The same as two batches; what was nulled is told with the first."""
         half = self.rows // 2

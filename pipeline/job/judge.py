@@ -61,12 +61,10 @@ class FindingsTable:
     def findings(self, classified: Classified) -> pa.RecordBatch:
         """One finding per declaration, in the same order."""
         declarations = classified.declarations
-        ends = np.cumsum(declarations.picture_counts)
         written = declarations.columns.column("declared_hs_code").to_pylist()
         rows = []
         days = days_of(declarations, self.judge)
-        for row, code in enumerate(written):
-            mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
+        for row, (code, mine) in enumerate(zip(written, declarations.picture_slices(), strict=True)):
             parsed = self.judge.read(code)
             counted = counted_once(classified, mine)
             judgement = self.judge(parsed, evidence(classified, mine, counted), days[row])

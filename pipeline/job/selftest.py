@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
 import pyarrow as pa
 
 from hs.card import Mistake
@@ -38,17 +37,15 @@ class SelfTest:
     def __call__(self, classified: Classified, findings: pa.RecordBatch) -> Counter[tuple[str, str]]:
         """Counts what becomes of the lies in a batch, of which the findings are there already."""
         declarations = classified.declarations
-        ends = np.cumsum(declarations.picture_counts)
+        days = days_of(declarations, self.judge)
         declared, flagged = findings.column("declared_hs_code_normalized"), findings.column("mismatch")
         counts: Counter[tuple[str, str]] = Counter()
-        for row in range(declarations.rows):
+        for row, mine in enumerate(declarations.picture_slices()):
             source = declarations.source.file, declarations.source.index, declarations.first_row + row
             if declared[row].is_valid and self.planting.takes(*source):
-                mine = slice(int(ends[row] - declarations.picture_counts[row]), int(ends[row]))
                 seen = evidence(classified, mine, counted_once(classified, mine))
                 if len(seen.probabilities):
-                    code, day = HSCode(declared[row].as_py()), days_of(declarations, self.judge)[row]
-                    for mistake, is_found in self._lies(code, seen, day, source):
+                    for mistake, is_found in self._lies(HSCode(declared[row].as_py()), seen, days[row], source):
                         counts.update(_outcome(mistake, is_found, flagged[row].as_py()))
         return counts
 
