@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hs.errors import ContractBroken
+from hs.errors import ContractBroken, UsageError
 
 CANDIDATES = "candidates"  # where versions of a model lie that no server shall take for the newest
 
@@ -38,6 +38,22 @@ def write_whole(path: Path, text: str) -> None:
     """Writes a text as UTF-8, whole or not at all."""
     with whole_or_not_at_all(path) as unfinished:
         unfinished.write_text(text, encoding="utf-8")
+
+
+def make_folder(folder: Path, called: str) -> None:
+    """Makes a folder that is to be written to, if it is not there.
+
+    Args:
+        folder: where.
+        called: what whoever named it knows it by.
+
+    Raises:
+        UsageError: if it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{called} cannot be made: {error.strerror}") from error
 
 
 @contextmanager

@@ -60,6 +60,11 @@ class PlainConsole(Console):
         return super().render_str("\n".join(map(printable, text.split("\n"))), **how)
 
 
+def console_for(width_elsewhere: int) -> PlainConsole:
+    """A console as wide as the terminal; where there is none, as wide as this, in characters."""
+    return PlainConsole(width=None if PlainConsole().is_terminal else width_elsewhere)
+
+
 def patience(what: str) -> AbstractContextManager[object]:
     """A moving line on a terminal, nothing elsewhere."""
     return PlainConsole(stderr=True).status(what)

@@ -16,7 +16,7 @@ from hs.nomenclature import HS_EDITION
 from hs.pictures.columns import is_list, layout_of
 from hs.storage.stores import Stores
 from hs.text import counted
-from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, of_bytes, patience, print_section
+from hs_audit.terminal import PIPE_WIDTH, Section, console_for, cut, of_bytes, patience, print_section
 from pipeline.archive.columns import REQUIRED
 from pipeline.archive.compact import PageHeaderError
 from pipeline.archive.footers import ArchiveFile
@@ -75,9 +75,7 @@ def run(args: argparse.Namespace) -> int:
         UsageError: if a required column is missing or of a wrong type in every file, or the configuration is wrong.
     """
     config = load_config(args.config) if args.config else Config()
-    console = PlainConsole()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    console = console_for(PIPE_WIDTH)
     tables = config.tables()
     inputs = find_inputs(args.glob, config.yesterday(), config.columns, config.keep, FIELD_NAMES, config.stores())
     to_mend, sections = [], args.answer.setdefault("sections", [])

@@ -17,13 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hs.errors import UsageError
-from hs.files import whole_or_not_at_all, write_whole
+from hs.files import make_folder, whole_or_not_at_all, write_whole
 from hs.spreadsheets import neutralised
 from hs.storage.location import Location
 from hs.text import counted
 from hs_audit import flag_values as flags
 from hs_audit.steps import Steps
-from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, cut, print_section
+from hs_audit.terminal import PIPE_WIDTH, Section, console_for, cut, print_section
 from model.quiet import quiet_import
 from pipeline.config import Config, load_config
 
@@ -83,10 +83,8 @@ def run(args: argparse.Namespace) -> int:
     config = load_config(args.config) if args.config else Config()
     tables, day = config.tables(), config.yesterday()
     cases = open_cases(args.cases, args.pictures == "all")
-    _make(args.output)
-    console = PlainConsole()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
+    make_folder(args.output, f"--output {args.output}")  # before minutes of looking
+    console = console_for(PIPE_WIDTH)
     with Steps() as steps:
         with steps.step(f"looking at the pictures of {cases.path.name}", cases.count) as advance:
             seen = look_at(cases, advance)
@@ -114,14 +112,6 @@ def run(args: argparse.Namespace) -> int:
         args.answer["error"] = refused
         console.print(f"train would end with 2: {refused}", style="yellow")
     return 2 if refused else 0
-
-
-def _make(output: Path) -> None:
-    """Finds out before minutes of looking that nothing can be written."""
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {output} cannot be made: {error.strerror}") from error
 
 
 def _against_pictures(

@@ -13,7 +13,7 @@ from hs.errors import UsageError
 from hs.text import counted
 from hs.words import promise_words
 from hs_audit import flag_values as flags
-from hs_audit.terminal import PIPE_WIDTH, PlainConsole, Section, patience, print_section
+from hs_audit.terminal import PIPE_WIDTH, Section, console_for, patience, print_section
 from pipeline.config import Config, Server, load_config
 from serving.client.client import Client
 from serving.client.load_generator import Throughput, generate_load
@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     address = args.address or server.address
     if not address:
         raise UsageError("which server? give HOST:PORT, or a configuration with server.address")
-    console = PlainConsole(width=None if PlainConsole().is_terminal else PIPE_WIDTH)
+    console = console_for(PIPE_WIDTH)
     # A night waits a quarter of an hour for a server, a check does not.
     connection = replace(server.connection(address), in_flight=max(IN_FLIGHT), outage_budget_s=args.seconds)
     client = Client(connection)

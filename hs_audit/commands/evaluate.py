@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
-from hs.errors import UsageError
-from hs.files import version_folder, write_whole
+from hs.files import make_folder, version_folder, write_whole
 from hs.storage.location import Location
 from hs.storage.models import model_here
 from hs.storage.stores import ANYWHERE
@@ -131,10 +130,7 @@ def _look_ahead(args: argparse.Namespace, cases: "Cases") -> None:
         if location.is_local:
             _, table = read_card(version_folder(location.path, args.version))
             unknown_codes(table, cases, args.leave_out_unknown)
-    try:
-        args.output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {args.output} cannot be made: {error.strerror}") from error
+    make_folder(args.output, f"--output {args.output}")
 
 
 def _measure(location: Location, cases: "Cases", args: argparse.Namespace, folder: Path) -> _Measured:

@@ -13,7 +13,7 @@ from hs.nomenclature import description
 from hs.text import excerpt
 from hs.words import LANGUAGES, level_name, picture_words, promise_words, repair_words, verdict_words
 from hs_audit.run_argument import add_declaration_argument, add_run_argument, findings_asked_for, run_of
-from hs_audit.terminal import PlainConsole
+from hs_audit.terminal import console_for
 from pipeline.findings.finding import Finding
 
 
@@ -28,7 +28,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints every finding of that id."""
     published = run_of(args)
     findings = findings_asked_for(args, published)
-    console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
+    console = console_for(110)
     for finding in findings:
         _print(finding, published.manifest, args.language, console)
     return 0

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from hs_audit.run_argument import add_declaration_argument, add_run_argument, findings_asked_for, run_of
 from hs_audit.server_arguments import add_server_arguments, require_a_server
-from hs_audit.terminal import PlainConsole, patience
+from hs_audit.terminal import console_for, patience
 from pipeline.config import load_config
 from pipeline.findings.finding import Finding
 from pipeline.job.in_process import STOP
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
     with patience("asking the model"):
         replayed = _replayed(args, published, findings)
     args.answer["findings"] = [_as_json(each) for each in replayed]
-    console = PlainConsole(width=None if PlainConsole().is_terminal else 110)
+    console = console_for(110)
     for each in replayed:
         _print(each, console)
     same = all(each.is_the_same for each in replayed)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hs.errors import UsageError
+from hs.files import make_folder
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
 from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, findings_in
@@ -166,10 +167,7 @@ def outside(run: Run, output: Path) -> Path:
     """
     if run.folder.is_local and output.resolve().is_relative_to(run.folder.path.resolve()):
         raise UsageError(f"nothing is written into a published run; give an --output outside {run.name}")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{output} cannot be made: {error.strerror}") from error
+    make_folder(output, str(output))
     return output
 
 
