@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from hs.codes import LEVELS, HSCode
+from hs.codes import LEVELS, HSCode, may_be_one
 
 _REST = "*"
 _LABEL = re.compile(r"(?:[0-9]{2}){1,5}\*?")  # \d would take the digits of all scripts
@@ -72,7 +72,7 @@ class ClassTable:
         """The outputs that do not contradict `prefix`, int [k]: those under it, and those coarser that may hold it."""
         if prefix not in self._columns:
             self._columns[prefix] = np.array(
-                [i for i, stems in enumerate(self._stems) if any(_may_be(stem, prefix) for stem in stems)],
+                [i for i, stems in enumerate(self._stems) if any(may_be_one(stem, prefix) for stem in stems)],
                 dtype=np.intp,
             )
         return self._columns[prefix]
@@ -126,10 +126,6 @@ class ClassTable:
     def _code_of_output(self) -> np.ndarray:
         position = {code.digits: i for i, code in enumerate(self.codes)}
         return np.array([position.get(code, len(self.codes)) for code in self._recommended], dtype=np.intp)
-
-
-def _may_be(stem: str, prefix: str) -> bool:
-    return stem.startswith(prefix) or prefix.startswith(stem)
 
 
 def _common(codes: tuple[str, ...]) -> str:

@@ -47,6 +47,15 @@ class HSCode:
         return ".".join(part for part in parts if part)
 
 
+def may_be_one(digits: str, others: str) -> bool:
+    """Whether two codes, or prefixes, can stand for the same goods: one of them is the other or lies under it.
+
+    >>> may_be_one("870829", "8708290000"), may_be_one("870829", "870830")
+    (True, False)
+    """
+    return digits.startswith(others) or others.startswith(digits)
+
+
 @lru_cache(maxsize=65536)
 def _prefixes(digits: str) -> tuple[str, ...]:
     return tuple(digits[:level] for level in LEVELS if level <= len(digits))

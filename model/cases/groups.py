@@ -120,7 +120,7 @@ def group_cases(pictures: Pictures, bursts: Sequence[np.ndarray] | None = None) 
     cases = _DifferentCases(pictures)
     digests, file_of = np.unique(np.asarray(pictures.digests), return_inverse=True)
     found = {
-        "equal file": _together(file_of),
+        "equal file": together(file_of),
         "near duplicate": _near_duplicates(pictures),
         "burst picture": bursts or [],
     }
@@ -132,21 +132,22 @@ def group_cases(pictures: Pictures, bursts: Sequence[np.ndarray] | None = None) 
     return Grouping(cases.groups(), len(np.unique(pictures.cases)), tuple(joined), cases.largest(), in_bursts)
 
 
-def _together(number: np.ndarray) -> list[np.ndarray]:
-    """Places with the same number, of each number that stands more than once.
+def together(values: np.ndarray) -> list[np.ndarray]:
+    """Places with the same value, of each value that stands more than once: int [n] each.
 
-    >>> [some.tolist() for some in _together(np.array([5, 3, 5, 4]))]
+    >>> [some.tolist() for some in together(np.array([5, 3, 5, 4]))]
     [[0, 2]]
     """
-    order = np.argsort(number, kind="stable")
-    some = np.split(order, 1 + np.flatnonzero(np.diff(number[order])))
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    some = np.split(order, 1 + np.flatnonzero(ordered[1:] != ordered[:-1]))
     return [places for places in some if len(places) > 1]
 
 
 def _near_duplicates(pictures: Pictures) -> list[np.ndarray]:
     _, first = np.unique(np.asarray(pictures.digests), return_index=True)  # by content
     represented_by = near_duplicates(pictures.hashes[first], pictures.thumbnails[first])
-    return [first[places] for places in _together(represented_by)]
+    return [first[places] for places in together(represented_by)]
 
 
 class _DifferentCases:

@@ -5,18 +5,19 @@ cases ──► decode, small ──► nothing to see, the same picture under a
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 import numpy as np
 
-from hs.codes import HSCode
+from hs.codes import HSCode, may_be_one
 from hs.editions import Nomenclature, Standing
 from hs.pictures.decoding import PictureSize
 from hs.pictures.looks import perceptual_hash, thumbnail
 from model.cases.duplicates import near_duplicates
+from model.cases.groups import together
 from model.cases.reading import Cases, Unreadable, decode_case
 
 MOST_OTHERS = 5
@@ -132,16 +133,16 @@ def under_other_codes(seen: Seen) -> Iterator[Suspect]:
     A code and one under it do not contradict each other: 870829 and 8708290000.
     """
     found: dict[int, Suspect] = {}
-    groups = [(Why.SAME_PICTURE, group) for group in _together(seen.digests)]
+    groups = [(Why.SAME_PICTURE, group) for group in together(seen.digests)]
     _, first, file_of = np.unique(seen.digests, return_index=True, return_inverse=True)
     near = near_duplicates(seen.hashes[first], seen.thumbnails[first])
-    groups += [(Why.NEAR_DUPLICATE, group) for group in _together(near[file_of])]
+    groups += [(Why.NEAR_DUPLICATE, group) for group in together(near[file_of])]
     for why, places in groups:
         by_code: defaultdict[str, list[int]] = defaultdict(list)
         for number in sorted(set(seen.cases[places].tolist())):
             by_code[seen.codes[number]].append(number)
         for code, numbers in by_code.items():
-            others = [other for against in by_code if _contradict(code, against) for other in by_code[against]]
+            others = [other for against in by_code if not may_be_one(code, against) for other in by_code[against]]
             named = tuple((seen.case_ids[other], seen.codes[other]) for other in sorted(others)[:MOST_OTHERS])
             more = f"{len(others) - MOST_OTHERS} more" if len(others) > MOST_OTHERS else ""
             for number in numbers if others else ():
@@ -176,20 +177,3 @@ def _edition_of(code: str, nomenclature: Nomenclature, day: date) -> tuple[Why, 
         alone = standing.codes[0] if len(standing.codes) == 1 else ""
         return Why.OLDER_EDITION, f"{standing.known_in}; in {standing.edition} {now}", alone
     return Why.UNKNOWN_CODE, f"not in {standing.edition}", ""
-
-
-def _contradict(one: str, other: str) -> bool:
-    """Whether two codes cannot both be right.
-
-    >>> _contradict("870829", "8708290000"), _contradict("870829", "870830"), _contradict("870829", "87*")
-    (False, True, True)
-    """
-    return not one.startswith(other) and not other.startswith(one)
-
-
-def _together(values: np.ndarray) -> Iterable[np.ndarray]:
-    """Places with the same value, of each value that stands more than once: int [n] each."""
-    order = np.argsort(values, kind="stable")
-    ordered = values[order]
-    parts = np.split(order, 1 + np.flatnonzero(ordered[1:] != ordered[:-1])) if len(order) else []
-    return [places for places in parts if len(places) > 1]

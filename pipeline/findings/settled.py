@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from hs.codes import may_be_one
 from hs.errors import UsageError
 from hs.pictures.looks import Look
 from hs.ranking import Selection
@@ -87,7 +88,7 @@ class Matter:
             return True
         code, probability = self.best or (None, 0.0)
         now = finding.recommendations[0]
-        may_be = any(known and _may_be_one(now.hs_code.digits, known) for known in (code, self.declared))
+        may_be = any(known and may_be_one(now.hs_code.digits, known) for known in (code, self.declared))
         return may_be or now.probability <= probability
 
     def _nearly(self, look: Look | None) -> bool:
@@ -237,10 +238,6 @@ def _settled_in(worklist: pa.Table, settled: Settled, looks_of: LooksOf) -> set[
     others = [finding for finding in asked if finding.source not in found]
     looks = looks_of(others) if others else {}
     return found | {each.source for each in others if settled.settles(each, looks.get(each.source, {}))}
-
-
-def _may_be_one(code: str, other: str) -> bool:
-    return code.startswith(other) or other.startswith(code)
 
 
 def _key(finding: Finding) -> _Key | None:
