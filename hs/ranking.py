@@ -72,6 +72,21 @@ def budget_rows(budget: str, rows: int) -> int:
     return min(rows, -int(-float(match[1]) * rows // 100))  # floor of the negative: rounded up
 
 
+def share_of(written: str) -> float:
+    """A share as people write it.
+
+    >>> share_of("5%"), share_of("0.05")
+    (0.05, 0.05)
+
+    Raises:
+        ValueError: if it is no number.
+    """
+    try:
+        return float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
+    except ValueError:
+        raise ValueError(f"a share is written 5% or 0.05, got {written!r}") from None
+
+
 class Place(NamedTuple):
     """Where a finding stands.
 

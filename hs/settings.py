@@ -86,12 +86,9 @@ def _sentence(mistake: ErrorDetails, kind: type[Settings]) -> str:
     if mistake["type"] in _UNKNOWN_KEY:
         return f"unknown key {key}{_nearest(location, kind)}"
     message = excerpt(mistake["msg"].removeprefix("Value error, "))  # pydantic's, before our own sentences
-    got = (
-        ""
-        if isinstance(mistake["input"], dict | BaseModel) or not key
-        else f", got {excerpt(repr(mistake['input']), most=100)}"
-    )
-    return f"{key}: {message}{got}" if key else message
+    got = f", got {excerpt(repr(mistake['input']), most=100)}"
+    told = not key or isinstance(mistake["input"], dict | BaseModel) or message.endswith(got)
+    return f"{key}: {message}{'' if told else got}" if key else message
 
 
 def _nearest(location: tuple[int | str, ...], kind: type[Settings]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from hs.card import Card, Mistake, Thresholds
 from hs.class_table import ClassTable
@@ -16,7 +16,7 @@ from hs.errors import UsageError
 from hs.nomenclature import HS_EDITION, edition_name
 from hs.pictures.decoding import PictureLimits
 from hs.pictures.formats import DEFAULT_FORMATS
-from hs.ranking import By, Selection, budget_rows
+from hs.ranking import By, Selection, budget_rows, share_of
 from hs.settings import Settings, load_settings
 from hs.storage.location import Location
 from hs.storage.settings import StorageSettings
@@ -38,7 +38,8 @@ def _checked_place(written: str) -> str:
 
 
 Place = Annotated[str, AfterValidator(_checked_place)]  # a path or a URI of a storage that is built in
-Share = Annotated[float, Field(ge=0, le=1)]
+Percent = BeforeValidator(lambda written: share_of(written) if isinstance(written, str) else written)
+Share = Annotated[float, Field(ge=0, le=1), Percent]  # 0.05, or 5%
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0)]
 
@@ -115,7 +116,7 @@ class VerdictThresholds(Settings):
 class VerdictSettings(Settings):
     """How declarations are judged."""
 
-    assumed_wrong_share: Annotated[float, Field(gt=0, lt=1)] = 0.05
+    assumed_wrong_share: Annotated[float, Field(gt=0, lt=1), Percent] = 0.05
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     mistakes: Mistake = Mistake.AT_RANDOM
     sure_above: Share = 0.9

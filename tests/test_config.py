@@ -33,6 +33,9 @@ def test_the_configurations_to_start_from_are_valid_and_printed(name, capsys):
         ("verdict: {thresholds: {differs_below: 0.9, agrees_above: 0.1, unknown_above: 1}}", "must not exceed"),
         ("verdict: {thresholds: {differs_below: 0.9}}", "verdict.thresholds.agrees_above: Field required"),
         ("worklist: {budget: a lot}", "a budget is a number of declarations such as 200"),
+        ("worklist: {random_share: some}", "random_share: a share is written 5% or 0.05, got 'some'"),
+        ("worklist: {random_share: 120%}", "random_share: Input should be less than or equal to 1, got 1.2"),
+        ("limits: {max_unscored_share: nan%}", "max_unscored_share: Input should be"),
         (
             "foreign_model: {input: x, output: y, height: 2, width: 2, classes: c.txt}",
             "verdict.thresholds must be given",
@@ -69,6 +72,17 @@ def test_a_mistake_is_one_sentence_that_names_the_key(tmp_path, written, sentenc
 def test_a_configuration_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UsageError, match=r"none\.yaml cannot be read: No such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_shares_are_written_in_percent_or_not(tmp_path):
+    (tmp_path / "percent.yaml").write_text(
+        "verdict: {assumed_wrong_share: 7%}\nlimits: {max_unscored_share: 20 %}\nworklist: {random_share: '25%'}\n"
+    )
+    (tmp_path / "shares.yaml").write_text(
+        "verdict: {assumed_wrong_share: 0.07}\nlimits: {max_unscored_share: 0.2}\nworklist: {random_share: 0.25}\n"
+    )
+
+    assert load_config(tmp_path / "percent.yaml") == load_config(tmp_path / "shares.yaml")
 
 
 @pytest.mark.parametrize(

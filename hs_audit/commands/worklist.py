@@ -11,7 +11,7 @@ import pyarrow as pa
 from rich.console import Console
 
 from hs.errors import UsageError
-from hs.ranking import By, Selection
+from hs.ranking import By, Selection, share_of
 from hs.storage.location import Location
 from hs.tables import read_rates
 from hs.text import counted
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the worklist and says what is in it."""
     try:
         rates = read_rates(args.rates)
-        share = _share(args.random_share)
+        share = share_of(args.random_share)
         selection = Selection(args.budget, args.by, args.per_office, share, args.seed, rates)
     except ValueError as error:
         raise UsageError(str(error)) from error
@@ -101,13 +101,6 @@ def _raised(run: Run, parts: list[Location], selection: Selection, folder: Locat
 def _withheld(run: Run) -> str | None:
     """Why there is no worklist of a run; None where there is one."""
     return run.manifest.get("selftest", {}).get("withheld")  # an older run was not tested
-
-
-def _share(written: str) -> float:
-    try:
-        return float(written.removesuffix("%")) / (100 if written.endswith("%") else 1)
-    except ValueError:
-        raise UsageError(f"a share is written 5% or 0.05, got {written!r}") from None
 
 
 def _say(chosen: Mapping[str, Any], console: Console) -> None:
