@@ -116,6 +116,7 @@ def template(package: str, name: str) -> jinja2.Template:
         lstrip_blocks=True,
         finalize=visible,  # of whatever stands in braces, so that no template can forget it
     )
+    environment.globals["inline"] = Inline.of
     environment.filters |= {
         "chance": chance,
         "counted": counted,

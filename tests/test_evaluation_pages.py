@@ -1,12 +1,16 @@
 """The pages of an evaluation: mistakes in pictures, how a model learned, and what changed between two models."""
 
+import base64
+import hashlib
 import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from hs.html import template
 from model.evaluation.changes import pictures_of_changes, what_changed
+from model.evaluation.figures import learning_curves
 from model.evaluation.gallery import error_gallery
 from model.evaluation.page import comparison_page, evaluation_page
 from model.evaluation.summary import evaluate
@@ -60,6 +64,16 @@ def test_a_page_shows_mistakes_with_ids_and_probabilities_and_stays_small(tmp_pa
     assert "How it learned" in page
     assert "part 1 of 2 held out" in page
     assert "0.875" in page
+
+
+def test_a_page_allows_its_own_style_alone_and_its_plots_have_none():
+    page = template("model", "page.html").render()
+
+    (style,) = re.findall("<style>(.*?)</style>", page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'; base-uri" in page
+    assert "unsafe" not in page
+    assert "style" not in learning_curves(CURVES)
 
 
 def test_without_mistakes_or_curves_a_page_says_nothing_of_either(tmp_path):

@@ -17,7 +17,7 @@ from model.training.curves import Curve
 
 _INK, _SOFT, _LINE, _ACCENT, _GREEN, _WARM = "#1d2126", "#5b626b", "#dedad0", "#2c5282", "#24695a", "#a33b12"
 _GREY, _GOLD = "#9aa5b1", "#b98b2f"
-_VARIABLES = {  # of `page.html`, which has them in a dark scheme, too
+_VARIABLES = {  # of `page.css`, which has them in a dark scheme, too
     _INK: "ink", _SOFT: "soft", _LINE: "line", _ACCENT: "accent", _GREEN: "green", _WARM: "warm", _GREY: "grey",
     _GOLD: "gold",
 }  # fmt: skip
@@ -180,7 +180,10 @@ def _svg(figure: Figure, title: str) -> str:
     figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Title": title})
     drawn = out.getvalue()[out.getvalue().index("<svg") :]
     drawn = re.sub("#[0-9a-f]{6}", _variable, drawn)
-    return drawn.replace("<svg ", f'<svg role="img" aria-label="{title}" ', 1)
+    # No style of its own, which the page's Content-Security-Policy forbids: SVG has an attribute for each of these.
+    drawn = re.sub("<style.*?</style>", "", drawn, count=1, flags=re.DOTALL)
+    drawn = re.sub(r'\bstyle="([^"]*)"', lambda found: re.sub(r"([\w-]+): *([^;]+);? *", r'\1="\2" ', found[1]), drawn)
+    return drawn.replace("<svg ", f'<svg role="img" aria-label="{title}" stroke-linejoin="round" ', 1)
 
 
 def _variable(found: re.Match[str]) -> str:
