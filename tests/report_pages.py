@@ -72,12 +72,17 @@ class Page:
     def entries(self) -> list[dict]:
         """What the script knows of each finding, its pictures included."""
         entries = self.blocks.get("night", {}).get("entries", [])
-        return [entry | {"pictures": self.blocks[f"pictures-{entry['rank']}"]} for entry in entries]
+        return [entry | {"pictures": [self._whole(each) for each in entry["pictures"]]} for entry in entries]
+
+    def _whole(self, picture: dict) -> dict:
+        shown = {} if picture["picture"] is None else self.blocks[f"picture-{picture['picture']}"]
+        return picture | {"uri": None} | shown
 
     @property
-    def rulings(self) -> list[dict]:
+    def rulings(self) -> dict[int, dict]:
         """The pictures of rulings, by their numbers."""
-        return [block for name, block in self.blocks.items() if name.startswith("ruling-")]
+        named = {one["picture"] for entry in self.entries for one in entry["precedents"]}
+        return {number: self.blocks[f"picture-{number}"] for number in named - {None}}
 
     @property
     def pictures(self) -> list[dict]:

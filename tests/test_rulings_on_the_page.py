@@ -60,7 +60,7 @@ def test_without_the_cases_the_ids_stand_alone(tmp_path):
     page = page_of(tmp_path, None)
 
     assert [one["picture"] for one in page.entries[0]["precedents"]] == [None] * 5
-    assert page.rulings == []
+    assert page.rulings == {}
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PAR1 and nothing else", b"hs_code,images"])
@@ -71,7 +71,7 @@ def test_cases_that_cannot_be_read_cost_their_pictures_and_no_page(tmp_path, cap
 
     page = page_of(tmp_path, cases)
 
-    assert page.rulings == []
+    assert page.rulings == {}
     assert "the page has no pictures of 5 rulings" in caplog.text
 
 
@@ -81,8 +81,9 @@ def test_a_picture_that_several_findings_and_rulings_have_stands_on_the_page_onc
 
     page = page_of(tmp_path, cases, findings=4)
 
-    assert [[one["picture"] for one in entry["precedents"]] for entry in page.entries] == [[0] * 5] * 4
-    assert len(page.rulings) == 1
+    assert [[one["picture"] for one in entry["precedents"]] for entry in page.entries] == [[1] * 5] * 4
+    assert [[one["picture"] for one in entry["pictures"]] for entry in page.entries] == [[0]] * 4
+    assert [name for name in page.blocks if name.startswith("picture-")] == ["picture-0", "picture-1"]
 
 
 def test_rulings_with_hostile_files_have_the_first_picture_that_can_be_read(tmp_path):
@@ -134,7 +135,7 @@ def test_pictures_of_findings_and_rulings_share_the_room_of_the_page_however_bus
 
     page = night.page()
 
-    rulings, pictures = (sum(len(one["uri"]) for one in of) for of in (page.rulings, page.pictures))
+    rulings, pictures = (sum(len(one["uri"]) for one in of) for of in (page.rulings.values(), page.pictures))
     assert len(page.rulings) == 100
     assert rulings > 300_000
     assert rulings + pictures < 1_350_000  # ten times as many: 13.5 MB

@@ -1,30 +1,47 @@
 """Findings → what the page's script knows of each: plain values that travel as JSON, texts cut where they are long."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hs.html import shortened
+from hs.pictures.shrinking import Shrunk
 from hs.words import in_languages, repair_words
-from pipeline.findings.finding import Finding
+from pipeline.findings.finding import Finding, SourceRow
 from pipeline.findings.worklist import RANDOM, Chosen
+from pipeline.report.thumbnails import Thumbnail
 
 _LONGEST_ID = 1000  # characters; of a declaration with a longer one the source row is key enough
 _SEARCHED = ("importer", "office")
 
 
-def entries_of(first: Iterable[Chosen], manifest: dict[str, Any], rulings: Mapping[str, int]) -> list[dict[str, Any]]:
+def entries_of(
+    first: Iterable[Chosen],
+    manifest: dict[str, Any],
+    thumbnails: Mapping[SourceRow, Sequence[Thumbnail]],
+    numbers: Mapping[Shrunk, int],
+    rulings: Mapping[str, int],
+) -> list[dict[str, Any]]:
     """The lines of a worklist, best first.
 
     Args:
         first: the lines that the page shows.
         manifest: of the run.
-        rulings: id of a case → number of its picture, from 0.
+        thumbnails: of their pictures.
+        numbers: of the pictures of the page, from 0.
+        rulings: id of a case → number of its picture.
     """
     thresholds = _thresholds(manifest)
     classes = manifest["model"]["classes"]
     return [
-        _entry(rank, chosen, thresholds, classes) | {"precedents": _precedents(chosen.finding, rulings)}
+        _entry(rank, chosen, thresholds, classes)
+        | {
+            "pictures": [
+                {"words": one.words, "picture": numbers[one.shown] if one.shown else None}
+                for one in thumbnails[chosen.finding.source]
+            ],
+            "precedents": _precedents(chosen.finding, rulings),
+        }
         for rank, chosen in enumerate(first, start=1)
     ]
 

@@ -2,6 +2,7 @@
 
     manifest + worklist ──► entries, figures
     archive ──► pictures (read again, one pass for each row group) ──► report.html, which needs nothing beside it
+                                                                        and has each picture once
 
 The entries travel as JSON that the page's script shows as text alone. Every text may come from a hostile archive:
 `hs.html` escapes it, cuts it where it is long, and shows what hides in it.
@@ -67,9 +68,9 @@ def write_report(
     on_page = [chosen.finding for chosen in first]
     elsewhere = other_lines(findings[0], named(on_page), {finding.source for finding in on_page}, findings[1])
     rulings = _rulings(first, manifest, cases)
-    numbers = {picture: number for number, picture in enumerate(dict.fromkeys(rulings.values()))}  # each stands once
-    taken = sum(picture.size for picture in numbers)
-    shown = pictures_of(on_page, manifest, taken)
+    thumbnails = pictures_of(on_page, manifest, taken=sum(picture.size for picture in set(rulings.values())))
+    shown = (each.shown for finding in on_page for each in thumbnails[finding.source] if each.shown)
+    numbers = {picture: number for number, picture in enumerate(dict.fromkeys((*shown, *rulings.values())))}
     chosen_by = worklist["chosen_by"].to_pylist()
     run_date = date.fromisoformat(manifest["run_date"])
     likely = set(worklist["draw_probability"].drop_null().to_pylist())
@@ -79,13 +80,14 @@ def write_report(
         night=as_json(
             _night(manifest)
             | {
-                "entries": entries_of(first, manifest, {case_id: numbers[one] for case_id, one in rulings.items()}),
+                "entries": entries_of(
+                    first, manifest, thumbnails, numbers, {case_id: numbers[one] for case_id, one in rulings.items()}
+                ),
                 "elsewhere": {declaration: asdict(lines) for declaration, lines in elsewhere.items()},
             }
         ),
         nomenclature=as_json(nomenclature.descriptions(run_date)),
-        pictures=(as_json([picture.as_json() for picture in shown[chosen.finding.source]]) for chosen in first),
-        rulings=(as_json(asdict(picture)) for picture in numbers),
+        pictures=(as_json(asdict(picture)) for picture in numbers),
         words=catalogue()["page"],
         unchecked=catalogue("ko")["page"]["unchecked"],
         first=first,

@@ -2,12 +2,12 @@
 
 import hashlib
 from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from hs.html import shortened
 from hs.pictures.decoding import Picture, PictureLimits, PictureStatus
-from hs.pictures.shrinking import shrink
+from hs.pictures.shrinking import Shrunk, shrink
 from hs.words import LANGUAGES, catalogue, in_languages, picture_words
 from pipeline.findings.evidence import Audited, pictures_again
 from pipeline.findings.finding import Finding, PictureRecord, SourceRow
@@ -27,18 +27,11 @@ class Thumbnail:
 
     Attributes:
         words: language → what became of it; None for a picture that was read and classified.
-        uri: a small JPEG as a data URI; None where there is nothing to show.
-        width, height: of the JPEG, pixels.
+        shown: a small JPEG; None where there is nothing to show.
     """
 
     words: Words | None
-    uri: str | None = None
-    width: int = 0
-    height: int = 0
-
-    def as_json(self) -> dict[str, Any]:
-        """For the page's script."""
-        return asdict(self)
+    shown: Shrunk | None = None
 
 
 def room_of(findings: int) -> int:
@@ -99,4 +92,4 @@ def _thumbnail(data: bytes, recorded: PictureRecord, limits: PictureLimits, room
     if isinstance(shown, Picture):
         return Thumbnail(_words(shown.status, shown.detail))
     said = None if recorded.status == PictureStatus.OK else words
-    return Thumbnail(said, shown.uri, shown.width, shown.height)
+    return Thumbnail(said, shown)

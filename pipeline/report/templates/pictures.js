@@ -3,9 +3,12 @@
 const NEAR = 2; // neighbours on either side
 const near = new Map(); // entry → its pictures
 
+/** The picture of a number: {uri, width, height}; nothing of null. Several findings and rulings may have the same one. */
+const pictureAt = (number) => (number === null ? {} : embedded(`picture-${number}`));
+
 /** The pictures of a finding: {words, uri, width, height}. */
 function picturesOf(entry) {
-  if (!near.has(entry)) near.set(entry, embedded(`pictures-${entry.rank}`));
+  if (!near.has(entry)) near.set(entry, entry.pictures.map(({ words, picture }) => ({ words, ...pictureAt(picture) })));
   return near.get(entry);
 }
 

@@ -8,7 +8,7 @@ function layOut() {
 
 function sheetOf(entry) {
   const decision = decisionOf(entry);
-  const pictures = embedded(`pictures-${entry.rank}`).filter((picture) => picture.uri).slice(0, 2);
+  const pictures = entry.pictures.filter(({ picture }) => picture !== null).slice(0, 2).map(({ picture }) => pictureAt(picture));
   return h("article", { class: `sheet ${entry.verdict}` },
     h("h3", {}, h("span", { class: "rank" }, String(entry.rank)), entry.name ? foreign(entry.name) : say("no_id"),
       entry.item_no !== null && h("span", { class: "item" }, say("item", { n: entry.item_no })),

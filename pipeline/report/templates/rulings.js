@@ -15,7 +15,7 @@ function rulingCards(rulings) {
 
 function rulingPicture(ruling) {
   if (ruling.picture === null) return h("span", { class: "no-picture", "aria-hidden": "true" }, "–");
-  const { uri, width, height } = embedded(`ruling-${ruling.picture}`);
+  const { uri, width, height } = pictureAt(ruling.picture);
   return h("img", { src: uri, width, height, alt: say("ruling_picture", { id: visible(ruling.case_id) }), decoding: "async" });
 }
 
