@@ -87,6 +87,22 @@ def validation_of(cases: "Cases", learned: "Cases", pictures: frozenset[str], tu
     return Validation(cases, own, shared, tunes)
 
 
+def not_inherited(version: Exported | None) -> str | None:
+    """What officers' decisions made of the newest version and a new network does not have; None where it is nothing.
+
+    Decisions speak of the network that they were shown: its probabilities are drawn apart by them, not another's.
+    """
+    recalibrated = version and version.facts().get("recalibrated")
+    if not recalibrated:
+        return None
+    share = recalibrated["wrong_share"]
+    return (
+        f"{version} has its thresholds from decisions on what its network said; those of a new one are drawn from "
+        "held-out cases, until hs-audit recalibrate has decisions on what that says"
+        + (f". The share of wrong declarations that they found is --wrong-share {share['share']:.2g}" if share else "")
+    )
+
+
 def settle(exported: Exported, validation: Validation | None, steps: Steps, promote_worse: bool) -> Exported:
     """Makes a candidate the newest version unless it is worse than that one; a version is measured and left.
 

@@ -21,7 +21,7 @@ from hs.card import Card, Thresholds
 from hs.errors import ContractBroken, UsageError
 from hs.files import version_folder, versions
 from hs_audit.cli import main
-from hs_audit.new_version import settle, validation_of
+from hs_audit.new_version import not_inherited, settle, validation_of
 from hs_audit.steps import Steps
 from model.cases.overlap import LEARNED_FROM, as_text, pictures_of
 from model.exported.versions import ABOUT, Exported, add_candidate, add_version, newest, promote, trained_before
@@ -195,6 +195,24 @@ def test_cases_that_the_thresholds_were_drawn_from_tell_nothing_of_two_versions(
     settled(exported(model, right=False, candidate=True), cases, learned, tunes=True)
 
     assert "is not known: its thresholds were drawn from val.parquet" in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({}, None),
+        ({"recalibrated": {"wrong_share": None}}, "until hs-audit recalibrate has decisions on what that says"),
+        ({"recalibrated": {"wrong_share": {"share": 0.0712}}}, "that they found is --wrong-share 0.071"),
+    ],
+)
+def test_thresholds_from_decisions_on_another_network_are_said_not_to_be_inherited(tmp_path, facts, said):
+    about = tmp_path / "2" / "assets.extra" / ABOUT
+    about.parent.mkdir(parents=True)
+    about.write_text(json.dumps(facts))
+
+    sentence = not_inherited(Exported(tmp_path, 2, is_candidate=False))
+
+    assert (sentence and sentence.endswith(said)) if said else sentence is None
 
 
 def test_a_version_that_came_meanwhile_is_compared_with_too(tmp_path, monkeypatch):

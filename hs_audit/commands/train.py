@@ -18,12 +18,12 @@ from hs.text import counted
 from hs_audit import flag_values as flags
 from hs_audit.extras import require_extra
 from hs_audit.mlflow_runs import Told, tracked
-from hs_audit.new_version import settle, validation_of
+from hs_audit.new_version import not_inherited, settle, validation_of
 from hs_audit.recipe_flags import add_learning_arguments, add_threshold_arguments, do_not_go_together, recipe_from
 from hs_audit.steps import Steps
 from hs_audit.training import Training
 from model.cases.overlap import pictures_of
-from model.exported.versions import Exported, trained_before
+from model.exported.versions import Exported, newest, trained_before
 from model.quiet import quiet_import
 
 if TYPE_CHECKING:
@@ -130,6 +130,8 @@ def run(args: argparse.Namespace) -> int:
             exported = trained_before(args.output, training.key)
             if exported:
                 steps.say(f"{exported} is what this command trains: it is not trained again; another --seed would be")
+            elif sentence := not_inherited(newest(args.output)):
+                steps.say(sentence)
             settled = settle(exported or training.exported(work, steps, forget), validation, steps, args.promote)
             forget()
             log(_told(settled))
