@@ -186,6 +186,13 @@ class SelfTestSettings(Settings):
     min_recall: Share | None = None
 
 
+class DriftSettings(Settings):
+    """Which nights a night is compared with, and from where on it has drifted from them."""
+
+    nights: Annotated[int, Field(ge=0)] = 28
+    max_psi: Annotated[float, Field(gt=0)] | None = None
+
+
 class NomenclatureTables(Settings):
     """Editions of the nomenclature beside the one that is built in, and how their codes are linked."""
 
@@ -286,6 +293,7 @@ class Config(Settings):
     limits: Limits = Limits()
     worklist: Worklist = Worklist()
     selftest: SelfTestSettings = SelfTestSettings()
+    drift: DriftSettings = DriftSettings()
     report: Report = Report()
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None

@@ -34,6 +34,8 @@ from hs.text import counted
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
+from pipeline.findings.distributions import counts_in
+from pipeline.findings.drift import Drift, Earlier
 from pipeline.findings.evidence import Audited
 from pipeline.findings.ledger import Ledger, draw_up
 from pipeline.findings.selftest import Trial
@@ -55,6 +57,7 @@ from pipeline.job.wiring import WorkerReports, run_job
 from pipeline.report.page import write_report
 from pipeline.resolving import judge_of, model_server, resolve
 from pipeline.runs.destination import Destination, Logs
+from pipeline.runs.earlier import earlier_nights
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
 from pipeline.runs.metrics import NAME as METRICS
 from pipeline.runs.metrics import night_metrics
@@ -162,6 +165,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT, config.stores())
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])  # now, and not after hours
             _refuse_if_too_few(inputs, config.limits.min_rows)
+            earlier = _earlier(night)
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
@@ -169,7 +173,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         with model_server(config, night.saved_model, server_log, STOP, night.trust_model, PROGRESS.waits) as connection:
             with step("resolving the model"):
                 model = resolve(config, night.saved_model, connection, STOP, PROGRESS.waits)
-                table = _findings_table(night, inputs, model)
+                table = _findings_table(night, inputs, model, earlier)
                 PROGRESS.run_id = table.run_id
             folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
@@ -188,7 +192,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 _refuse_if_too_much_is_missing(ledger, config.limits.max_unscored_share)
                 write_dead_letters(dead_letters, draft / "dead_letters", night.attempt_id)
             with step("writing the worklist"):
-                trial = Trial(reports.planted, config.verdict.mistakes, config.selftest.min_recall)
+                trial = Trial(reports.counts, config.verdict.mistakes, config.selftest.min_recall)
                 raised = _raised(night, inputs, parts, trial)
                 write_worklist(raised.worklist, draft)
             attempt = Attempt(table.run_id, night.attempt_id, night.run_date)
@@ -196,7 +200,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
             looked_up = counted_in_all().get("looked_up", 0)
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
-            described = manifest(*about, step.timings_s, looked_up, night.tables, trial)
+            described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts)
+            described["drift"] = _drifted(night, described, model, earlier)
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 told = (draft / "report.html", described, raised.worklist, (parts, stores))
@@ -242,9 +247,27 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
     return pointers
 
 
-def _findings_table(night: Night, inputs: Inputs, model: ServedModel) -> FindingsTable:
+def _earlier(night: Night) -> Earlier:
+    """The nights that this one is compared with; says which cannot be."""
+    config = night.config
+    assert config.output is not None
+    earlier = earlier_nights(Location.parse(config.output), night.run_date, config.drift.nights, config.stores())
+    for left_out, why in earlier.left_out.items():
+        _log.warning("the night is not compared with that of %s: %s", left_out, why)
+    return earlier
+
+
+def _drifted(night: Night, described: Mapping[str, Any], model: ServedModel, earlier: Earlier) -> dict[str, Any]:
+    drift = Drift(counts_in(described), f"{model.name} version {model.version}", earlier, night.config.drift.max_psi)
+    if drift.warning:
+        _log.warning("%s", drift.warning)
+    return drift.described()
+
+
+def _findings_table(night: Night, inputs: Inputs, model: ServedModel, earlier: Earlier) -> FindingsTable:
     judge = judge_of(night.config, model, night.look_alikes, night.tables.nomenclature, night.run_date)
-    identity = run_id(night.run_date, inputs, night.config, model, night.look_alikes, night.settled, night.tables)
+    known = (night.look_alikes, night.settled, night.tables, earlier)
+    identity = run_id(night.run_date, inputs, night.config, model, *known)
     draw, types = Draw.expected(night.selection, inputs.rows), inputs.layout.kept_types
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, types, draw)
 

@@ -170,6 +170,7 @@ class Classified:
         probabilities: float32 [pictures, C]; rows without meaning where the status is not `ok`.
         novelty: float32 [pictures]; NaN where the model does not give it.
         precedents: number of a picture → the rulings that it is like, for those that they were looked for.
+        counts: (what is counted of the pictures, which) → how many; see `pipeline.findings.distributions`.
     """
 
     declarations: Declarations
@@ -179,3 +180,4 @@ class Classified:
     probabilities: np.ndarray
     novelty: np.ndarray
     precedents: Mapping[int, tuple[Precedent, ...]] = field(default_factory=dict)
+    counts: Mapping[tuple[str, str], int] = field(default_factory=dict)

@@ -16,6 +16,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -108,6 +109,14 @@ class PictureSize:
             raise ValueError(f"resize_filter must be one of {', '.join(_FILTERS)}, got {self.resize_filter!r}")
 
 
+class Original(NamedTuple):
+    """What a picture was before it was decoded: its format, and its size in pixels as it lies in the file."""
+
+    format: str
+    width: int
+    height: int
+
+
 @dataclass(frozen=True, eq=False)
 class Picture:
     """A decoded picture, or why there is none.
@@ -117,6 +126,7 @@ class Picture:
         pixels: uint8 [H, W, 3] RGB, read-only, where the status is `ok` and only there.
         detail: What the bytes are (`PDF`), how much is too much (`240000000 pixels`), which format is cut short, or the
             class of the decoder's exception. Never any of the bytes.
+        original: What it was, where the status is `ok`.
 
     Raises:
         ValueError: Pixels without `ok`, or `ok` without pixels.
@@ -125,6 +135,7 @@ class Picture:
     status: PictureStatus
     pixels: np.ndarray | None = None
     detail: str | None = None
+    original: Original | None = None
 
     def __post_init__(self) -> None:
         if (self.status is PictureStatus.OK) != (self.pixels is not None):
@@ -156,8 +167,8 @@ def decode(data: bytes | memoryview, size: PictureSize, limits: PictureLimits) -
         refused = PictureStatus.FORMAT_NOT_ALLOWED if kind in PICTURES else PictureStatus.NOT_A_PICTURE
         return Picture(refused, detail=kind)
     try:
-        pixels = _decoded(io.BytesIO(check_work(kind, encoded)), kind, size, limits)
-        return Picture(PictureStatus.OK, np.asarray(pixels))
+        pixels, (width, height) = _decoded(io.BytesIO(check_work(kind, encoded)), kind, size, limits)
+        return Picture(PictureStatus.OK, np.asarray(pixels), original=Original(kind, width, height))
     except Image.DecompressionBombError as error:
         return Picture(PictureStatus.TOO_MANY_PIXELS, detail=str(error))
     except TooCostly as error:
@@ -173,8 +184,8 @@ def _failed(encoded: bytes, kind: str, error: Exception, size: PictureSize, limi
         return Picture(PictureStatus.UNSUPPORTED, detail=f"{kind}: a kind of pixels that is not read")
     if not _is_cut_short(encoded, kind, error):
         return Picture(PictureStatus.DECODER_ERROR, detail=_why(error))
-    if kind == "JPEG" and (pixels := _without_end(encoded, size, limits)) is not None:
-        return Picture(PictureStatus.OK, pixels)
+    if kind == "JPEG" and (whole := _without_end(encoded, size, limits)):
+        return whole
     return Picture(PictureStatus.TRUNCATED, detail=kind)
 
 
@@ -199,12 +210,14 @@ _BESIDE = {"WEBP": 12, "AVIF": 12}
 _COEFFICIENTS = 6  # of a progressive JPEG, whatever the draft: three of 16 bits
 
 
-def _decoded(file: io.BytesIO, kind: str, size: PictureSize, limits: PictureLimits) -> Image.Image:
-    """The picture in a file, upright, in RGB and of the target's size. Raises nearly anything."""
+def _decoded(
+    file: io.BytesIO, kind: str, size: PictureSize, limits: PictureLimits
+) -> tuple[Image.Image, tuple[int, int]]:
+    """The picture in a file, upright, in RGB and of the target's size, and its own size. Raises nearly anything."""
     if kind == "GIF":  # Pillow makes room for the first frame, and warns if that is large, as it opens the file
         _check_pixels(gif_size(file.getvalue()), limits)
     picture = _opened(file, kind)
-    _check_pixels(picture.size, limits)
+    _check_pixels(original := picture.size, limits)
     with ROOM.of(_bytes_needed(picture, kind, file.getvalue()), limits.max_decoding_bytes):
         if kind == "PNG":  # its EXIF may stand behind the pixels
             picture.load()
@@ -213,7 +226,7 @@ def _decoded(file: io.BytesIO, kind: str, size: PictureSize, limits: PictureLimi
         if size.draft_multiple:
             picture.draft(None, (target[0] * size.draft_multiple, target[1] * size.draft_multiple))
         resized = _resized(_first_frame(picture, file, kind), target, _FILTERS[size.resize_filter])
-    return resized.transpose(_TURNS[turn]) if turn in _TURNS else resized
+    return (resized.transpose(_TURNS[turn]) if turn in _TURNS else resized), original
 
 
 def _opened(file: io.BytesIO, kind: str) -> Image.Image:
@@ -346,8 +359,8 @@ def _is_cut_short(encoded: bytes, kind: str, error: Exception) -> bool:
     return isinstance(error.__cause__ or error, _SHORT_READS) or "broken PNG file (chunk" in str(error)
 
 
-def _without_end(encoded: bytes, size: PictureSize, limits: PictureLimits) -> np.ndarray | None:
-    """The pixels of a JPEG that lacks no more than its end marker; None where it lacks more.
+def _without_end(encoded: bytes, size: PictureSize, limits: PictureLimits) -> Picture | None:
+    """The picture in a JPEG that lacks no more than its end marker; None where it lacks more.
 
     libjpeg fills what is missing with grey and says so to nobody. Behind the last block it passes over anything: so
     whatever stands before an end marker changes the pixels of a file that lacks more, and of no other.
@@ -355,11 +368,13 @@ def _without_end(encoded: bytes, size: PictureSize, limits: PictureLimits) -> np
     kept = encoded.rstrip(b"\xff")
     try:
         check_work("JPEG", encoded, times=1 + len(_FILLERS))
-        ends = (_decoded(io.BytesIO(kept + filler + b"\xff\xd9"), "JPEG", size, limits) for filler in _FILLERS)
-        pixels, *others = (np.asarray(picture) for picture in ends)
+        ends = [_decoded(io.BytesIO(kept + filler + b"\xff\xd9"), "JPEG", size, limits) for filler in _FILLERS]
     except Exception:  # as above
         return None
-    return pixels if all(np.array_equal(pixels, other) for other in others) else None
+    pixels, *others = (np.asarray(picture) for picture, _ in ends)
+    if not all(np.array_equal(pixels, other) for other in others):
+        return None
+    return Picture(PictureStatus.OK, pixels, original=Original("JPEG", *ends[0][1]))
 
 
 def _why(error: Exception) -> str:

@@ -137,6 +137,18 @@ class Stores:
         files = [_listed(folder, path, each) for each in listed if each.type == fs.FileType.File]
         return sorted(files, key=lambda facts: facts.location)
 
+    def folders(self, folder: Location) -> list[Location]:
+        """The folders in a folder; on object storage the prefixes up to the next slash. None where there is none."""
+        if folder.is_local:
+            found = folder.path.iterdir() if folder.path.is_dir() else ()
+            return sorted(Location(str(path)) for path in found if path.is_dir())
+        where, path = file_system(folder, self.settings)
+        try:
+            listed = self._patiently(folder, lambda: where.get_file_info(fs.FileSelector(path)))
+        except FileNotFoundError:
+            return []
+        return sorted(folder / each.base_name for each in listed if each.type == fs.FileType.Directory)
+
     def glob(self, pattern: str) -> list[Location]:
         """The files that a pattern matches, by name; `*` and `?` stay in a folder, `**` crosses them."""
         if (place := Location.parse(pattern)).is_local:

@@ -188,6 +188,8 @@ def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
         return 3, f"{selftest['withheld']}: see manifest.json"
     if share > warn_above or published.ledger.unknown_files:
         return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
+    if drifted := published.manifest["drift"]["warning"]:
+        return 3, f"published {published.run}, but {drifted}"
     return 0, f"published {published.run}"
 
 
@@ -225,6 +227,7 @@ def _tell(answer: dict[str, Any], published: "Published", console: Console) -> N
         "reasons": ledger.reasons,
         "pictures": ledger.pictures,
         "selftest": published.manifest["selftest"],
+        "drift": published.manifest["drift"],
         "timings_s": published.timings_s,
     }
     _print_summary(published, console)

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.inputs import Inputs
+from pipeline.findings import distributions
 from pipeline.findings.parts import opened
 from pipeline.values import DeadLetter
 
@@ -32,6 +33,7 @@ _COLUMNS = [
     "images_used",
     "pictures",
     "precedents",
+    *distributions.COLUMNS,
 ]
 
 
@@ -48,6 +50,7 @@ class Ledger:
         unknown_files: files that do not even say how many rows they have.
         verdicts, reasons, pictures, repaired: counts, pictures by status.
         chapters: declared chapter → (declarations, of them judged).
+        distributions: see `pipeline.findings.distributions`.
         with_precedents: findings beside which rulings stand.
         repeated_ids, missing_ids: declarations whose id and item stand more than once, or that have no id.
     """
@@ -59,6 +62,7 @@ class Ledger:
     reasons: Counter[str] = field(default_factory=Counter)
     pictures: Counter[str] = field(default_factory=Counter)
     chapters: dict[str, Counter[str]] = field(default_factory=dict)
+    distributions: dict[str, Counter[str]] = field(default_factory=dict)
     repeated_ids: int = 0
     missing_ids: int = 0
     with_precedents: int = 0
@@ -130,6 +134,8 @@ def _count(batch: pa.RecordBatch, ledger: Ledger) -> None:
     if total != sum(statuses.values()) or used != statuses.get("ok", 0):
         raise LedgerError(f"{total} pictures of which {used} used, but their statuses add up to {statuses}")
     ledger.pictures.update(statuses)
+    for name, counts in distributions.binned(batch):
+        ledger.distributions.setdefault(name, Counter()).update(counts)
     precedents = pc.list_value_length(batch.column("precedents"))
     ledger.with_precedents += pc.sum(pc.greater(precedents, 0)).as_py() or 0
     chapters = pc.fill_null(pc.utf8_slice_codeunits(batch.column("declared_hs_code_normalized"), 0, 2), "none")

@@ -1,4 +1,4 @@
-"""Classified declarations → findings, one for each, by the rules of `hs.verdicts`; and how planted lies fare."""
+"""Classified declarations → findings, one for each, by the rules of `hs.verdicts`; and counts, of lies too."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping
@@ -22,10 +22,10 @@ from pipeline.findings.schema import findings_schema
 from pipeline.values import NOT_SCORED, Classified, Declarations
 
 FINDINGS = "findings"
-PLANTED = "planted"
+COUNTS = "counts"
 
 Counted = tuple[tuple[str, str], int]
-"""A kind of mistake, what became of lies of that kind, and how many."""
+"""What is counted, which of it, and how many."""
 
 CountPlanted = Callable[[Classified, pa.RecordBatch], Mapping[tuple[str, str], int]]
 
@@ -189,7 +189,7 @@ def _as_written(code: str | int | float | None) -> str | None:
 
 @dataclasses.dataclass
 class JudgeDeclarations(beam.PTransform):
-    """Classified declarations → `findings`, Arrow batches in their schema, and `planted`, counts of planted lies.
+    """Classified declarations → `findings`, Arrow batches in their schema, and `counts`, of pictures and planted lies.
 
     Attributes:
         table: how findings are made.
@@ -202,7 +202,7 @@ class JudgeDeclarations(beam.PTransform):
     def expand(self, classified: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Judges batch by batch."""
         judge = _Judge(self.table, self.count_planted)
-        return classified | beam.ParDo(judge).with_outputs(PLANTED, main=FINDINGS)
+        return classified | beam.ParDo(judge).with_outputs(COUNTS, main=FINDINGS)
 
 
 class _Judge(beam.DoFn):
@@ -211,10 +211,10 @@ class _Judge(beam.DoFn):
 
     def process(
         self, classified: Classified
-    ) -> Iterator[pa.RecordBatch | beam.pvalue.TaggedOutput[Literal["planted"], Counted]]:
+    ) -> Iterator[pa.RecordBatch | beam.pvalue.TaggedOutput[Literal["counts"], Counted]]:
         findings = self._table.findings(classified)
         yield findings
-        if self._count_planted:
-            # Counts alone leave a worker: no finding is made of a lie.
-            counts = self._count_planted(classified, findings)
-            yield from (beam.pvalue.TaggedOutput(PLANTED, counted) for counted in counts.items())
+        # Counts alone leave a worker: no finding is made of a lie.
+        lies = self._count_planted(classified, findings) if self._count_planted else {}
+        for counted in (*classified.counts.items(), *lies.items()):
+            yield beam.pvalue.TaggedOutput(COUNTS, counted)

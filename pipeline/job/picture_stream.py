@@ -5,7 +5,7 @@ fill up across declarations and files, and several are in flight while the next 
 """
 
 import hashlib
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
@@ -15,9 +15,10 @@ from typing import NamedTuple, Protocol, TypeVar
 import numpy as np
 import pyarrow as pa
 
-from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.decoding import Original, Picture, PictureLimits, PictureSize, PictureStatus, decode
 from hs.precedents import Precedent
 from pipeline.archive.stored_pictures import StoredPicture
+from pipeline.findings.distributions import bins_of
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.suspects import Declared, Suspects
 from pipeline.values import NOT_SCORED, Classified, Declarations
@@ -92,6 +93,7 @@ class _Batch:
     answers: np.ndarray
     missing: int
     declared: list[Declared | None]
+    originals: list[Original | None]
     precedents: dict[int, tuple[Precedent, ...]] = field(default_factory=dict)
 
 
@@ -99,7 +101,7 @@ class _Decoded(NamedTuple):
     """A picture, or the answer that it had when it came before."""
 
     digest: str
-    found: Picture | np.ndarray
+    found: "Picture | Known"
 
 
 class _Picture(NamedTuple):
@@ -126,6 +128,13 @@ def _bytes_of(picture: pa.Scalar | StoredPicture) -> memoryview:
     return memoryview(buffer) if buffer is not None else memoryview(b"")  # null among pictures is an empty one
 
 
+class Known(NamedTuple):
+    """What the model said of a picture, float32 [C + 1], and what it was before it was decoded."""
+
+    answer: np.ndarray
+    original: Original
+
+
 class Remembered:
     """What the model said of the latest pictures: importers attach one file to many declarations.
 
@@ -135,18 +144,20 @@ class Remembered:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._answers: OrderedDict[bytes, bytes] = OrderedDict()  # an array or a text takes twice its content
+        self._answers: OrderedDict[bytes, tuple[bytes, Original]] = OrderedDict()  # an array takes twice its content
         self._given_up: dict[bytes, Picture] = {}  # all of them: each took its time
 
-    def of(self, digest: bytes) -> np.ndarray | Picture | None:
-        """float32 [C + 1] of a file by its SHA-256, or that its decoding was given up, or None."""
-        known = self._answers.get(digest)
-        return self._given_up.get(digest) if known is None else np.frombuffer(known, np.float32)
+    def of(self, digest: bytes) -> Known | Picture | None:
+        """What is known of a file by its SHA-256, or that its decoding was given up, or None."""
+        if digest in self._answers:
+            answer, original = self._answers[digest]
+            return Known(np.frombuffer(answer, np.float32), original)
+        return self._given_up.get(digest)
 
-    def add(self, digest: bytes, answer: np.ndarray) -> None:
-        """Remembers float32 [C + 1]."""
+    def add(self, digest: bytes, known: Known) -> None:
+        """Remembers what the model said."""
         if self._most:
-            self._answers[digest] = answer.tobytes()
+            self._answers[digest] = known.answer.tobytes(), known.original
             if len(self._answers) > self._most:
                 self._answers.popitem(last=False)
 
@@ -192,6 +203,7 @@ class PictureStream:
             np.tile(self._unscored, (pictures, 1)),
             pictures,
             self._sending.suspects.declared(declarations) if self._sending.suspects else [],
+            [None] * pictures,
         )
         self._batches.append(batch)
         source, last_row = declarations.source, declarations.first_row + declarations.rows - 1
@@ -219,7 +231,7 @@ class PictureStream:
         data = _bytes_of(picture)
         digest = hashlib.sha256(data)  # in the thread: hashlib lets go of the interpreter as well
         known = self._remembered.of(digest.digest())
-        if isinstance(known, np.ndarray) and self._is_suspect(known, declared):
+        if isinstance(known, Known) and self._is_suspect(known.answer, declared):
             known = None  # its pixels are needed again
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
         return _Decoded(digest.hexdigest(), found)
@@ -239,8 +251,9 @@ class PictureStream:
         mine, decoded = self._being_decoded.popleft()
         batch, position = mine
         batch.digests[position], found = self._decoding.wait(decoded)
-        if isinstance(found, np.ndarray):
-            self._classified(mine, found)
+        batch.originals[position] = found.original
+        if isinstance(found, Known):
+            self._classified(mine, found.answer)
         elif found.pixels is None:
             self._classified(mine, self._unscored, found.status, found.detail)
         else:
@@ -275,7 +288,9 @@ class PictureStream:
                 self._classified(mine, row, NOT_SCORED, answer.fault)
             else:
                 self._classified(mine, row)
-                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), row)
+                original = mine.batch.originals[mine.position]
+                assert original is not None
+                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), Known(row, original))
 
     def _classified(
         self, mine: _Picture, answer: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
@@ -289,4 +304,5 @@ class PictureStream:
         while self._batches and not self._batches[0].missing:
             batch = self._batches.popleft()
             told = (batch.declarations, batch.digests, batch.statuses, batch.details)
-            yield Classified(*told, batch.answers[:, :-1], batch.answers[:, -1], batch.precedents)
+            counts = Counter(each for original in batch.originals if original for each in bins_of(original))
+            yield Classified(*told, batch.answers[:, :-1], batch.answers[:, -1], batch.precedents, counts)

@@ -16,7 +16,7 @@ from hs.storage.stores import Stores
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
 from pipeline.job.engine import name_of
-from pipeline.job.judge import FINDINGS, PLANTED, FindingsTable, JudgeDeclarations
+from pipeline.job.judge import COUNTS, FINDINGS, FindingsTable, JudgeDeclarations
 from pipeline.job.keeping import kept
 from pipeline.job.post import TROUBLE, Post
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
@@ -37,14 +37,14 @@ class WorkerReports:
         dead_letters: rows that could not be read.
         nulled_values: column → how many of its values are null as they did not fit its type.
         troubles: (exit code, sentence) of each server that was given up, and of each worker that could not write.
-        planted: (kind of mistake, what became of the lies) → how many.
+        counts: (what is counted, which) → how many: pictures by format and size, and how planted lies fared.
     """
 
     parts: list[str]
     dead_letters: list[DeadLetter]
     nulled_values: dict[str, int]
     troubles: list[tuple[int, str]]
-    planted: dict[tuple[str, str], int]
+    counts: dict[tuple[str, str], int]
 
 
 def run_job(
@@ -88,7 +88,7 @@ def run_job(
         written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
         read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
         read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
-        judged[PLANTED] | "Sum" >> beam.CombinePerKey(sum) | "Planted" >> beam.Map(lambda lies: {"planted": lies}),
+        judged[COUNTS] | "Sum" >> beam.CombinePerKey(sum) | "Counts" >> beam.Map(lambda counted: {"counted": counted}),
         troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
     )
     _ = (
@@ -134,5 +134,5 @@ def _read_reports(file: Location, stores: Stores) -> WorkerReports:
         [DeadLetter(**report["dead_letter"]) for report in reports if "dead_letter" in report],
         dict(sorted(report["nulled"] for report in reports if "nulled" in report)),
         [tuple(report["trouble"]) for report in reports if "trouble" in report],
-        {tuple(key): count for key, count in (report["planted"] for report in reports if "planted" in report)},
+        {tuple(key): count for key, count in (report["counted"] for report in reports if "counted" in report)},
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from hs.card import Thresholds
@@ -15,6 +16,8 @@ from hs.storage.stores import Stores
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs
 from pipeline.config import Config
+from pipeline.findings.distributions import of_pictures
+from pipeline.findings.drift import NONE_EARLIER, Earlier
 from pipeline.findings.ledger import Ledger
 from pipeline.findings.schema import SCHEMA_VERSION
 from pipeline.findings.selftest import Trial
@@ -49,6 +52,7 @@ def run_id(
     look_alikes: Sequence[tuple[str, str]],
     settled: Settled = NOTHING_SETTLED,
     tables: Tables = NO_TABLES,
+    earlier: Earlier = NONE_EARLIER,
 ) -> str:
     """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
     made_of: dict[str, Any] = {
@@ -61,6 +65,8 @@ def run_id(
     }
     if settled:  # not a word of them where there are none: earlier runs keep their ids
         made_of["settled"] = settled.digest
+    if earlier.nights:
+        made_of["drift"] = earlier.digest
     if tables.files:
         made_of["nomenclature"] = tables.digests  # what they say, wherever they lie
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
@@ -79,11 +85,12 @@ def manifest(
     looked_up: int = 0,
     tables: Tables = NO_TABLES,
     trial: Trial | None = None,
+    counts: Mapping[tuple[str, str], int] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written.
 
-    `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature, and
-    `trial` is the self-test.
+    `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature,
+    `trial` is the self-test, and `counts` are the workers'.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -92,6 +99,9 @@ def manifest(
         "run_date": attempt.run_date.isoformat(),
         "rows": {"in_footers": inputs.rows} | _rows(ledger),
         **_counts(ledger),
+        "distributions": {
+            name: dict(sorted(bins.items())) for name, bins in ({**ledger.distributions, **of_pictures(counts)}).items()
+        },
         "nulled_values": dict(nulled_values),
         "settled": settled,
         **({"selftest": trial.described()} if trial else {}),
