@@ -193,6 +193,12 @@ class DriftSettings(Settings):
     max_psi: Annotated[float, Field(gt=0)] | None = None
 
 
+class SamePictureSettings(Settings):
+    """The same picture under other importers' names, or under other codes."""
+
+    stock_above: Count = 10
+
+
 class NomenclatureTables(Settings):
     """Editions of the nomenclature beside the one that is built in, and how their codes are linked."""
 
@@ -294,6 +300,7 @@ class Config(Settings):
     worklist: Worklist = Worklist()
     selftest: SelfTestSettings = SelfTestSettings()
     drift: DriftSettings = DriftSettings()
+    same_picture: SamePictureSettings | None = SamePictureSettings()
     report: Report = Report()
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None

@@ -38,6 +38,7 @@ from pipeline.findings.distributions import counts_in
 from pipeline.findings.drift import Drift, Earlier
 from pipeline.findings.evidence import Audited
 from pipeline.findings.ledger import Ledger, draw_up
+from pipeline.findings.partners import name_partners
 from pipeline.findings.selftest import Trial
 from pipeline.findings.settled import NOTHING_SETTLED, Raised, Settled, looks_in, raise_findings
 from pipeline.findings.sheet import write_worklist
@@ -51,6 +52,7 @@ from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
 from pipeline.job.lease import Lease
 from pipeline.job.post import Post
+from pipeline.job.same_pictures import SamePictures
 from pipeline.job.selftest import SelfTest
 from pipeline.job.suspects import Picking
 from pipeline.job.wiring import WorkerReports, run_job
@@ -140,8 +142,8 @@ def with_a_server(
 ) -> Classify:
     """How pictures are classified unless `audit` is told otherwise: decoded here, answered by the model server."""
     server = config.server
-    limits, threads = config.pictures.limits(), config.decoding_threads
-    return Classify(model, connection, limits, server.batch_size, picking, server.remembered, threads)
+    limits, threads, hashed = config.pictures.limits(), config.decoding_threads, config.same_picture is not None
+    return Classify(model, connection, limits, server.batch_size, picking, server.remembered, threads, hashed)
 
 
 def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Published:
@@ -180,11 +182,13 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
                 classify = make_classify(config, model, connection, Picking(table.judge, table.draw))
                 pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
-                reports = run_job(*job, _self_test(night, inputs, table))
+                reports = run_job(*job, _self_test(night, inputs, table), _same_pictures(night))
                 _refuse_if_in_trouble(reports)
         with place.draft(night.attempt_id) as draft:
             with step("verifying the ledger"):
-                parts = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id, stores)
+                staged = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id, stores)
+                met = (reports.neighbourhoods, night.run_date, (), night.attempt_id, stores)
+                parts, shared = name_partners(staged, *met)
                 dead_letters = (*inputs.dead_letters, *reports.dead_letters)
                 ledger = draw_up(inputs, dead_letters, parts, stores)
                 PROGRESS.declarations = ledger.findings.total()
@@ -200,7 +204,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
             looked_up = counted_in_all().get("looked_up", 0)
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
-            described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts)
+            described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts, shared)
             described["drift"] = _drifted(night, described, model, earlier)
             with step("writing the report"):
                 shown = config.worklist.report_findings
@@ -276,6 +280,11 @@ def _self_test(night: Night, inputs: Inputs, table: FindingsTable) -> SelfTest |
     how = night.config.selftest
     planting = Planting.expected(how.sample, inputs.rows, how.seed, night.selection.rates)
     return SelfTest(table.judge, planting) if planting else None
+
+
+def _same_pictures(night: Night) -> SamePictures | None:
+    how = night.config.same_picture
+    return SamePictures(night.run_date, how.stock_above, (), night.config.stores()) if how else None
 
 
 def _raised(night: Night, inputs: Inputs, parts: list[Location], trial: Trial) -> Raised:

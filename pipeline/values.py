@@ -171,6 +171,7 @@ class Classified:
         novelty: float32 [pictures]; NaN where the model does not give it.
         precedents: number of a picture → the rulings that it is like, for those that they were looked for.
         counts: (what is counted of the pictures, which) → how many; see `pipeline.findings.distributions`.
+        hashes: of each picture that could be decoded, see `hs.pictures.looks`; 0 for none; empty where none are made.
     """
 
     declarations: Declarations
@@ -181,3 +182,4 @@ class Classified:
     novelty: np.ndarray
     precedents: Mapping[int, tuple[Precedent, ...]] = field(default_factory=dict)
     counts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    hashes: Sequence[int] = ()

@@ -61,12 +61,35 @@ class PictureRecord:
         status: `ok`, why it could not be read, or `not_scored`.
         detail: for people, such as what a thing that is no picture is.
         weight: share of what the pictures say together; None for one that did not count.
+        hash: 16 hex digits by which it is known when it was saved again; None where it has none.
     """
 
     sha256: str
     status: str
     detail: str | None
     weight: float | None
+    hash: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Partner:
+    """A declaration of another importer or under another code that has the same picture.
+
+    Attributes:
+        run_date: its night.
+        importer: as text; None where the archive names none.
+        declared: its code as read; None where that cannot be.
+        sha256: of its picture.
+        distance: bits of the 64 of the two hashes that differ.
+    """
+
+    run_date: date
+    declaration_id: str | None
+    item_no: int | None
+    importer: str | None
+    declared: HSCode | None
+    sha256: str
+    distance: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,8 @@ class Finding:
         declared_edition: that the declared code is read in.
         successors: the codes in force that the declared code stands for, where that is not itself.
         precedents: rulings that its pictures are like, those of the recommended code before those of the declared one.
+        partners: other declarations with the same picture, those under other codes first; five at most.
+        stock_pictures: SHA-256 of its pictures that too many use to tell anything.
         declared_probabilities: level → summed probability of the declared code, for each level that was judged.
         kept: the passed-through columns.
     """
@@ -108,6 +133,8 @@ class Finding:
     novelty: float | None
     pictures: tuple[PictureRecord, ...]
     precedents: tuple[Precedent, ...]
+    partners: tuple[Partner, ...]
+    stock_pictures: tuple[str, ...]
     model_name: str
     model_version: int
     kept: Mapping[str, object]
@@ -150,15 +177,16 @@ class Finding:
             declared_probabilities=_judged_levels(row),
             pictures=tuple(_picture(picture) for picture in row["pictures"]),
             precedents=tuple(Precedent(**one) for one in row.get("precedents") or ()),
+            partners=tuple(map(_partner, row.get("partners") or ())),
+            stock_pictures=tuple(row.get("stock_pictures") or ()),
             kept={name: value for name, value in row.items() if name not in FIELD_NAMES},
         )
 
 
-_AS_THEY_STAND = tuple(
-    field.name
-    for field in fields(Finding)
-    if field.name in FIELD_NAMES - {"verdict", "reason", "successors", "recommendations", "pictures", "precedents"}
-)
+_MADE = {
+    "verdict", "reason", "successors", "recommendations", "pictures", "precedents", "partners", "stock_pictures",
+}  # fmt: skip
+_AS_THEY_STAND = tuple(field.name for field in fields(Finding) if field.name in FIELD_NAMES - _MADE)
 
 
 def findings_in(table: pa.Table | pa.RecordBatch) -> list[Finding]:
@@ -181,7 +209,16 @@ def _recommendation(written: Mapping[str, Any]) -> Recommendation:
 
 
 def _picture(written: Mapping[str, Any]) -> PictureRecord:
-    return PictureRecord(written["sha256"], written["status"], written.get("detail"), written.get("weight"))
+    more = (written.get(name) for name in ("detail", "weight", "hash"))
+    return PictureRecord(written["sha256"], written["status"], *more)
+
+
+def _partner(written: Mapping[str, Any]) -> Partner:
+    declared = written["declared_hs_code"]
+    return Partner(
+        **{name: value for name, value in written.items() if name != "declared_hs_code"},
+        declared=_code(declared) if declared else None,
+    )
 
 
 def _judged_levels(row: Mapping[str, Any]) -> dict[int, float]:

@@ -21,6 +21,20 @@ _PICTURE = pa.struct(
         pa.field("status", pa.string(), nullable=False),
         pa.field("detail", pa.string()),
         pa.field("weight", pa.float64()),  # share of what the pictures say together; null for one that did not count
+        pa.field(
+            "hash", pa.string()
+        ),  # 16 hex digits, see `hs.pictures.looks`; null without contrast, or none was made
+    ]
+)
+_PARTNER = pa.struct(
+    [
+        pa.field("run_date", pa.date32(), nullable=False),
+        pa.field("declaration_id", pa.string()),
+        pa.field("item_no", pa.int64()),
+        pa.field("importer", pa.string()),
+        pa.field("declared_hs_code", pa.string()),
+        pa.field("sha256", pa.string(), nullable=False),
+        pa.field("distance", pa.int8(), nullable=False),  # of 64 bits of the hashes, that differ
     ]
 )
 _PRECEDENT = pa.struct(
@@ -60,6 +74,8 @@ FIELDS = (
     pa.field("novelty", pa.float64()),
     pa.field("pictures", pa.list_(_PICTURE), nullable=False),
     pa.field("precedents", pa.list_(_PRECEDENT)),
+    pa.field("partners", pa.list_(_PARTNER)),  # other declarations with the same picture; null where there are none
+    pa.field("stock_pictures", pa.list_(pa.string())),  # SHA-256 of those that too many use to tell anything; or null
     pa.field("model_name", pa.string(), nullable=False),
     pa.field("model_version", pa.int64(), nullable=False),
 )

@@ -42,6 +42,7 @@ class Classify(beam.PTransform):
         picking: by what pictures are picked to look for rulings beside them; None picks none.
         remembered: pictures whose probabilities a worker keeps, for when the same file comes again.
         threads: to decode in; None for one on each core that a worker may use.
+        hashed: whether pictures get the hash by which one is known that was saved again.
     """
 
     model: ServedModel
@@ -51,6 +52,7 @@ class Classify(beam.PTransform):
     picking: Picking | None = None
     remembered: int = 0
     threads: int | None = None
+    hashed: bool = False
 
     def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
@@ -68,7 +70,8 @@ class _Worker:
         cores = settings.threads or len(os.sched_getaffinity(0))
         decoders = DecodingThreads(cores, settings.limits.max_decoding_s)
         ahead = _PICTURES_AHEAD * cores
-        self._decoding = Decoding(decoders, model.picture_size, settings.limits, ahead, wait_unless_stopped)
+        how = (model.picture_size, settings.limits, ahead, wait_unless_stopped, settings.hashed)
+        self._decoding = Decoding(decoders, *how)
         classes, in_flight = len(model.table), connection.in_flight
         suspects = Suspects(settings.picking) if settings.picking and model.has_precedents else None
         self._sending = Sending(self._submit, classes, settings.batch_size, in_flight, _counted, suspects)

@@ -79,6 +79,8 @@ class FindingsTable:
                     **self._judgement_fields(judgement),
                     "precedents": _precedents(classified, counted, parsed, judgement, table) if listed else [],
                     **_picture_fields(classified, mine, dict(zip(counted, judgement.weights, strict=False))),
+                    "partners": None,  # who has the same picture is known when all of the night is judged
+                    "stock_pictures": None,
                 }
             )
         return self._assemble(declarations, rows)
@@ -169,13 +171,20 @@ def _precedents(
 
 def _picture_fields(classified: Classified, mine: slice, weights: dict[int, float]) -> dict[str, Any]:
     digests, statuses, details = classified.digests[mine], classified.statuses[mine], classified.details[mine]
+    hashes = classified.hashes[mine] or [0] * len(digests)
     return {
         "images_total": len(statuses),
         "images_used": sum(status == "ok" for status in statuses),
         "pictures": [
-            {"sha256": digest, "status": str(status), "detail": detail, "weight": weights.get(position)}
-            for position, (digest, status, detail) in enumerate(
-                zip(digests, statuses, details, strict=True), mine.start
+            {
+                "sha256": digest,
+                "status": str(status),
+                "detail": detail,
+                "weight": weights.get(position),
+                "hash": f"{hash_:016x}" if hash_ else None,
+            }
+            for position, (digest, status, detail, hash_) in enumerate(
+                zip(digests, statuses, details, hashes, strict=True), mine.start
             )
         ],
     }

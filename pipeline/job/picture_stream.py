@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from hs.pictures.decoding import Original, Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.looks import perceptual_hash
 from hs.precedents import Precedent
 from pipeline.archive.stored_pictures import StoredPicture
 from pipeline.findings.distributions import bins_of
@@ -52,6 +53,7 @@ class Decoding:
         limits: which pictures are read.
         ahead: pictures that are being decoded or wait for their place in a request.
         wait: how to wait for a picture.
+        hashed: whether to tell by what hash a picture is known that was saved again.
     """
 
     threads: DecodingThreads
@@ -59,6 +61,7 @@ class Decoding:
     limits: PictureLimits
     ahead: int
     wait: Await = Future.result
+    hashed: bool = False
 
 
 @dataclass(frozen=True)
@@ -88,6 +91,7 @@ class _Batch:
 
     declarations: Declarations
     digests: list[str]
+    hashes: list[int]
     statuses: list[str]
     details: list[str | None]
     answers: np.ndarray
@@ -98,10 +102,11 @@ class _Batch:
 
 
 class _Decoded(NamedTuple):
-    """A picture, or the answer that it had when it came before."""
+    """A picture, or the answer that it had when it came before; with its hash, 0 for none."""
 
     digest: str
     found: "Picture | Known"
+    hash: int
 
 
 class _Picture(NamedTuple):
@@ -129,10 +134,11 @@ def _bytes_of(picture: pa.Scalar | StoredPicture) -> memoryview:
 
 
 class Known(NamedTuple):
-    """What the model said of a picture, float32 [C + 1], and what it was before it was decoded."""
+    """What the model said of a picture, float32 [C + 1], what it was before it was decoded, and its hash."""
 
     answer: np.ndarray
     original: Original
+    hash: int
 
 
 class Remembered:
@@ -144,20 +150,22 @@ class Remembered:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._answers: OrderedDict[bytes, tuple[bytes, Original]] = OrderedDict()  # an array takes twice its content
+        self._answers: OrderedDict[bytes, tuple[bytes, Original, int]] = (
+            OrderedDict()
+        )  # an array takes twice its content
         self._given_up: dict[bytes, Picture] = {}  # all of them: each took its time
 
     def of(self, digest: bytes) -> Known | Picture | None:
         """What is known of a file by its SHA-256, or that its decoding was given up, or None."""
         if digest in self._answers:
-            answer, original = self._answers[digest]
-            return Known(np.frombuffer(answer, np.float32), original)
+            answer, original, hash_ = self._answers[digest]
+            return Known(np.frombuffer(answer, np.float32), original, hash_)
         return self._given_up.get(digest)
 
     def add(self, digest: bytes, known: Known) -> None:
         """Remembers what the model said."""
         if self._most:
-            self._answers[digest] = known.answer.tobytes(), known.original
+            self._answers[digest] = known.answer.tobytes(), known.original, known.hash
             if len(self._answers) > self._most:
                 self._answers.popitem(last=False)
 
@@ -171,7 +179,7 @@ def _unread(picture: StoredPicture) -> _Decoded:
     digest = hashlib.sha256()
     for piece in picture.pieces():
         digest.update(piece)
-    return _Decoded(digest.hexdigest(), Picture(PictureStatus.TOO_MANY_BYTES, detail=f"{picture.size} bytes"))
+    return _Decoded(digest.hexdigest(), Picture(PictureStatus.TOO_MANY_BYTES, detail=f"{picture.size} bytes"), 0)
 
 
 class PictureStream:
@@ -198,6 +206,7 @@ class PictureStream:
         batch = _Batch(
             replace(declarations, pictures=pa.array([], pa.binary())),  # a slice would keep all bytes alive
             [""] * pictures,
+            [0] * pictures,
             [""] * pictures,
             [None] * pictures,
             np.tile(self._unscored, (pictures, 1)),
@@ -234,7 +243,12 @@ class PictureStream:
         if isinstance(known, Known) and self._is_suspect(known.answer, declared):
             known = None  # its pixels are needed again
         found = decode(data, self._decoding.size, self._decoding.limits) if known is None else known
-        return _Decoded(digest.hexdigest(), found)
+        return _Decoded(digest.hexdigest(), found, self._hash(found))
+
+    def _hash(self, found: Picture | Known) -> int:
+        if isinstance(found, Known):
+            return found.hash
+        return perceptual_hash(found.pixels) if self._decoding.hashed and found.pixels is not None else 0
 
     def _is_suspect(self, answer: np.ndarray, declared: Declared | None) -> bool:
         suspects = self._sending.suspects
@@ -245,12 +259,12 @@ class PictureStream:
         found = f"more than {self._decoding.limits.max_decoding_s:g} s of processor time"
         too_costly = Picture(PictureStatus.TOO_COSTLY, detail=found)
         self._remembered.give_up(digest.digest(), too_costly)
-        return _Decoded(digest.hexdigest(), too_costly)
+        return _Decoded(digest.hexdigest(), too_costly, 0)
 
     def _collect_picture(self) -> None:
         mine, decoded = self._being_decoded.popleft()
         batch, position = mine
-        batch.digests[position], found = self._decoding.wait(decoded)
+        batch.digests[position], found, batch.hashes[position] = self._decoding.wait(decoded)
         batch.originals[position] = found.original
         if isinstance(found, Known):
             self._classified(mine, found.answer)
@@ -288,9 +302,11 @@ class PictureStream:
                 self._classified(mine, row, NOT_SCORED, answer.fault)
             else:
                 self._classified(mine, row)
-                original = mine.batch.originals[mine.position]
+                batch, position = mine
+                original = batch.originals[position]
                 assert original is not None
-                self._remembered.add(bytes.fromhex(mine.batch.digests[mine.position]), Known(row, original))
+                known = Known(row, original, batch.hashes[position])
+                self._remembered.add(bytes.fromhex(batch.digests[position]), known)
 
     def _classified(
         self, mine: _Picture, answer: np.ndarray, status: str = PictureStatus.OK, detail: str | None = None
@@ -305,4 +321,4 @@ class PictureStream:
             batch = self._batches.popleft()
             told = (batch.declarations, batch.digests, batch.statuses, batch.details)
             counts = Counter(each for original in batch.originals if original for each in bins_of(original))
-            yield Classified(*told, batch.answers[:, :-1], batch.answers[:, -1], batch.precedents, counts)
+            yield Classified(*told, batch.answers[:, :-1], batch.answers[:, -1], batch.precedents, counts, batch.hashes)

@@ -13,6 +13,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from hs.errors import NotPublished, StorageLost, UsageError
 from hs.storage.location import Location
 from hs.storage.stores import Stores
+from pipeline.findings.uses import Known, Neighbourhood
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.counters import counted_elsewhere
 from pipeline.job.engine import name_of
@@ -20,6 +21,7 @@ from pipeline.job.judge import COUNTS, FINDINGS, FindingsTable, JudgeDeclaration
 from pipeline.job.keeping import kept
 from pipeline.job.post import TROUBLE, Post
 from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, NULLED, ReadArchive
+from pipeline.job.same_pictures import NEIGHBOURHOODS, SamePictures
 from pipeline.job.selftest import SelfTest
 from pipeline.job.submission import run_to_its_end
 from pipeline.job.write import PARTS, WriteFindings
@@ -38,6 +40,7 @@ class WorkerReports:
         nulled_values: column → how many of its values are null as they did not fit its type.
         troubles: (exit code, sentence) of each server that was given up, and of each worker that could not write.
         counts: (what is counted, which) → how many: pictures by format and size, and how planted lies fared.
+        neighbourhoods: hash of a picture → who else uses it.
     """
 
     parts: list[str]
@@ -45,6 +48,7 @@ class WorkerReports:
     nulled_values: dict[str, int]
     troubles: list[tuple[int, str]]
     counts: dict[tuple[str, str], int]
+    neighbourhoods: dict[int, Neighbourhood]
 
 
 def run_job(
@@ -57,6 +61,7 @@ def run_job(
     options: PipelineOptions,
     post: Post,
     selftest: SelfTest | None = None,
+    same_pictures: SamePictures | None = None,
 ) -> WorkerReports:
     """Runs the pipeline and returns what the workers report.
 
@@ -70,6 +75,7 @@ def run_job(
         options: Beam's.
         post: what workers are told.
         selftest: what counts how planted lies fare; None without.
+        same_pictures: what finds out who else uses a picture; None without.
 
     Raises:
         Interrupted: if the run was stopped, here or at the engine.
@@ -83,13 +89,15 @@ def run_job(
     classified = read[DECLARATIONS] | "Classify" >> classify
     judged = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table, selftest)
     written = judged[FINDINGS] | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id, post.stores)
-    troubles = (read[TROUBLE], classified[TROUBLE], written[TROUBLE]) | "EveryTrouble" >> beam.Flatten()
+    compared = [judged[FINDINGS] | "SamePictures" >> same_pictures] if same_pictures else []
+    troubles = [read[TROUBLE], classified[TROUBLE], written[TROUBLE], *(each[TROUBLE] for each in compared)]
     reports = (
         written[PARTS] | "Parts" >> beam.Map(lambda name: {"part": name}),
         read[DEAD_LETTERS] | "DeadLetters" >> beam.Map(lambda letter: {"dead_letter": asdict(letter)}),
         read[NULLED] | beam.CombinePerKey(sum) | "Nulled" >> beam.Map(lambda column: {"nulled": column}),
         judged[COUNTS] | "Sum" >> beam.CombinePerKey(sum) | "Counts" >> beam.Map(lambda counted: {"counted": counted}),
-        troubles | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
+        *(each[NEIGHBOURHOODS] | "Neighbourhoods" >> beam.Map(_neighbourhood_as_json) for each in compared),
+        troubles | "EveryTrouble" >> beam.Flatten() | "Troubles" >> beam.Map(lambda trouble: {"trouble": trouble}),
     )
     _ = (
         reports
@@ -106,7 +114,7 @@ def run_job(
         if counts and not launcher.trouble:
             counted_elsewhere([counts])
         if launcher.trouble:
-            return WorkerReports([], [], {}, [launcher.trouble], {})
+            return WorkerReports([], [], {}, [launcher.trouble], {}, {})
         if not (launcher.workers or post.stores.exists(staging / _REPORTS)):
             raise UsageError(
                 f"no worker sees the output folder, {staging.parent.parent}: "
@@ -135,4 +143,16 @@ def _read_reports(file: Location, stores: Stores) -> WorkerReports:
         dict(sorted(report["nulled"] for report in reports if "nulled" in report)),
         [tuple(report["trouble"]) for report in reports if "trouble" in report],
         {tuple(key): count for key, count in (report["counted"] for report in reports if "counted" in report)},
+        dict(_neighbourhood(report) for report in reports if "hash" in report),
     )
+
+
+def _neighbourhood_as_json(met: tuple[str, Neighbourhood]) -> dict[str, Any]:
+    hash_, uses = met
+    return {"hash": hash_, "uses": None if uses is None else [[*who, *known] for who, known in uses.items()]}
+
+
+def _neighbourhood(report: dict[str, Any]) -> tuple[int, Neighbourhood]:
+    uses = report["uses"]
+    found = None if uses is None else {(importer, code): Known(*known) for importer, code, *known in uses}
+    return int(report["hash"], 16), found

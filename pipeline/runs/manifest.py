@@ -19,6 +19,7 @@ from pipeline.config import Config
 from pipeline.findings.distributions import of_pictures
 from pipeline.findings.drift import NONE_EARLIER, Earlier
 from pipeline.findings.ledger import Ledger
+from pipeline.findings.partners import SharedPictures
 from pipeline.findings.schema import SCHEMA_VERSION
 from pipeline.findings.selftest import Trial
 from pipeline.findings.settled import NOTHING_SETTLED, Settled
@@ -86,11 +87,12 @@ def manifest(
     tables: Tables = NO_TABLES,
     trial: Trial | None = None,
     counts: Mapping[tuple[str, str], int] = MappingProxyType({}),
+    shared: SharedPictures | None = None,
 ) -> dict[str, Any]:
     """The manifest as JSON-ready values, but for the outputs: those are described once all of them are written.
 
     `looked_up` is the number of pictures that precedents were asked for, `tables` are those of the nomenclature,
-    `trial` is the self-test, and `counts` are the workers'.
+    `trial` is the self-test, `counts` are the workers', and `shared` is what pictures have in common with others.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -105,6 +107,7 @@ def manifest(
         "nulled_values": dict(nulled_values),
         "settled": settled,
         **({"selftest": trial.described()} if trial else {}),
+        **({"same_picture": shared.described()} if shared else {}),
         "precedents": {"pictures_looked_up": looked_up, "findings": ledger.with_precedents},
         "inputs": [_input(file, ledger, config) for file in inputs.files]
         + [{"path": letter.file, "rows": letter.rows, "unreadable": letter.reason} for letter in inputs.dead_letters],

@@ -1,0 +1,158 @@
+"""Findings → which pictures others use as well, those of earlier nights among them; hashes are shuffled, no pictures.
+
+findings ──► uses ──► by quarters of their hashes ──► near ones meet, and those of the store ──► neighbourhoods
+"""
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.transforms.window import GlobalWindows
+
+from hs.errors import Interrupted, NotPublished, StorageLost
+from hs.pictures.near import QUARTERS, NearHashes
+from hs.storage.stores import Stores
+from pipeline.findings.hash_store import StoredNight, read_uses
+from pipeline.findings.uses import Known, Neighbourhood, Use, is_stock, merged, uses_in
+from pipeline.job.in_process import STOP
+from pipeline.job.post import TROUBLE, why_stopped
+
+NEIGHBOURHOODS = "neighbourhoods"
+
+_USES_AT_ONCE = 100_000  # 20 MB as Python has them
+
+
+@dataclasses.dataclass
+class SamePictures(beam.PTransform):
+    """Batches of findings → `neighbourhoods`, (hash as 16 hex digits, who uses it as well), and `trouble`.
+
+    Attributes:
+        run_date: the night.
+        most: importers, and codes, that may use one picture before it tells nothing.
+        earlier: nights to compare with.
+        stores: how their files are reached.
+    """
+
+    run_date: date
+    most: int
+    earlier: Sequence[StoredNight]
+    stores: Stores
+
+    def expand(self, findings: beam.PCollection) -> Any:
+        """Lets each quarter of the hashes meet in one place."""
+        met = (
+            findings
+            | "Uses" >> beam.ParDo(_Uses())
+            | "Quarters" >> beam.GroupByKey()
+            | "Meet" >> beam.ParDo(_Meet(self)).with_outputs(TROUBLE, main=NEIGHBOURHOODS)
+        )
+        together = met[NEIGHBOURHOODS] | "Together" >> beam.CombinePerKey(partial(merged, most=self.most))
+        return {NEIGHBOURHOODS: together, TROUBLE: met[TROUBLE]}
+
+
+class _Uses(beam.DoFn):
+    """Findings → (quarter, uses as uint64 [n, 3]); all four get them all, and each use comes once from a bundle."""
+
+    def start_bundle(self) -> None:
+        self._uses: set[Use] = set()
+
+    def process(self, findings: pa.RecordBatch) -> Iterator[Any]:
+        for _, uses in uses_in(findings):
+            self._uses.update(uses)
+        if len(self._uses) >= _USES_AT_ONCE:
+            yield from self._packed()
+
+    def finish_bundle(self) -> Iterator[Any]:
+        if self._uses:
+            yield from map(GlobalWindows.windowed_value, self._packed())
+
+    def _packed(self) -> Iterator[tuple[int, bytes]]:
+        packed = np.array(list(self._uses), np.uint64).tobytes()
+        self._uses.clear()
+        yield from ((quarter, packed) for quarter in range(QUARTERS))
+
+
+class _Meet(beam.DoFn):
+    def __init__(self, settings: SamePictures) -> None:
+        self._settings = settings
+
+    def process(self, of_quarter: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        quarter, packed = of_quarter
+        try:
+            met = self._met(quarter, np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3))
+        except Interrupted:
+            yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
+        except StorageLost as error:
+            yield beam.pvalue.TaggedOutput(TROUBLE, (error.exit_code, str(error)))
+        except (pa.ArrowException, OSError) as error:
+            sentence = f"same_picture.store: the hashes of an earlier night cannot be read any more: {error}"
+            yield beam.pvalue.TaggedOutput(TROUBLE, (NotPublished.exit_code, sentence))
+        else:
+            yield from ((f"{hash_:016x}", neighbourhood) for hash_, neighbourhood in met.items())
+
+    def _met(self, quarter: int, rows: np.ndarray) -> dict[int, Neighbourhood]:
+        ours = _ByHash(rows)
+        index = NearHashes(ours.hashes, quarter)
+        found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
+        self._look(ours, index, ours, self._settings.run_date, found)
+        for night in self._settings.earlier:
+            if STOP.is_set():
+                raise Interrupted("interrupted")
+            self._look(ours, index, _ByHash(read_uses(night, self._settings.stores)), night.run_date, found)
+        return dict(found)
+
+    def _look(
+        self,
+        ours: "_ByHash",
+        index: NearHashes,
+        others: "_ByHash",
+        night: date,
+        found: dict[int, dict[tuple[int, int], Known] | None],
+    ) -> None:
+        """Adds the uses of near pictures to what is found."""
+        days_back = -night.toordinal()
+        for pairs in index.near(others.hashes):
+            telling = ours.differ(pairs.ours, others, pairs.others)
+            chosen = (values[telling].tolist() for values in pairs)
+            for mine, its, distance in zip(*chosen, strict=True):
+                hash_ = int(ours.hashes[mine])
+                uses = found[hash_]
+                if uses is None:
+                    continue
+                known = Known(distance, days_back, int(others.hashes[its]))
+                for who in others.who(its):
+                    uses[who] = min(known, uses.get(who, known))
+                    if is_stock(uses, self._settings.most):
+                        found[hash_] = None
+                        break
+
+
+class _ByHash:
+    """Uses, sorted, each once.
+
+    Args:
+        rows: uint64 [n, 3], hash, importer, code.
+    """
+
+    def __init__(self, rows: np.ndarray) -> None:
+        ordered = rows[np.lexsort(rows.T[::-1])]
+        is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1)) if len(ordered) else slice(0)
+        self._uses = ordered[is_new]
+        self.hashes, self._begins = np.unique(self._uses[:, 0], return_index=True)
+        self._ends = np.append(self._begins[1:], len(self._uses))
+
+    def who(self, place: int) -> list[tuple[int, int]]:
+        """Importers and codes of one hash."""
+        return [(importer, code) for _, importer, code in self._uses[self._begins[place] : self._ends[place]].tolist()]
+
+    def differ(self, mine: np.ndarray, others: "_ByHash", its: np.ndarray) -> np.ndarray:
+        """Whether there is more to a pair of hashes than one importer who uses both under one code, bool [n]."""
+        is_one = (self._ends[mine] - self._begins[mine] == 1) & (others._ends[its] - others._begins[its] == 1)
+        same = (self._uses[self._begins[mine], 1:] == others._uses[others._begins[its], 1:]).all(axis=1)
+        return ~(is_one & same)
