@@ -32,6 +32,11 @@ class Desk:
         self.driver.get("about:blank")  # else a link within the same page would not load it again
         self.driver.get(page.as_uri() + link)
 
+    def forget(self) -> None:
+        """Clears what this browser keeps of pages, and loads the one that is open again."""
+        self.run("localStorage.clear(); location.hash = ''")
+        self.driver.refresh()  # another process, as `open` may start, could still be told what was there before
+
     def press(self, *keys: str) -> None:
         """Presses keys one after the other, wherever the page has its focus; a word is typed."""
         for key in keys:

@@ -64,11 +64,10 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def at_the_page(browser: Desk, page: Path) -> Iterator[Desk]:
     """The page, opened with nothing decided; in the end nothing was asked of a network, and the console is silent."""
     browser.open(page)
-    browser.run("localStorage.clear()")
     for file in browser.downloads.iterdir():
         file.unlink()
     browser.complaints(), browser.requests()
-    browser.open(page)
+    browser.forget()
     yield browser
     assert browser.requests() == []
     assert browser.complaints() == []

@@ -149,8 +149,7 @@ def test_another_desk_goes_on_where_this_one_stopped(at_the_page: Desk, page: Pa
     decide_three(at_the_page)
     written = tmp_path / f"decisions.{kind}"
     written.write_text(export(at_the_page, kind), encoding="utf-8", newline="")
-    at_the_page.run("localStorage.clear()")
-    at_the_page.open(page)
+    at_the_page.forget()
 
     at_the_page.press("e")
     at_the_page.give(written)
@@ -165,8 +164,7 @@ def test_decisions_of_two_desks_are_merged_and_contradictions_are_chosen(at_the_
     decide_three(at_the_page)
     theirs = tmp_path / "theirs.json"
     theirs.write_text(export(at_the_page, "json", "Officer 8"), encoding="utf-8")
-    at_the_page.run("localStorage.clear()")
-    at_the_page.open(page)
+    at_the_page.forget()
     at_the_page.press("r", Keys.ENTER, "r", "m", "=looked at the invoice", Keys.ENTER)  # against theirs; as theirs
 
     at_the_page.press("e")
@@ -216,8 +214,7 @@ def test_a_file_whose_correct_code_is_the_declared_one_is_refused_with_a_sentenc
     decide_three(at_the_page)
     written = tmp_path / f"decisions.{kind}"
     written.write_text(export(at_the_page, kind).replace(f'"{BLUE}"', f'"{RED}"'), encoding="utf-8", newline="")
-    at_the_page.run("localStorage.clear()")
-    at_the_page.open(page)
+    at_the_page.forget()
 
     at_the_page.press("e")
     at_the_page.give(written)

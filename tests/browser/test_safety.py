@@ -68,8 +68,7 @@ def test_hostile_texts_are_shown_as_they_are_written(browser: Desk, hostile: Pat
 
 def test_hostile_texts_leave_and_come_back_as_they_are(browser: Desk, hostile: Path, tmp_path: Path):
     browser.open(hostile)
-    browser.run("localStorage.clear()")
-    browser.open(hostile)
+    browser.forget()
     for _ in HOSTILE:
         browser.press("c", "j")
     browser.press("e")
