@@ -1,6 +1,7 @@
 """Precedents: the pictures of cases that others are most like, from the features to what a served model answers."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from tests.archives import COLOURS
 CODES = tuple(COLOURS)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def colours() -> np.ndarray:
     """Pictures of one colour each, uint8 [30, 8, 8, 3]: ten reds, ten greens, ten blues, ever darker."""
     strength = np.tile(np.linspace(250, 160, 10), 3)[:, None]
@@ -34,7 +35,7 @@ def mean_colours(pictures: np.ndarray) -> np.ndarray:
     return pictures.astype(np.float32).mean(axis=(1, 2))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def kept(colours) -> Precedents:
     def features_of(some: np.ndarray) -> np.ndarray:
         return mean_colours(colours[some])
@@ -43,8 +44,8 @@ def kept(colours) -> Precedents:
     return look_for_precedents(features_of, np.arange(30), np.repeat(np.arange(3), 10), ids, most_seen=100)
 
 
-@pytest.fixture
-def version(kept, colours, tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def version(kept, colours, tmp_path_factory) -> Path:
     import keras
 
     from model.training.networks import weights_digest
@@ -57,7 +58,7 @@ def version(kept, colours, tmp_path) -> Path:
     thresholds = Thresholds(0.05, 0.4, 0.9, novel_above=0.5)
     card = Card(8, 8, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
     seen = look_at(mean_colours(colours))
-    return export(network, CODES, card, {}, tmp_path / "model", seen=seen, precedents=kept)[1]
+    return export(network, CODES, card, {}, tmp_path_factory.mktemp("precedents") / "model", seen=seen, precedents=kept)[1]
 
 
 def test_every_original_picture_is_a_row_of_length_1(kept):
@@ -154,7 +155,8 @@ def test_check_model_asks_for_precedents_where_there_are_some(version, capsys):
     assert "30 pictures of cases, 10 are shown at once" in said
 
 
-def test_a_card_that_counts_other_precedents_than_there_are_is_named(version, capsys):
+def test_a_card_that_counts_other_precedents_than_there_are_is_named(version, tmp_path, capsys):
+    version = shutil.copytree(version, tmp_path / "model" / "1")
     about = version / "assets.extra" / "hs_audit.json"
     about.write_text(json.dumps(json.loads(about.read_text()) | {"precedents": 5}))
 
@@ -165,7 +167,8 @@ def test_a_card_that_counts_other_precedents_than_there_are_is_named(version, ca
 
 
 def test_requests_for_precedents_that_a_server_merges_are_answered_as_alone(version, colours):
-    servable = Servable("hs", version, Batching(max_batch_size=8, timeout_s=60))
+    # No warm-up: its one row would wait that minute for others.
+    servable = Servable("hs", version, Batching(max_batch_size=8, timeout_s=60), warm_up=False)
 
     def ask(row: int, code: str) -> list[int]:
         request = PredictRequest(model_spec=ModelSpec(name="hs", signature_name="nearest_of"))

@@ -78,8 +78,8 @@ class _Classifier(tf.Module):
                 "card": tf.fill([rows], tf.constant(card.to_json())),
             }
 
-        self.classify = tf.function(classify, input_signature=[images])
-        self.describe = tf.function(describe, input_signature=[ping])
+        self.classify = tf.function(classify, input_signature=[images], autograph=False)
+        self.describe = tf.function(describe, input_signature=[ping], autograph=False)
 
     @property
     def signatures(self) -> dict[str, Any]:
@@ -133,9 +133,9 @@ class _Precedents(tf.Module):
                 "hs_code": tf.where(there, codes, ""),
             }
 
-        self.nearest = tf.function(nearest, input_signature=[images])
-        self.nearest_of = tf.function(nearest_of, input_signature=[images, hs_code])
-        self.describe = tf.function(describe, input_signature=[index])
+        self.nearest = tf.function(nearest, input_signature=[images], autograph=False)
+        self.nearest_of = tf.function(nearest_of, input_signature=[images, hs_code], autograph=False)
+        self.describe = tf.function(describe, input_signature=[index], autograph=False)
 
     @property
     def signatures(self) -> dict[str, Any]:

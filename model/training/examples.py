@@ -197,7 +197,7 @@ def _networks(how: Preparation) -> Callable[[np.ndarray], Answer]:
     forward = as_constants(folded(network if stem is None or tail is None else stem))
     onward = as_constants(folded(tail)) if tail is not None and stem is not None else None
 
-    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
+    @tf.function(reduce_retracing=True, autograph=False)  # type: ignore[untyped-decorator]  # TensorFlow is untyped
     def compute(pixels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         at_cut = forward(tf.cast(pixels, tf.float32))
         if onward is not None:
