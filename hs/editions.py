@@ -3,7 +3,7 @@
 declared code, date ──► Nomenclature.standing ──► in force: itself; else its successors; what it was elsewhere
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import date
 from functools import cached_property
@@ -100,8 +100,10 @@ class Edition:
     @cached_property
     def _days(self) -> dict[str, tuple[date, date]]:
         """Each code and prefix → first and last day of what is listed at or under it."""
+        if self.entries is None:
+            return dict.fromkeys(descriptions(), (self.begins, self.ends))
         days: dict[str, tuple[date, date]] = {}
-        for digits, entry in self._entries():
+        for digits, entry in self.entries.items():
             for prefix in HSCode(digits).prefixes():
                 first, last = days.get(prefix, (entry.valid_from, entry.valid_to))
                 days[prefix] = (min(first, entry.valid_from), max(last, entry.valid_to))
@@ -110,13 +112,7 @@ class Edition:
     @cached_property
     def _divided(self) -> frozenset[str]:
         """What has codes under it."""
-        return frozenset(prefix for digits, _ in self._entries() for prefix in HSCode(digits).prefixes()[:-1])
-
-    def _entries(self) -> Iterable[tuple[str, Entry]]:
-        if self.entries is not None:
-            return self.entries.items()
-        whole = Entry("", self.begins, self.ends)
-        return ((digits, whole) for digits in descriptions())
+        return frozenset(digits[:-2] for digits in self._days)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Self-contained HTML pages: templates that trust no text, and numbers as people read them."""
 
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -103,6 +104,7 @@ class Inline:
         return cls(Markup(content), f"'sha256-{digest}'")
 
 
+@functools.cache
 def template(package: str, name: str) -> jinja2.Template:
     """A template from the folder `templates` of a package; whatever it is given and is no markup is escaped.
 
