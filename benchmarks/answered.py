@@ -19,7 +19,7 @@ from hs_audit.commands.run import add_arguments, run
 from pipeline.config import Config
 from pipeline.job.classify import CLASSIFIED
 from pipeline.job.memory import give_back_freed_memory
-from pipeline.job.post import TROUBLE
+from pipeline.job.reports import REPORTS
 from pipeline.job.suspects import Picking
 from pipeline.values import Classified, Declarations
 from serving.client.connection import Connection
@@ -28,13 +28,13 @@ from serving.contract import ServedModel
 
 @dataclasses.dataclass
 class Answered(beam.PTransform):
-    """Declarations → `classified`, each picture alike, and no `trouble`: neither decodes nor sends."""
+    """Declarations → `classified`, each picture alike, and no `reports`: neither decodes nor sends."""
 
     classes: int
 
     def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Answers in the stage that reads."""
-        return declarations | beam.ParDo(_Answer(self.classes)).with_outputs(TROUBLE, main=CLASSIFIED)
+        return declarations | beam.ParDo(_Answer(self.classes)).with_outputs(REPORTS, main=CLASSIFIED)
 
 
 class _Answer(beam.DoFn):

@@ -52,10 +52,11 @@ from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
 from pipeline.job.lease import Lease
 from pipeline.job.post import Post
+from pipeline.job.reports import WorkerReports
 from pipeline.job.same_pictures import SamePictures
 from pipeline.job.selftest import SelfTest
 from pipeline.job.suspects import Picking
-from pipeline.job.wiring import WorkerReports, run_job
+from pipeline.job.wiring import run_job
 from pipeline.report.page import write_report
 from pipeline.resolving import judge_of, model_server, resolve
 from pipeline.runs.destination import Destination, Logs

@@ -13,7 +13,8 @@ from pipeline.archive.inputs import find_inputs
 from pipeline.job.classify import CLASSIFIED, Classify
 from pipeline.job.engine import beam_options
 from pipeline.job.judge import FINDINGS, FindingsTable, JudgeDeclarations
-from pipeline.job.read import DEAD_LETTERS, DECLARATIONS, ReadArchive
+from pipeline.job.read import DECLARATIONS, ReadArchive
+from pipeline.job.reports import REPORTS
 from pipeline.job.write import WriteFindings
 from pipeline.values import ColumnNames, RowGroup
 from serving.client.connection import Connection
@@ -36,7 +37,7 @@ def test_declarations_pictures_requests_waits_and_dead_letters_are_counted(tmp_p
         classified = read[DECLARATIONS] | Classify(model, Connection(address), PictureLimits(), batch_size=2)
         write = WriteFindings(table.schema, Location.parse(tmp_path / "findings"), "a1", Stores())
         _ = (classified[CLASSIFIED] | JudgeDeclarations(table))[FINDINGS] | write
-        _ = read[DEAD_LETTERS] | beam.combiners.ToList()
+        _ = read[REPORTS] | beam.combiners.ToList()
         said = pipeline.run().metrics().query(beam.metrics.MetricsFilter().with_namespace("hs_audit"))
 
     counted = {metric.key.metric.name: metric.committed for metric in said["counters"]}

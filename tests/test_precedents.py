@@ -58,7 +58,9 @@ def version(kept, colours, tmp_path_factory) -> Path:
     thresholds = Thresholds(0.05, 0.4, 0.9, novel_above=0.5)
     card = Card(8, 8, "bilinear", 2, "HS 2022", 1.0, thresholds, weights_digest(network))
     seen = look_at(mean_colours(colours))
-    return export(network, CODES, card, {}, tmp_path_factory.mktemp("precedents") / "model", seen=seen, precedents=kept)[1]
+    return export(
+        network, CODES, card, {}, tmp_path_factory.mktemp("precedents") / "model", seen=seen, precedents=kept
+    )[1]
 
 
 def test_every_original_picture_is_a_row_of_length_1(kept):

@@ -17,7 +17,8 @@ from pipeline.job.counters import LOOKED_UP, PICTURES, REQUESTS, counted_wait
 from pipeline.job.decoding_threads import DecodingThreads
 from pipeline.job.in_process import MAY_SEND, PROGRESS, STOP, wait_unless_stopped
 from pipeline.job.picture_stream import Decoding, PictureStream, Remembered, Sending
-from pipeline.job.post import TROUBLE, Trouble, why_stopped
+from pipeline.job.post import Trouble, why_stopped
+from pipeline.job.reports import REPORTS, reported_at_the_end
 from pipeline.job.suspects import Picking, Suspects
 from pipeline.values import Classified, Declarations
 from serving.client.classifier import Choose, Classifier
@@ -32,7 +33,7 @@ _PICTURES_AHEAD = 4  # per core; up to 64 made no difference (docs/performance.m
 
 @dataclasses.dataclass
 class Classify(beam.PTransform):
-    """Declarations → `classified`, and `trouble`: (exit code, sentence) of a server or of pictures that were given up.
+    """Declarations → `classified`, and `reports`: trouble of a server or of pictures that were given up.
 
     Attributes:
         model: the pinned version.
@@ -56,7 +57,7 @@ class Classify(beam.PTransform):
 
     def expand(self, declarations: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Decodes and classifies in one stage, so that no picture is copied between workers."""
-        return declarations | beam.ParDo(_Classify(self)).with_outputs(TROUBLE, main=CLASSIFIED)
+        return declarations | beam.ParDo(_Classify(self)).with_outputs(REPORTS, main=CLASSIFIED)
 
 
 class _Worker:
@@ -140,7 +141,7 @@ class _Classify(beam.DoFn):
             for classified in self._stream.drain():
                 yield GlobalWindows.windowed_value(classified)  # at the end of a bundle Beam knows no window
         if trouble := self._trouble():
-            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(trouble))
+            yield reported_at_the_end(trouble=trouble)
 
     def _trouble(self) -> Trouble | None:
         assert self._worker is not None

@@ -1,11 +1,12 @@
 """Classified declarations → findings, one for each, by the rules of `hs.verdicts`; and counts, of lies too."""
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import date
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -19,13 +20,10 @@ from hs.ranking import Draw
 from hs.verdicts import Evidence, Judge, Judgement, Verdict, which_count
 from pipeline.archive.dates import days_in
 from pipeline.findings.schema import findings_schema
+from pipeline.job.reports import REPORTS, Reported, reported_at_the_end
 from pipeline.values import NOT_SCORED, Classified, Declarations
 
 FINDINGS = "findings"
-COUNTS = "counts"
-
-Counted = tuple[tuple[str, str], int]
-"""What is counted, which of it, and how many."""
 
 CountPlanted = Callable[[Classified, pa.RecordBatch], Mapping[tuple[str, str], int]]
 
@@ -198,7 +196,7 @@ def _as_written(code: str | int | float | None) -> str | None:
 
 @dataclasses.dataclass
 class JudgeDeclarations(beam.PTransform):
-    """Classified declarations → `findings`, Arrow batches in their schema, and `counts`, of pictures and planted lies.
+    """Classified declarations → `findings`, Arrow batches in their schema, and `reports`: counts, of lies too.
 
     Attributes:
         table: how findings are made.
@@ -211,19 +209,24 @@ class JudgeDeclarations(beam.PTransform):
     def expand(self, classified: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Judges batch by batch."""
         judge = _Judge(self.table, self.count_planted)
-        return classified | beam.ParDo(judge).with_outputs(COUNTS, main=FINDINGS)
+        return classified | beam.ParDo(judge).with_outputs(REPORTS, main=FINDINGS)
 
 
 class _Judge(beam.DoFn):
     def __init__(self, table: FindingsTable, count_planted: CountPlanted | None) -> None:
         self._table, self._count_planted = table, count_planted
 
-    def process(
-        self, classified: Classified
-    ) -> Iterator[pa.RecordBatch | beam.pvalue.TaggedOutput[Literal["counts"], Counted]]:
+    def start_bundle(self) -> None:
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def process(self, classified: Classified) -> Iterator[pa.RecordBatch]:
         findings = self._table.findings(classified)
         yield findings
-        # Counts alone leave a worker: no finding is made of a lie.
-        lies = self._count_planted(classified, findings) if self._count_planted else {}
-        for counted in (*classified.counts.items(), *lies.items()):
-            yield beam.pvalue.TaggedOutput(COUNTS, counted)
+        self._counts.update(classified.counts)
+        if self._count_planted:
+            # Counts alone leave a worker: no finding is made of a lie.
+            self._counts.update(self._count_planted(classified, findings))
+
+    def finish_bundle(self) -> Iterator[Reported]:
+        if self._counts:
+            yield reported_at_the_end(counts=[(*what, count) for what, count in self._counts.items()])

@@ -1,7 +1,7 @@
 """What a worker process is told of its run, and what it checks before it reads or sends anything.
 
 Launcher and worker may be two machines: with another file system, other libraries, and no way to the model server.
-What is found becomes data, `trouble`: (exit code, sentence). An engine would try an exception again and again.
+What is found becomes data, a trouble: (exit code, sentence). An engine would try an exception again and again.
 """
 
 import socket
@@ -23,7 +23,6 @@ from pipeline.versions import deciding_versions
 from serving.client.client import Client
 from serving.client.connection import Connection
 
-TROUBLE = "trouble"
 Trouble = tuple[int, str]
 
 _AT_FIRST_S = 60  # later a server that is away is a matter of the outage budget

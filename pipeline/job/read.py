@@ -1,4 +1,4 @@
-"""Pointers to row groups → batches of declarations, dead letters for rows that could not be read, counts of nulls.
+"""Pointers to row groups → batches of declarations, and reports: dead letters of rows that could not be read, nulls.
 
 It is what a worker begins with: where that may not work, it reads nothing and says why. A storage that is away is no
 dead letter: it is waited for inside its budget, then ends the run, as data like a model server that was given up. If it
@@ -6,27 +6,27 @@ were raised, an engine would try the bundle again, wait for the whole budget eac
 """
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import apache_beam as beam
 
 from hs.errors import Interrupted, StorageLost
 from pipeline.archive.row_groups import read_row_group
 from pipeline.job.coders import DeclarationsCoder
-from pipeline.job.counters import DEAD_LETTERS as UNREAD
+from pipeline.job.counters import DEAD_LETTERS
 from pipeline.job.in_process import STOP
-from pipeline.job.post import TROUBLE, Post, Trouble, why_stopped
+from pipeline.job.post import Post, why_stopped
+from pipeline.job.reports import REPORTS, Reported, reported
 from pipeline.values import DeadLetter, Declarations, Layout, RowGroup
 
-DEAD_LETTERS = "dead_letters"
 DECLARATIONS = "declarations"
-NULLED = "nulled"
 
 
 @dataclasses.dataclass
 class ReadArchive(beam.PTransform):
-    """Pointers → `declarations`, `dead_letters`, `nulled`, (column, values that did not fit its type), and `trouble`.
+    """Pointers → `declarations`, and `reports`: dead letters, values that did not fit their column's type, trouble.
 
     Only the pointers are shuffled, never a picture.
 
@@ -44,10 +44,7 @@ class ReadArchive(beam.PTransform):
         return (
             pointers
             | "Spread" >> beam.Reshuffle()  # or Beam fuses reading with making the pointers, and one worker reads all
-            | "Read"
-            >> beam.ParDo(_ReadRowGroup(self.layout, self.post)).with_outputs(
-                DEAD_LETTERS, NULLED, TROUBLE, main=DECLARATIONS
-            )
+            | "Read" >> beam.ParDo(_ReadRowGroup(self.layout, self.post)).with_outputs(REPORTS, main=DECLARATIONS)
         )
 
 
@@ -58,33 +55,29 @@ class _ReadRowGroup(beam.DoFn):
     def setup(self) -> None:
         self._trouble = self._post.take()  # longer than a bundle: nothing will be published
 
-    def process(
-        self, pointer: RowGroup
-    ) -> Iterator[
-        Declarations
-        | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]
-        | beam.pvalue.TaggedOutput[Literal["nulled"], tuple[str, int]]
-        | beam.pvalue.TaggedOutput[Literal["trouble"], Trouble]
-    ]:
+    def process(self, pointer: RowGroup) -> Iterator[Declarations | Reported]:
         if self._trouble:
-            yield beam.pvalue.TaggedOutput(TROUBLE, self._trouble)
+            yield reported(trouble=self._trouble)
             return
         try:
             yield from self._read(pointer)
         except Interrupted:  # while a storage was waited for
-            yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
+            yield reported(trouble=why_stopped())
         except StorageLost as error:
             self._trouble = (error.exit_code, str(error))
-            yield beam.pvalue.TaggedOutput(TROUBLE, self._trouble)
+            yield reported(trouble=self._trouble)
 
     def _read(self, pointer: RowGroup) -> Iterator[Any]:
+        nulled: Counter[str] = Counter()
         for batch in read_row_group(pointer, self._layout, self._post.stores):
             if STOP.is_set():  # nothing will be published: what is left need not be read
-                yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
+                yield reported(trouble=why_stopped())
                 return
             if isinstance(batch, DeadLetter):
-                UNREAD.inc()
-                yield beam.pvalue.TaggedOutput(DEAD_LETTERS, batch)
+                DEAD_LETTERS.inc()
+                yield reported(dead_letter=dataclasses.asdict(batch))
             else:
-                yield from (beam.pvalue.TaggedOutput(NULLED, counted) for counted in batch.nulled.items())
+                nulled.update(batch.nulled)
                 yield batch
+        if nulled:
+            yield reported(nulled=dict(nulled))

@@ -21,16 +21,16 @@ from hs.storage.stores import Stores
 from pipeline.findings.hash_store import StoredNight, read_uses
 from pipeline.findings.uses import Known, Neighbourhood, Use, is_stock, merged, uses_in
 from pipeline.job.in_process import STOP
-from pipeline.job.post import TROUBLE, why_stopped
+from pipeline.job.post import why_stopped
+from pipeline.job.reports import REPORTS, neighbourhood_as_json, reported
 
-NEIGHBOURHOODS = "neighbourhoods"
-
+_MET = "met"
 _USES_AT_ONCE = 100_000  # 20 MB as Python has them
 
 
 @dataclasses.dataclass
 class SamePictures(beam.PTransform):
-    """Batches of findings → `neighbourhoods`, (hash as 16 hex digits, who uses it as well), and `trouble`.
+    """Batches of findings → reports: of pictures that others use as well, who does, and trouble.
 
     Attributes:
         run_date: the night.
@@ -50,10 +50,10 @@ class SamePictures(beam.PTransform):
             findings
             | "Uses" >> beam.ParDo(_Uses())
             | "Quarters" >> beam.GroupByKey()
-            | "Meet" >> beam.ParDo(_Meet(self)).with_outputs(TROUBLE, main=NEIGHBOURHOODS)
+            | "Meet" >> beam.ParDo(_Meet(self)).with_outputs(REPORTS, main=_MET)
         )
-        together = met[NEIGHBOURHOODS] | "Together" >> beam.CombinePerKey(partial(merged, most=self.most))
-        return {NEIGHBOURHOODS: together, TROUBLE: met[TROUBLE]}
+        together = met[_MET] | "Together" >> beam.CombinePerKey(partial(merged, most=self.most))
+        return (together | "Neighbourhoods" >> beam.Map(neighbourhood_as_json), met[REPORTS]) | beam.Flatten()
 
 
 class _Uses(beam.DoFn):
@@ -87,12 +87,12 @@ class _Meet(beam.DoFn):
         try:
             met = self._met(quarter, np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3))
         except Interrupted:
-            yield beam.pvalue.TaggedOutput(TROUBLE, why_stopped())
+            yield reported(trouble=why_stopped())
         except StorageLost as error:
-            yield beam.pvalue.TaggedOutput(TROUBLE, (error.exit_code, str(error)))
+            yield reported(trouble=(error.exit_code, str(error)))
         except (pa.ArrowException, OSError) as error:
             sentence = f"same_picture.store: the hashes of an earlier night cannot be read any more: {error}"
-            yield beam.pvalue.TaggedOutput(TROUBLE, (NotPublished.exit_code, sentence))
+            yield reported(trouble=(NotPublished.exit_code, sentence))
         else:
             yield from ((f"{hash_:016x}", neighbourhood) for hash_, neighbourhood in met.items())
 

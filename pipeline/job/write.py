@@ -20,26 +20,24 @@ from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.job.counters import DECLARATIONS
 from pipeline.job.in_process import PROGRESS, STOP
-from pipeline.job.post import TROUBLE, why_stopped
-
-PARTS = "parts"
+from pipeline.job.post import why_stopped
 
 _ROW_GROUP_ROWS, _ROW_GROUP_BYTES = 2048, 32 << 20
 
 
 @dataclasses.dataclass
 class WriteFindings(beam.PTransform):
-    """Batches of findings → `parts`, the names of the files that hold them, and `trouble`: (exit code, sentence)."""
+    """Batches of findings → reports: the names of the files that hold them, or trouble."""
 
     schema: pa.Schema
     folder: Location
     attempt_id: str
     stores: Stores
 
-    def expand(self, findings: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+    def expand(self, findings: beam.PCollection) -> beam.PCollection:
         """Writes one file per bundle."""
         write = _Write(self.schema, self.folder, self.attempt_id, self.stores)
-        return findings | beam.ParDo(write).with_outputs(TROUBLE, main=PARTS)
+        return findings | beam.ParDo(write)
 
 
 class _Write(beam.DoFn):
@@ -68,13 +66,15 @@ class _Write(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[Any]:
         self._try(self._finish)
-        # At the end of a bundle Beam knows no window.
+        report: dict[str, Any] = {}
         if self._trouble:
-            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(self._trouble))
+            report = {"trouble": self._trouble}
         elif STOP.is_set():  # something may be missing in it: no receipt
-            yield beam.pvalue.TaggedOutput(TROUBLE, GlobalWindows.windowed_value(why_stopped()))
+            report = {"trouble": why_stopped()}
         elif self._writer:
-            yield GlobalWindows.windowed_value(self._name)
+            report = {"part": self._name}
+        if report:
+            yield GlobalWindows.windowed_value(report)  # at the end of a bundle Beam knows no window
 
     def _try(self, write: Callable[[], None]) -> None:
         """Writes, unless that failed before; a full disk is data, as Beam wraps exceptions."""
