@@ -15,6 +15,7 @@ from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
 from pipeline.runs.earlier import earlier_nights
 from tests.archives import COLOURS, RED, encoded, picture, row, write_archive
+from tests.report_pages import Page
 
 NIGHT = date(2026, 11, 21)
 NAMES = list(COLOURS)
@@ -95,6 +96,12 @@ def test_black_pictures_are_seen_on_the_first_night(run, nights, capsys):
     assert "the night has drifted from the 7 nights before it" in told
     assert drift["shifts"]["reasons"]["psi"] > max(drift["shifts"]["reasons"]["chance"], 0.25)
     assert drift["shifts"]["chapters"]["psi"] < drift["shifts"]["chapters"]["chance"]
+    page = Page((nights(NIGHT) / "report.html").read_text(encoding="utf-8")).text
+    assert "How far this night lies from the 7 nights before it" in page
+    assert "moved away from those before it, beyond chance and a PSI of 0.25" in page
+    assert "unknown_goods 0.0% → 100.0%" in page
+    assert "그날 밤은 이전 야간 점검에서 우연의 한계와 PSI 기준 0.25보다 더 벗어났습니다" in page
+    assert "hs_audit_drifted 1\n" in (nights(NIGHT) / "metrics.prom").read_text()
 
 
 def test_without_a_bound_and_after_few_nights_nothing_is_warned_of(run, nights):

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hs.card import Mistake
 from hs_audit.cli import main
+from pipeline.findings.drift import Drift, Earlier, EarlierNight
 from pipeline.findings.selftest import Trial
 from pipeline.runs.metrics import attempt_metrics, night_metrics
 from tests.archives import GREEN, RED, picture, row, write_archive
@@ -63,6 +65,20 @@ def test_a_night_that_tests_itself_says_how_it_fared():
     assert found["selftest_false_alarms", kind] == 0
     assert found["worklist_withheld", ()] == 1
     assert ("selftest_recall", (("kind", "within_heading"),)) not in found  # none was planted
+
+
+def test_a_night_says_how_far_it_lies_from_those_before_it():
+    before = [
+        EarlierNight(date(2026, 11, day), "hs version 7", {"verdicts": {"agrees": 90, "differs": 10}})
+        for day in range(1, 8)
+    ]
+    drift = Drift({"verdicts": {"agrees": 10, "differs": 90}}, "hs version 7", Earlier(before), max_psi=0.25)
+
+    found = samples(night_metrics(MANIFEST | {"drift": drift.described()}))
+
+    assert found["drift_psi", (("of", "verdicts"),)] > found["drift_chance", (("of", "verdicts"),)] > 0
+    assert 0 < found["drift_jensen_shannon", (("of", "verdicts"),)] < 1
+    assert (found["drift_nights", ()], found["drifted", ()]) == (7, 1)
 
 
 @pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb{c} 1", "\\n", "일\u202e", "x" * 100_000])

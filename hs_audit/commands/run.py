@@ -51,7 +51,7 @@ _RUN_DATE = (
 
 
 def run(args: argparse.Namespace, make_classify: "MakeClassify | None" = None) -> int:
-    """Audits one night or several; 0, or 3 where more is missing than the warning threshold.
+    """Audits one night or several; 0, or 3 where it was published with a warning.
 
     Args:
         args: as parsed.

@@ -16,7 +16,7 @@ ZONE = "Asia/Seoul"  # time_zone of the configuration
 PROGRAM = "/opt/hs-audit/bin/hs-audit"
 CONFIG = "/etc/hs-audit/nightly.yaml"
 
-PUBLISHED = {0: "published", 3: "published, but too much is missing: look at dead_letters/ and manifest.json"}
+PUBLISHED = {0: "published", 3: "published with a warning: look at dead_letters/ and manifest.json"}
 TRY_AGAIN = {5: "the model server is away", 8: "the engine or the storage is away"}
 
 

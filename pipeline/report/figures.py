@@ -61,6 +61,29 @@ class Lies:
 
 
 @dataclass(frozen=True)
+class Moved:
+    """How far something lies from earlier nights; numbers as text.
+
+    Attributes:
+        words: what is compared.
+        psi: population stability index.
+        chance: what chance alone hardly exceeds.
+        beyond: whether it is exceeded.
+        distance: Jensen-Shannon's.
+        most: what of it moved most, as the manifest names it.
+        shares: of that, earlier and now.
+    """
+
+    words: str
+    psi: str
+    chance: str
+    beyond: bool
+    distance: str
+    most: str
+    shares: str
+
+
+@dataclass(frozen=True)
 class Overview:
     """A night in figures, in one language.
 
@@ -74,6 +97,7 @@ class Overview:
         unread: name of each file of which something is missing, and what.
         lies: the self-test, a line for each kind that was planted.
         withheld: why there is no worklist, if so.
+        drift: how far the night lies from earlier ones, a line for each thing that is compared.
     """
 
     language: str
@@ -85,6 +109,7 @@ class Overview:
     unread: list[tuple[str, str]]
     lies: list[Lies]
     withheld: str | None
+    drift: list[Moved]
 
     def say(self, name: str, **values: object) -> str:
         """A sentence of `[figures]`, its gaps filled; what strangers wrote stays text."""
@@ -113,6 +138,7 @@ def overviews(manifest: dict[str, Any]) -> list[Overview]:
             _unread_files(manifest, language),
             _lies(manifest, language),
             _withheld(manifest, language),
+            _drift(manifest, language),
         )
         for language in LANGUAGES
     ]
@@ -178,6 +204,23 @@ def _withheld(manifest: dict[str, Any], language: str) -> str | None:
     told, least = kind["told_apart"], percent(selftest["min_recall"])
     values = {"of": f"{kind['planted']:,}", "told": f"{told['count']:,}", "share": percent(told["share"])}
     return sentence(catalogue(language)["figures"]["withheld"], **values, least=least)
+
+
+def _drift(manifest: dict[str, Any], language: str) -> list[Moved]:
+    words = catalogue(language)["figures"]
+    shifts = manifest.get("drift", {}).get("shifts", {})  # an older run has none
+    return [
+        Moved(
+            words[f"drift_{name}"],
+            f"{shift['psi']:.3f}",
+            f"{shift['chance']:.3f}",
+            shift["psi"] > shift["chance"],
+            f"{shift['jensen_shannon']:.3f}",
+            shift["moved"],
+            f"{percent(shift['was'])} → {percent(shift['now'])}",
+        )
+        for name, shift in shifts.items()
+    ]
 
 
 def _figure(name: str, words: str, count: int, total: int) -> Figure:

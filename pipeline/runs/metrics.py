@@ -57,6 +57,8 @@ def _of_night(manifest: Mapping[str, Any]) -> Iterator[Metric]:
     yield _by("declaration_ids", "Findings whose id is missing or repeated.", "what", manifest["declaration_ids"])
     if "selftest" in manifest:
         yield from _of_self_test(manifest["selftest"])
+    if "drift" in manifest:
+        yield from _of_drift(manifest["drift"])
     yield _by("step_seconds", "How long a step took.", "step", manifest["timings_s"])
 
 
@@ -74,6 +76,17 @@ def _of_self_test(selftest: Mapping[str, Any]) -> Iterator[Metric]:
     yield _one(
         "worklist_withheld", "1 where the self-test failed and the worklist is empty.", bool(selftest["withheld"])
     )
+
+
+def _of_drift(drift: Mapping[str, Any]) -> Iterator[Metric]:
+    yield _one("drift_nights", "Earlier nights that this one is compared with.", len(drift["nights"]))
+    for what, help_ in (
+        ("psi", "Population stability index against earlier nights."),
+        ("chance", "The index that chance alone hardly exceeds."),
+        ("jensen_shannon", "Jensen-Shannon distance to earlier nights."),
+    ):
+        yield _by(f"drift_{what}", help_, "of", {name: each[what] for name, each in drift["shifts"].items()})
+    yield _one("drifted", "1 where the night has moved away beyond chance and drift.max_psi.", bool(drift["warning"]))
 
 
 def _day(written: str) -> float:
