@@ -1,4 +1,4 @@
-"""Takes every picture of docs/ anew: `make screenshots`, or `python docs/screenshots.py [--demo DIR]`.
+"""Takes the pictures of docs/ anew: `make screenshots`, or `python docs/screenshots.py [--demo DIR] [PICTURE…]`.
 
 Needs Chromium, and five minutes for the demo unless the folder of one is given. The page of changes compares its night
 with the same night by the thresholds for mistakes within a heading.
@@ -11,7 +11,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from PIL import Image
@@ -20,12 +21,13 @@ from selenium.webdriver.common.action_chains import ActionChains
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 MOST_BYTES = 200_000
+BELOW = 24  # what is left free below the last thing, CSS pixels
 DOCS = Path(__file__).parent
 
 
 @dataclass(frozen=True)
 class Screenshot:
-    """The top of a page of the demo.
+    """What a window shows of a page of the demo.
 
     Attributes:
         page: `report` or `diff`.
@@ -36,6 +38,7 @@ class Screenshot:
         width, height: of the window, in CSS pixels: a small laptop, or half a sheet of A4.
         scale: pixels of the picture to a CSS pixel.
         at: what is scrolled into it; the top of the page where that is nothing.
+        to: the window is as high as the page is down to the end of this; `height` where that is nothing.
     """
 
     page: str = "report"
@@ -47,6 +50,7 @@ class Screenshot:
     height: int = 768
     scale: float = 1.0
     at: str = ""
+    to: str = ""
 
 
 PAGE = "audits/run_date=*/report.html"
@@ -57,7 +61,7 @@ SCREENSHOTS = {
     "report-dark.png": Screenshot(keys="jj", scheme="dark"),
     "report-korean.png": Screenshot(keys="j", language="ko"),
     "report-print.png": Screenshot(keys="r", media="print", width=700, height=1000),
-    "diff.png": Screenshot(page="diff", width=1180, height=1000, at=".change"),
+    "diff.png": Screenshot(page="diff", width=1180, to=".change"),
 }
 
 
@@ -65,15 +69,19 @@ def main(argv: list[str] | None = None) -> int:
     """Takes the pictures; what is missing is one sentence and exit code 2."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--demo", type=Path, metavar="DIR", help="what `hs-audit demo DIR` made (default: a new one)")
+    parser.add_argument("pictures", nargs="*", metavar="PICTURE", help="such as diff.png (default: all of them)")
     parser.add_argument("--output", type=Path, metavar="DIR", default=DOCS, help="default: docs")
     args = parser.parse_args(argv)
+    if unknown := set(args.pictures) - SCREENSHOTS.keys():
+        parser.error(f"no pictures of docs/: {', '.join(sorted(unknown))}; there are {', '.join(SCREENSHOTS)}")
     with tempfile.TemporaryDirectory(prefix="screenshots-") as folder:
         try:
             browser = find_browser()
             demo = args.demo or run_demo(Path(folder) / "demo")
-            pages = {"report": find_page(demo), "diff": find_changes(demo, Path(folder))}
-            for name, screenshot in SCREENSHOTS.items():
-                take(browser, pages[screenshot.page], screenshot, args.output / name)
+            find = {"report": cache(lambda: find_page(demo)), "diff": cache(lambda: find_changes(demo, Path(folder)))}
+            for name in args.pictures or SCREENSHOTS:
+                screenshot = SCREENSHOTS[name]
+                take(browser, find[screenshot.page](), screenshot, args.output / name)
         except FileNotFoundError as missing:
             print(missing, file=sys.stderr)
             return 2
@@ -150,6 +158,11 @@ def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> Non
             driver.execute_script(
                 "document.querySelector(arguments[0]).scrollIntoView({ block: 'nearest' })", screenshot.at
             )
+        if screenshot.to:
+            end = driver.execute_script(
+                "return document.querySelector(arguments[0]).getBoundingClientRect().bottom", screenshot.to
+            )
+            look_as(driver, replace(screenshot, height=round(end) + BELOW))
         if screenshot.media == "print":
             driver.execute_script("dispatchEvent(new Event('beforeprint'))")
         time.sleep(0.5)  # what is said in passing fades, pictures decode

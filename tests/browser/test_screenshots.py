@@ -18,7 +18,11 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
     shutil.copy(page, night)
     changes = tmp_path / "demo" / "diff" / "diff.html"
     changes.parent.mkdir()
-    changes.write_text("<!doctype html><title>Changes</title><article class='change'>one</article>")
+    high = "<svg width='9' height='{}' style='display: block'></svg>"
+    changes.write_text(
+        "<!doctype html><title>Changes</title><body style='margin: 0'>"
+        + "".join(f"<article class='change'>{high.format(pixels)}</article>" for pixels in (1200, 50))
+    )
 
     done = subprocess.run(
         [sys.executable, SCRIPT, "--demo", tmp_path / "demo", "--output", tmp_path], capture_output=True, text=True
@@ -31,5 +35,5 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
             ("report.png", "report-case.png", "report-rulings.png", "report-dark.png", "report-korean.png"), (1366, 768)
         ),
         "report-print.png": (700, 1000),
-        "diff.png": (1180, 1000),
+        "diff.png": (1180, 1200 + 24),  # to the end of the first change
     }
