@@ -52,6 +52,16 @@ def percent(share: float) -> str:
     return ">99.9%" if 0.999 < share < 1 else f"{share:.1%}"
 
 
+def amount(value: float, decimals: int = 2) -> str:
+    """An amount as people read it; only none is 0.
+
+    >>> amount(1234.5), amount(0.001), amount(0.0)
+    ('1,234.50', '<0.01', '0.00')
+    """
+    least = 10**-decimals
+    return f"<{least:.{decimals}f}" if 0 < value < least else f"{value:,.{decimals}f}"
+
+
 def chance(probability: float) -> str:
     """A probability as people read it: never none, never certain.
 

@@ -22,6 +22,7 @@ from hs.storage.location import Location
 from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
 from hs.tables import read_look_alikes, read_rates
+from pipeline.cost import Price
 from pipeline.findings.settled import NOTHING_SETTLED, Settled, read_settled
 from pipeline.values import ColumnNames
 from serving.client.connection import Connection
@@ -305,6 +306,7 @@ class Config(Settings):
     storage: StorageSettings = StorageSettings()
     decoding_threads: Count | None = None
     publish: Publish = Publish()
+    price: Price | None = None
     metrics: MetricsFolder | None = None
     lineage: LineageFile | None = None
     staging_days: Annotated[float, Field(ge=0)] = 7

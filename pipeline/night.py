@@ -4,6 +4,7 @@ inspect the inputs ─► resolve the model ─► audit ─► verify the ledge
 """
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -34,6 +35,7 @@ from hs.text import counted
 from pipeline.archive.inputs import Inputs, find_inputs
 from pipeline.archive.ranges import shared
 from pipeline.config import Config
+from pipeline.cost import Used, used_and_cost
 from pipeline.findings.distributions import counts_in
 from pipeline.findings.drift import Drift, Earlier
 from pipeline.findings.evidence import Audited
@@ -46,7 +48,7 @@ from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, nothing_chosen, require_columns
 from pipeline.job.classify import Classify
 from pipeline.job.counters import counted_exactly, counted_in_all
-from pipeline.job.engine import in_process, workers_of
+from pipeline.job.engine import in_process, is_local, workers_of
 from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
@@ -207,6 +209,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
             described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts, shared)
             described["drift"] = _drifted(night, described, model, earlier)
+            described |= used_and_cost(_used(night, inputs, step), config.price, ledger.findings.total())
             with step("writing the report"):
                 shown = config.worklist.report_findings
                 told = (draft / "report.html", described, raised.worklist, (parts, stores))
@@ -222,9 +225,15 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
     return Published(*found, len(raised.settled), described)
 
 
+def _processor_s() -> float:
+    """Of this process and of those of its children that were waited for, as all are at the end of an audit."""
+    return sum(os.times()[:4])
+
+
 @dataclass
 class _Stopwatch:
     timings_s: dict[str, float] = field(default_factory=dict)
+    began_at_processor_s: float = field(default_factory=_processor_s)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
@@ -235,6 +244,13 @@ class _Stopwatch:
         yield
         self.timings_s[name] = time.monotonic() - started
         _log.info("%s took %.1f s", name, self.timings_s[name])
+
+
+def _used(night: Night, inputs: Inputs, step: _Stopwatch) -> Used:
+    """What the night used so far: the page and the publication are still to come."""
+    kept_s = step.timings_s["resolving the model"] + step.timings_s["auditing"]
+    processor_s = _processor_s() - step.began_at_processor_s if is_local(night.options) else None
+    return Used(kept_s, processor_s, workers_of(night.options), sum(file.size_bytes for file in inputs.files))
 
 
 def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:

@@ -4,20 +4,31 @@ import numpy as np
 import pytest
 
 from hs_audit.cli import main
-from hs_audit.commands.check_server import _advice
+from hs_audit.commands.check_server import _advice, _cost
 from pipeline.config import Server
+from pipeline.cost import Price
 from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.client.load_generator import Throughput, generate_load
 from tests.servers import models, start_anywhere, write_scaler
 
 
-def test_a_server_that_keeps_the_contract_is_measured(colour_server, capsys):
-    code = main(["check", "server", colour_server, "--seconds=0.1", "--batch-size=16"])
+def test_a_server_that_keeps_the_contract_is_measured(colour_server, tmp_path, capsys):
+    (tmp_path / "config.yaml").write_text("price: {gpu_hour: 3.5, currency: EUR}\n")
+    flags = [f"--config={tmp_path / 'config.yaml'}", "--seconds=0.1", "--batch-size=16"]
+
+    code = main(["check", "server", colour_server, *flags])
 
     said = capsys.readouterr().out
     assert code == 0
-    for words in ("model hs, version 1", "3 of HS 2022", "32 x 32, uint8 RGB", "8 x 16 pictures", "what to change"):
+    for words in (
+        "model hs, version 1",
+        "3 of HS 2022",
+        "32 x 32, uint8 RGB",
+        "8 x 16 pictures",
+        "EUR, with 1 GPU at 3.5 EUR an hour",
+        "what to change",
+    ):
         assert words in said
 
 
@@ -91,3 +102,11 @@ def test_refusals_become_advice():
 
     assert any("max_enqueued_batches" in sentence for sentence in _advice(Server(), load(1, 100, 1), loads))
     assert _advice(Server(), load(1, 100, 1), []) == ["nothing can be said before requests are answered"]
+
+
+def test_a_million_pictures_cost_what_the_best_throughput_asks_for_at_which_all_was_answered():
+    loads = [load(1, 500), load(2, 1000), load(4, 5000, fault="refused")]
+
+    assert _cost(Price(gpu_hour=3.6), loads) == pytest.approx(1.0)
+    assert _cost(Price(core_hour=1.0), loads) is None
+    assert _cost(Price(gpu_hour=3.6), []) is None

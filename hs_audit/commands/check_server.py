@@ -10,11 +10,13 @@ import numpy as np
 
 from hs.card import Thresholds
 from hs.errors import UsageError
+from hs.html import amount
 from hs.text import counted
 from hs.words import promise_words
 from hs_audit import flag_values as flags
 from hs_audit.terminal import PIPE_WIDTH, Section, console_for, patience, print_section
 from pipeline.config import Config, Server, load_config
+from pipeline.cost import Price, cost_of_a_million_pictures
 from serving.client.client import Client
 from serving.client.load_generator import Throughput, generate_load
 from serving.contract import ServedModel
@@ -50,7 +52,8 @@ def run(args: argparse.Namespace) -> int:
         ServerUnreachable: if it does not answer.
         ContractBroken: if it refuses, or its model is not what the contract says.
     """
-    server = (load_config(args.config) if args.config else Config()).server
+    config = load_config(args.config) if args.config else Config()
+    server = config.server
     given = {"model": args.model, "version": args.version, "batch_size": args.batch_size}
     server = server.model_copy(update={name: value for name, value in given.items() if value is not None})
     address = args.address or server.address
@@ -76,6 +79,9 @@ def run(args: argparse.Namespace) -> int:
     advice = _advice(server, alone, loads)
     args.answer |= {"throughput": [_as_json(load) for load in (alone, *loads)], "advice": advice}
     print_section(_measured(alone, loads), console)
+    if config.price and (cost := _cost(config.price, loads)):
+        args.answer["cost_of_a_million_pictures"] = {"amount": cost, "currency": config.price.currency}
+        print_section(_told(config.price, cost), console)
     print_section(Section("what to change", notes=advice), console)
     if client.trouble:
         raise client.trouble
@@ -130,6 +136,21 @@ def _measured(alone: Throughput, loads: Sequence[Throughput]) -> Section:
         lines.append((name, f"{load.pictures_per_s:.0f}", median, slow, str(load.retries)))
     faults = {load.fault for load in [alone, *loads] if load.fault}
     return Section("throughput", lines, [f"not every request was answered: {fault}" for fault in sorted(faults)])
+
+
+def _cost(price: Price, loads: Sequence[Throughput]) -> float | None:
+    """Of a million pictures at the best throughput of those at which all was answered; None where that is not known."""
+    best = max((load.pictures_per_s for load in loads if load.pictures and not load.fault), default=0.0)
+    return cost_of_a_million_pictures(price, best)
+
+
+def _told(price: Price, cost: float) -> Section:
+    gpus = f"{counted(price.gpus, 'GPU')} at {price.gpu_hour:g} {price.currency} an hour"
+    return Section(
+        "what it costs",
+        [("a million pictures", f"{amount(cost)} {price.currency}, with {gpus}")],
+        ["measured: the best throughput above; assumed: the GPUs are kept while they are busy, and no longer"],
+    )
 
 
 def _advice(server: Server, alone: Throughput, loads: Sequence[Throughput]) -> list[str]:

@@ -229,6 +229,7 @@ def _tell(answer: dict[str, Any], published: "Published", console: Console) -> N
         "selftest": published.manifest["selftest"],
         "drift": published.manifest["drift"],
         "timings_s": published.timings_s,
+        "cost": published.manifest.get("cost"),
     }
     _print_summary(published, console)
 

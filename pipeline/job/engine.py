@@ -59,16 +59,21 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
     return options
 
 
+def is_local(options: PipelineOptions) -> bool:
+    """Whether all workers are threads or children of the launcher."""
+    return _runner(options) == "FnApiRunner"
+
+
 def in_process(options: PipelineOptions) -> bool:
     """Whether all workers are threads of the launcher."""
-    return _is_local(options) and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+    return is_local(options) and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
 
 
 def on_this_machine(options: PipelineOptions) -> bool:
     """Whether all workers surely run where the launcher does."""
     environment = options.view_as(PortableOptions).environment_type
     flink_here = _runner(options) == "FlinkRunner" and options.view_as(FlinkRunnerOptions).flink_master in _HERE
-    return _is_local(options) or environment == "LOOPBACK" or (flink_here and environment != "DOCKER")
+    return is_local(options) or environment == "LOOPBACK" or (flink_here and environment != "DOCKER")
 
 
 def workers_of(options: PipelineOptions) -> int | None:
@@ -104,7 +109,7 @@ def name_of(options: PipelineOptions) -> str:
 
 def decoding_threads_of(options: PipelineOptions) -> int | None:
     """In how many threads a worker decodes where the configuration does not say; None: in one for each of its cores."""
-    if _is_local(options) and not in_process(options):
+    if is_local(options) and not in_process(options):
         return max(1, len(os.sched_getaffinity(0)) // (workers_of(options) or 1))
     process_per_core = int(options.view_as(PortableOptions).sdk_worker_parallelism or 1) == 0
     return 1 if process_per_core or _runner(options) == "DataflowRunner" else None
@@ -112,10 +117,6 @@ def decoding_threads_of(options: PipelineOptions) -> int | None:
 
 def _runner(options: PipelineOptions) -> str:
     return str(options.view_as(StandardOptions).runner).rpartition(".")[2]
-
-
-def _is_local(options: PipelineOptions) -> bool:
-    return _runner(options) == "FnApiRunner"
 
 
 def _require_jars(options: PipelineOptions) -> None:

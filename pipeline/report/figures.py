@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hs.codes import HSCode
-from hs.html import percent, sentence
+from hs.html import amount, percent, sentence
 from hs.nomenclature import description
 from hs.pictures.decoding import PictureStatus
 from hs.verdicts import VERDICT_OF, Reason, Verdict
@@ -84,6 +84,21 @@ class Moved:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What the night cost; amounts as text.
+
+    Attributes:
+        night: in all.
+        a_million: of a million declarations like its own; None where it has none.
+        parts: of each what is measured and assumed, how much was used, the price of one, and the cost.
+    """
+
+    night: str
+    a_million: str | None
+    parts: list[tuple[str, str, str, str]]
+
+
+@dataclass(frozen=True)
 class Overview:
     """A night in figures, in one language.
 
@@ -98,6 +113,7 @@ class Overview:
         lies: the self-test, a line for each kind that was planted.
         withheld: why there is no worklist, if so.
         drift: how far the night lies from earlier ones, a line for each thing that is compared.
+        cost: of the night; None where the configuration has no prices.
     """
 
     language: str
@@ -110,6 +126,7 @@ class Overview:
     lies: list[Lies]
     withheld: str | None
     drift: list[Moved]
+    cost: Cost | None
 
     def say(self, name: str, **values: object) -> str:
         """A sentence of `[figures]`, its gaps filled; what strangers wrote stays text."""
@@ -139,6 +156,7 @@ def overviews(manifest: dict[str, Any]) -> list[Overview]:
             _lies(manifest, language),
             _withheld(manifest, language),
             _drift(manifest, language),
+            _cost(manifest, language),
         )
         for language in LANGUAGES
     ]
@@ -221,6 +239,27 @@ def _drift(manifest: dict[str, Any], language: str) -> list[Moved]:
         )
         for name, shift in shifts.items()
     ]
+
+
+def _cost(manifest: dict[str, Any], language: str) -> Cost | None:
+    cost = manifest.get("cost")
+    if cost is None:
+        return None
+    words, currency = catalogue(language)["figures"], cost["currency"]
+
+    def money(value: float | None) -> str:
+        return "–" if value is None else f"{amount(value)} {currency}"
+
+    parts = [
+        (
+            words[f"cost_{part['how']}"],
+            "–" if part["amount"] is None else words[f"used_{name}"].format(n=amount(part["amount"], decimals=3)),
+            f"{part['price']:g} {currency}",
+            money(part["cost"]),
+        )
+        for name, part in cost["parts"].items()
+    ]
+    return Cost(money(cost["night"]), None if cost["a_million"] is None else money(cost["a_million"]), parts)
 
 
 def _figure(name: str, words: str, count: int, total: int) -> Figure:
