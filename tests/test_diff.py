@@ -211,13 +211,16 @@ def test_another_table_of_an_edition_is_another_edition(before, after, sentences
 def test_what_differs_between_manifests_is_told_with_what_was_and_what_is():
     after = copy.deepcopy(MANIFEST) | {"inputs": OTHER_FILE, "run_date": "2026-11-22"}
     after["model"] |= {"version": 2, "card": CARD | {"weights_digest": "sha256:1"}}
-    after["thresholds"] |= {"differs_below": 0.1}
+    before = copy.deepcopy(MANIFEST)
+    before["thresholds"] |= {"levels": [{"digits": 2, "differs_below": 0.05}]}
+    after["thresholds"] |= {"differs_below": 0.1, "levels": [{"digits": 2, "differs_below": 0.1}]}
     after["configuration"]["pictures"] = {"max_bytes": 2}
 
-    assert [f"{told.cause}: {told.sentence}" for told in told_by(MANIFEST, after)] == [
+    assert [f"{told.cause}: {told.sentence}" for told in told_by(before, after)] == [
         "input: 4 rows of 2026-11-21 → 4 rows of 2026-11-22",
         "model: hs version 1 → hs version 2, other weights",
         "thresholds: differs_below: 0.05 → 0.1",
+        "thresholds: levels: others",
         "configuration: pictures.max_bytes: 1 → 2",
     ]
 

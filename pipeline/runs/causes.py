@@ -130,7 +130,16 @@ def _changed(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[st
     # A key that only one of two versions of hs-audit writes counts where it has a value.
     for name in [*before, *(name for name in after if name not in before)]:
         if (was := before.get(name)) != (now := after.get(name)):
-            yield f"{name}: {_shown(was)} → {_shown(now)}"
+            # Limits of levels are a page of numbers, which nobody compares by eye.
+            yield (
+                f"{name}: others"
+                if _of_mappings(was) and _of_mappings(now)
+                else f"{name}: {_shown(was)} → {_shown(now)}"
+            )
+
+
+def _of_mappings(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(each, Mapping) for each in value)
 
 
 def _shown(value: object) -> str:
