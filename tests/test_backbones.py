@@ -13,7 +13,7 @@ from model.training.backbones import BACKBONES, load_backbone
 from model.training.networks import cut, fresh_copy
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 75, 75, 3)).astype(np.float32)
-PAPER = ("vgg16", "vgg19", "resnet50", "inception_v3")
+PAPER = ("vgg16", "vgg19", "resnet50", pytest.param("inception_v3", marks=pytest.mark.slow))
 LARGEST = pytest.param("inception_v3", 0.7, marks=pytest.mark.endurance)
 
 

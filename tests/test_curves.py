@@ -38,8 +38,14 @@ def test_the_held_out_loss_is_that_of_training_with_its_smoothing():
     assert found[0].top_1 == pytest.approx((logits[0].argmax(axis=1) == labels).mean(), abs=1e-4)
 
 
-def test_each_fold_and_the_last_fit_keep_the_loss_of_every_epoch_and_are_measured_where_they_were(tmp_path):
-    curves = curves_of(tmp_path, "--folds=2", "--measured=2")
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[Curve, ...]]:
+    folder = tmp_path_factory.mktemp("curves")
+    return folder / "model", curves_of(folder, "--folds=2", "--measured=2")
+
+
+def test_each_fold_and_the_last_fit_keep_the_loss_of_every_epoch_and_are_measured_where_they_were(trained):
+    model, curves = trained
 
     assert [(curve.fit, curve.phase) for curve in curves] == [
         ("part 1 of 2 held out", "blocks"),
@@ -48,7 +54,7 @@ def test_each_fold_and_the_last_fit_keep_the_loss_of_every_epoch_and_are_measure
     ]
     assert [len(curve.losses) for curve in curves] == [3, 3, 3]
     assert [[each.epoch for each in curve.held_out] for curve in curves] == [[3], [3], []]
-    about = json.loads((tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json").read_text())
+    about = json.loads((model / "1" / "assets.extra" / "hs_audit.json").read_text())
     right = sum(curve.held_out[0].top_1 for curve in curves[:2]) / 2  # of 9 cases each
     assert right == pytest.approx(about["metrics"]["held_out_top_1"], abs=1e-4)
 
@@ -67,13 +73,13 @@ def test_thresholds_from_other_cases_measure_the_fit_on_all(tmp_path):
     assert [(curve.fit, len(curve.held_out)) for curve in curves] == [("all", 1)]
 
 
-def test_the_card_that_servers_tell_has_none_of_it_and_a_version_with_it_passes_its_check(tmp_path, capsys):
-    curves_of(tmp_path)
+def test_the_card_that_servers_tell_has_none_of_it_and_a_version_with_it_passes_its_check(trained, capsys):
+    model, _ = trained
 
-    card = Card.from_json((tmp_path / "model" / "1" / "assets.extra" / "hs_audit.json").read_text())
+    card = Card.from_json((model / "1" / "assets.extra" / "hs_audit.json").read_text())
 
     assert "losses" not in card.to_json()
-    assert main(["check", "model", str(tmp_path / "model")]) == 0
+    assert main(["check", "model", str(model)]) == 0
 
 
 def test_what_is_written_is_read_again_and_a_loss_that_is_no_number_stays_one(tmp_path):

@@ -41,6 +41,7 @@ def grid(dataset: Path, folder: Path) -> Path:
     return path
 
 
+@pytest.mark.slow  # it trains six times
 def test_an_interrupted_grid_ends_in_the_same_table(dataset, tmp_path, monkeypatch):
     (tmp_path / "whole").mkdir()
     (tmp_path / "again").mkdir()
@@ -93,6 +94,26 @@ def measured(monkeypatch) -> list:
 
     monkeypatch.setattr(cells, "measure_cell", measure)
     return found
+
+
+def test_a_grid_that_was_interrupted_measures_what_is_left(dataset, tmp_path, measured, monkeypatch):
+    from model.experiments import cells
+
+    measure = cells.measure_cell
+
+    def interrupted(cell, *rest):
+        if len(measured) == 2:
+            raise KeyboardInterrupt
+        return measure(cell, *rest)
+
+    path = grid(dataset, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(cells, "measure_cell", interrupted)
+        stopped = main(["experiment", f"--config={path}"])
+    finished = main(["experiment", f"--config={path}"])
+
+    assert (stopped, finished) == (130, 0)
+    assert len(set(measured)) == len(measured) == 3
 
 
 def rewritten(old: str, new: str) -> Callable[[Path], object]:

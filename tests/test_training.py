@@ -228,7 +228,7 @@ def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path,
 
 
 @pytest.mark.parametrize(
-    "share", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.02, 0.1, 0.6)), 0.4, 0.98]
+    "share", [*(pytest.param(share, marks=pytest.mark.slow) for share in (0.02, 0.1, 0.6, 0.98)), 0.4]
 )
 def test_a_training_that_was_interrupted_ends_in_the_same_classifier(uninterrupted, monkeypatch, share):
     monkeypatch.setattr("model.training.epochs._CHECKPOINT_EVERY_S", 0.0)
@@ -453,7 +453,7 @@ def test_rare_codes_can_count_more_or_be_shown_more_often():
 @pytest.mark.parametrize(
     "devices",
     [
-        {"precision": "mixed_bfloat16"},
+        pytest.param({"precision": "mixed_bfloat16"}, marks=pytest.mark.slow),
         pytest.param({"precision": "mixed_float16"}, marks=pytest.mark.endurance),  # a CPU takes a minute for it
         pytest.param({"mirrored": True}, marks=pytest.mark.endurance),
     ],

@@ -353,17 +353,9 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], Path]
     return command, folder / "first"
 
 
-@pytest.mark.parametrize(
-    ("at", "number"),
-    [  # 1: it becomes a candidate; 2: its figures are written; 3: it becomes a version
-        pytest.param("before", "1", marks=pytest.mark.slow),
-        ("after", "1"),
-        pytest.param("before", "2", marks=pytest.mark.slow),
-        pytest.param("after", "2", marks=pytest.mark.slow),
-        pytest.param("before", "3", marks=pytest.mark.slow),
-        pytest.param("after", "3", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow  # a process for each
+@pytest.mark.parametrize("at", ["before", "after"])
+@pytest.mark.parametrize("number", ["1", "2", "3"])  # it becomes a candidate; its figures are written; a version
 def test_killed_at_any_step_behind_the_training_the_same_command_leaves_one_version(
     training, tmp_path, capsys, at, number
 ):

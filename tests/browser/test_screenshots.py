@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.browser.chromium import Desk
@@ -12,6 +13,7 @@ from tests.browser.chromium import Desk
 SCRIPT = Path(__file__).parents[2] / "docs" / "screenshots.py"
 
 
+@pytest.mark.slow  # it starts browsers of its own
 def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path, tmp_path: Path):
     night = tmp_path / "demo" / "audits" / "run_date=2026-11-20"
     night.mkdir(parents=True)
