@@ -3,7 +3,7 @@
 import hashlib
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
@@ -100,9 +100,14 @@ class Place(NamedTuple):
 
 
 def place(
-    mismatch: bool, reason: str, risk: float | None, best_probability: float | None, revenue: float | None
+    mismatch: bool,
+    reason: str,
+    risk: float | None,
+    best_probability: float | None,
+    revenue: float | None,
+    shares_picture: bool = False,
 ) -> Place | None:
-    """Those with a known stake first, then those that differ, then the lane of unknown codes, then the rest.
+    """Those with a known stake first, then those that differ, the lanes of unknown codes and shared pictures, the rest.
 
     >>> place(True, "differs", 0.9, 0.8, None), place(False, "sure_of_others", None, 0.95, None)
     (Place(tier=1, score=0.9), Place(tier=2, score=0.95))
@@ -115,6 +120,7 @@ def place(
         risk: probability that the declared code is wrong; None where nothing can be judged.
         best_probability: of the first recommended code; None without one.
         revenue: at stake, where that ranks the findings; None where it does not, or is unknown.
+        shares_picture: whether the same picture stands under another code.
 
     Returns:
         None for what cannot be judged: it is opened only where it is drawn at random.
@@ -125,7 +131,9 @@ def place(
         return Place(1, risk or 0.0)
     if reason == Reason.SURE_OF_OTHERS:
         return Place(2, best_probability or 0.0)
-    return None if risk is None else Place(3, risk)
+    if shares_picture:
+        return Place(3, risk or 0.0)
+    return None if risk is None else Place(4, risk)
 
 
 def draw_number(seed: int, file: str, row_group: int, row: int) -> int:
@@ -170,14 +178,26 @@ class Draw:
         return draw_number(self.seed, file, row_group, row) < self.below
 
 
-def case_numbers(lines: Iterable[tuple[object, str | None, str | None]]) -> list[int]:
+def case_numbers(lines: Iterable[Iterable[Hashable]]) -> list[int]:
     """The case that each line of a worklist belongs to: the rank of its first line.
 
-    >>> case_numbers([("A", "080810", "080830"), (None, "080810", "080830"), ("A", "080810", "080830")])
-    [1, 2, 1]
+    >>> case_numbers([["A", "picture 1"], ["B"], ["picture 1", "picture 2"], ["picture 2"], []])
+    [1, 2, 1, 1, 5]
 
     Args:
-        lines: importer, declared and first recommended code, best first; a line of which one is None is a case alone.
+        lines: what each line has in common with others of its case, best line first.
     """
-    first: dict[tuple[object, ...], int] = {}
-    return [rank if None in line else first.setdefault(line, rank) for rank, line in enumerate(lines, start=1)]
+    first_with: dict[Hashable, int] = {}
+    case_of: list[int] = []  # by rank, of each line an earlier one of its case, or itself
+
+    def first(line: int) -> int:
+        while case_of[line] != line:
+            line = case_of[line]
+        return line
+
+    for rank, keys in enumerate(lines):
+        case_of.append(rank)
+        for key in keys:
+            one, other = sorted((first(first_with.setdefault(key, rank)), first(rank)))
+            case_of[other] = one
+    return [first(rank) + 1 for rank in range(len(case_of))]

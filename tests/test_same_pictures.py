@@ -1,17 +1,20 @@
 """The same picture under other importers' names and under other codes, on nights against a real server."""
 
+import hashlib
 import io
 import json
-from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
 from hs_audit.cli import main
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
+from tests.report_pages import Page
 
 RUN_DATE = "2026-11-21"
 
@@ -30,60 +33,97 @@ def saved(image: Image.Image, quality: int = 90) -> bytes:
 
 PHOTO = saved(photo(1))
 AGAIN = saved(photo(1).resize((120, 90)), quality=60)
+ROWS = [
+    row("mine", RED, PHOTO, importer_id="A"),
+    row("his", RED, PHOTO, importer_id="B"),
+    row("hers", GREEN, AGAIN, importer_id="C"),
+    row("other goods", BLUE, saved(photo(2)), importer_id="D"),
+    row("mine again", RED, AGAIN, importer_id="A"),
+    row("blank", GREEN, picture(GREEN), importer_id="E"),
+    row("blank, too", RED, picture(GREEN), importer_id="F"),
+    row("none", RED, importer_id="G"),
+    *(row(f"placeholder {name}", RED, saved(photo(3)), importer_id=name) for name in "HIJK"),
+    *(row(f"logo {code}", code, saved(photo(4)), importer_id="L") for code in (RED, GREEN, BLUE, "080810")),
+]
+STOCK = {declaration: [hashlib.sha256(saved(photo(seed))).hexdigest()] for declaration, seed in [
+    *((f"placeholder {name}", 3) for name in "HIJK"), *((f"logo {code}", 4) for code in (RED, GREEN, BLUE, "080810")),
+]}  # fmt: skip
 
 
-@pytest.fixture
-def run(colour_server: str, tmp_path: Path) -> Callable[..., Path]:
+def night(folder: Path, server: str, rows: list[dict], settings: str, run_date: str = RUN_DATE, *flags: str) -> Path:
     """Audits some rows, and returns the published run."""
-
-    def run(rows: list[dict], settings: str = "{}", run_date: str = RUN_DATE, *flags: str, row_group: int = 2) -> Path:
-        archive = tmp_path / f"archive-{run_date}.parquet"
-        write_archive(archive, rows, row_group, importer_id=pa.string())
-        (tmp_path / "config.yaml").write_text(
-            f"server: {{model: hs, batch_size: 8}}\nworklist: {{budget: 100%}}\nsame_picture: {settings}\n"
-        )
-        assert (
-            main(
-                ["run", f"--config={tmp_path / 'config.yaml'}", f"--run-date={run_date}", f"--server={colour_server}",
-                 f"--input={archive}", f"--output={tmp_path / 'audits'}", *flags]
-            ) == 0
-        )  # fmt: skip
-        return tmp_path / "audits" / f"run_date={run_date}"
-
-    return run
+    archive = write_archive(folder / f"archive-{run_date}.parquet", rows, 2, importer_id=pa.string())
+    config = folder / "config.yaml"
+    config.write_text(f"server: {{model: hs, batch_size: 8}}\nworklist: {{budget: 100%}}\nsame_picture: {settings}\n")
+    exit_code = main(
+        ["run", f"--config={config}", f"--run-date={run_date}", f"--server={server}", f"--input={archive}",
+         f"--output={folder / 'audits'}", *flags]
+    )  # fmt: skip
+    assert exit_code == 0
+    return folder / "audits" / f"run_date={run_date}"
 
 
-def partners_in(published: Path) -> dict[str, list[tuple[str, str | None, str, int]]]:
-    """Declaration → its partners: declaration, importer, code, distance."""
+@pytest.fixture(scope="module")
+def published(colour_server: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return night(tmp_path_factory.mktemp("shared"), colour_server, ROWS, "{stock_above: 3}")
+
+
+def partners_in(published: Path) -> dict[str, list[tuple[str, str, str | None, str, int]]]:
+    """Declaration → its partners: night, declaration, importer, code, distance."""
+    names = ("run_date", "declaration_id", "importer", "declared_hs_code", "distance")
     return {
-        finding["declaration_id"]: [
-            (each["declaration_id"], each["importer"], each["declared_hs_code"], each["distance"])
-            for each in finding["partners"] or ()
-        ]
+        finding["declaration_id"]: [tuple(each[name] for name in names) for each in finding["partners"] or ()]
         for finding in findings_of(published)
     }
 
 
-def test_a_finding_names_those_who_have_the_same_picture_or_nearly(run):
-    rows = [
-        row("mine", RED, PHOTO, importer_id="A"),
-        row("his", RED, PHOTO, importer_id="B"),
-        row("hers", GREEN, AGAIN, importer_id="C"),
-        row("other goods", BLUE, saved(photo(2)), importer_id="D"),
-        row("mine again", RED, AGAIN, importer_id="A"),
-        row("blank", GREEN, picture(GREEN), importer_id="E"),
-        row("blank, too", RED, picture(GREEN), importer_id="F"),
-        row("none", RED, importer_id="G"),
-    ]
+def test_a_finding_names_those_who_have_the_same_picture_or_nearly(published):
+    found, tonight = partners_in(published), date.fromisoformat(RUN_DATE)
 
-    published = run(rows)
-
-    found = partners_in(published)
-    assert found["mine"] == [("hers", "C", GREEN, 0), ("his", "B", RED, 0)]  # those under another code first
-    assert found["hers"] == [("mine", "A", RED, 0), ("his", "B", RED, 0)]  # A is named once, by the first declaration
-    assert found["mine again"] == found["mine"]
+    hers, his, mine = ((tonight, *rest, 0) for rest in (("hers", "C", GREEN), ("his", "B", RED), ("mine", "A", RED)))
+    assert found["mine"] == found["mine again"] == [hers, his]  # those under another code first
+    assert found["hers"] == [mine, his]  # A is named once, by the first declaration
+    assert found["his"] == [hers, mine]
     assert [found[name] for name in ("other goods", "blank", "blank, too", "none")] == [[], [], [], []]
+
+
+def test_what_too_many_use_is_named_and_not_raised(published):
+    findings = findings_of(published)
+
+    stock = {each["declaration_id"]: each["stock_pictures"] for each in findings if each["stock_pictures"]}
+    assert stock == STOCK
+    assert not any(partners_in(published)[name] for name in STOCK)
     said = json.loads((published / "manifest.json").read_text())["same_picture"]
+    used = sorted({sha256 for (sha256,) in STOCK.values()})
     assert said == {
-        "findings": 4, "under_other_codes": 4, "stock_pictures": 0, "most_used": [], "earlier_nights": 0,
+        "findings": 4, "under_other_codes": 4, "stock_pictures": 2, "earlier_nights": 0,
+        "most_used": [{"sha256": sha256, "findings": 4} for sha256 in used],
     }  # fmt: skip
+
+
+def test_those_with_a_picture_under_another_code_are_a_lane_and_one_case(published):
+    worklist = pq.read_table(published / "worklist.parquet").to_pylist()
+
+    names = [line["declaration_id"] for line in worklist]
+    group = ["mine", "his", "hers", "mine again"]
+    differing = [line["declaration_id"] for line in worklist if line["mismatch"]]
+    lane = [name for name in group if name not in differing]
+    assert lane
+    assert names[: len(differing)] == differing
+    assert sorted(names[len(differing) : len(differing) + len(lane)]) == sorted(lane)
+    assert len({line["case"] for line in worklist if line["declaration_id"] in group}) == 1
+    sheet = (published / "worklist.csv").read_text(encoding="utf-8-sig")
+    assert f"{RUN_DATE} hers/1: {GREEN} (importer C); {RUN_DATE} his/1: {RED} (importer B)" in sheet
+
+
+def test_the_page_and_explain_say_who_has_the_picture(published, capsys):
+    page = Page((published / "report.html").read_text(encoding="utf-8"))
+
+    assert main(["explain", str(published), "mine"]) == 0
+
+    (mine,) = (entry for entry in page.entries if entry["name"] == "mine")
+    assert [(each["name"], each["same_file"]) for each in mine["partners"]] == [("hers", False), ("his", True)]
+    assert mine["shares_picture"]
+    assert "under another code: 4 findings" in page.text
+    told = " ".join(capsys.readouterr().out.split())
+    assert f"same picture {RUN_DATE} hers: 3926.90, importer C, 0 of 64 bits differ" in told

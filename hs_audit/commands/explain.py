@@ -73,6 +73,16 @@ def _as_judged(finding: Finding, manifest: dict[str, Any]) -> Iterator[tuple[str
         yield "unknown goods", f"above a normalised entropy of {thresholds['unknown_above']:.4f}"
     yield "thresholds", f"of the {thresholds['from']}{_promise(thresholds)}"
     yield from _self_test(manifest)
+    for partner in finding.partners:
+        code = excerpt(str(partner.declared or "no code"), 13)
+        importer = "" if partner.importer is None else f", importer {excerpt(partner.importer, 40)}"
+        yield (
+            "same picture",
+            f"{partner.run_date} {excerpt(partner.declaration_id or 'no id', 60)}: {code}{importer}, "
+            f"{partner.distance} of 64 bits differ",
+        )
+    for sha256 in finding.stock_pictures:
+        yield "tells nothing", f"picture {sha256[:16]}…, which too many others use"
     for one in finding.precedents:
         yield (
             "like the ruling",

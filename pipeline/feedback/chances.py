@@ -41,7 +41,7 @@ def _place(line: Chosen) -> Place | None:
     finding = line.finding
     best = finding.recommendations[0].probability if finding.recommendations else None
     revenue = line.revenue if line.chosen_by == By.REVENUE else None
-    return place(finding.mismatch, finding.reason, finding.risk, best, revenue)
+    return place(finding.mismatch, finding.reason, finding.risk, best, revenue, finding.shares_picture)
 
 
 def _not_after(at: Place | None, last: Place | None) -> bool:

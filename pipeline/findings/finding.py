@@ -1,6 +1,6 @@
 """A finding as people read it one by one: typed, whatever schema version its run was published with."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import lru_cache
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 
-from hs.codes import LEVELS, HSCode
+from hs.codes import LEVELS, HSCode, may_be_one
 from hs.precedents import Precedent
 from hs.verdicts import Reason, Verdict
 from hs.words import explain
@@ -145,6 +145,12 @@ class Finding:
         return self.verdict is Verdict.DIFFERS
 
     @property
+    def shares_picture(self) -> bool:
+        """Whether the same picture stands under another code."""
+        others = (each.declared.digits for each in self.partners if each.declared)
+        return self.declared is not None and under_another_code(self.declared.digits, others)
+
+    @property
     def recommended(self) -> list[HSCode]:
         """The codes that the pictures speak for, best first."""
         return [best.hs_code for best in self.recommendations]
@@ -187,6 +193,11 @@ _MADE = {
     "verdict", "reason", "successors", "recommendations", "pictures", "precedents", "partners", "stock_pictures",
 }  # fmt: skip
 _AS_THEY_STAND = tuple(field.name for field in fields(Finding) if field.name in FIELD_NAMES - _MADE)
+
+
+def under_another_code(declared: str | None, others: Iterable[str | None]) -> bool:
+    """Whether one of other codes is surely not the declared one."""
+    return any(declared and other and not may_be_one(declared, other) for other in others)
 
 
 def findings_in(table: pa.Table | pa.RecordBatch) -> list[Finding]:

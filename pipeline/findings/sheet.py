@@ -15,12 +15,13 @@ from openpyxl.cell import WriteOnlyCell
 
 from hs.files import whole_or_not_at_all
 from hs.spreadsheets import neutralised
-from pipeline.findings.finding import SOURCE_ROW
+from pipeline.findings.finding import SOURCE_ROW, Partner
 from pipeline.findings.worklist import ADDED, NOT_KEPT, Chosen, chosen_in
 
 _OURS = (
     "declaration_id", "item_no", "declared_hs_code", "declared_hs_code_normalized", "code_repair", "verdict", "reason",
     "differs_at", "risk", "recommended_hs_code", "recommended_probability", "recommended_description",
+    "partners",
 )  # fmt: skip
 _MOST_EXACT = 1e15  # a spreadsheet has 15 digits; and NaN is not less than this
 _MOST_ROWS, _MOST_CHARACTERS = 1_048_576, 32_767  # of a sheet, and of a cell; Excel refuses files with more
@@ -95,4 +96,13 @@ def _cells(chosen: Chosen) -> tuple[object, ...]:
         best and best.hs_code.digits,
         best and best.probability,
         best and best.description,
+        "; ".join(map(_named, finding.partners)) or None,
     )
+
+
+def _named(partner: Partner) -> str:
+    """A partner in a few words: `2026-11-20 D-17/2: 080810 (importer 4711)`."""
+    item = "" if partner.item_no is None else f"/{partner.item_no}"
+    importer = "" if partner.importer is None else f" (importer {partner.importer})"
+    code = partner.declared.digits if partner.declared else "no code"
+    return f"{partner.run_date} {partner.declaration_id or 'no id'}{item}: {code}{importer}"

@@ -3,14 +3,15 @@
     findings ──► ranked (hs.ranking: place, draw number) ──► per office or for all: the best and the drawn ──► worklist
 
 Ranked by risk, those that differ come first, then those whose pictures are surely of other goods while the classifier
-does not know the declared code, then the rest; equal ones stand in the order of the archive. Ranked by revenue, those
-with a known stake come first. What cannot be judged is opened only where it is drawn at random: a seeded share of the
-budget is drawn evenly from the whole night, so that its hit rate is that of the night. Where each office has a budget,
-the draw is even within each, and `draw_probability` says how likely a row was to be drawn, so that it can be weighed.
+does not know the declared code, then those whose picture stands under another code as well, then the rest; equal ones
+stand in the order of the archive. Ranked by revenue, those with a known stake come first. What cannot be judged is
+opened only where it is drawn at random: a seeded share of the budget is drawn evenly from the whole night, so that its
+hit rate is that of the night. Where each office has a budget, the draw is even within each, and `draw_probability` says
+how likely a row was to be drawn, so that it can be weighed.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from hs.ranking import By, Place, Selection, case_numbers, draw_number, place
 from hs.revenue import Stake, number, stake
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE, Stores
-from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of, source_of
+from pipeline.findings.finding import SOURCE_ROW, Finding, SourceRow, rows_of, source_of, under_another_code
 from pipeline.findings.parts import opened
 from pipeline.findings.schema import FIELD_NAMES
 
@@ -42,7 +43,8 @@ _TIER, _SCORE, _DRAW_NUMBER = "(tier)", "(score)", "(draw)"  # an archive may we
 _ORDER = [(_TIER, "ascending"), (_SCORE, "descending"), *((name, "ascending") for name in SOURCE_ROW)]
 _DRAW = [(_DRAW_NUMBER, "ascending")]
 _RANKED_BY = (
-    "reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations", "value", "duty_rate", *SOURCE_ROW,
+    "reason", "mismatch", "risk", "declared_hs_code_normalized", "recommendations", "value", "duty_rate",
+    "partners", *SOURCE_ROW,
 )  # fmt: skip
 _BATCH_ROWS = 1024  # a finding is some kilobytes of Python objects
 
@@ -53,7 +55,7 @@ class Chosen:
 
     Attributes:
         finding: the finding.
-        case: rank of the first line of its case.
+        case: rank of the first line of its case: of an importer with the same codes, or with the same picture.
         chosen_by: `risk`, `revenue` or `random`.
         draw_probability: rows that were drawn of rows that could be, in its office or the night; None if not drawn.
         duty_difference: rate of the recommended code less that of the declared one, in percentage points, or None.
@@ -180,7 +182,9 @@ def _stake(row: Mapping[str, Any], rates: Mapping[str, float]) -> Stake | None:
 
 def _place(row: Mapping[str, Any], at_stake: Stake | None, by: By) -> Place | None:
     revenue = at_stake.revenue if at_stake and by is By.REVENUE else None
-    return place(row["mismatch"], row["reason"], row["risk"], _best(row).get("probability"), revenue)
+    others = (each["declared_hs_code"] for each in row.get("partners") or ())  # none in an older run
+    shares = under_another_code(row["declared_hs_code_normalized"], others)
+    return place(row["mismatch"], row["reason"], row["risk"], _best(row).get("probability"), revenue, shares)
 
 
 class _Office:
@@ -250,11 +254,17 @@ class _First:
 
 
 def _cases(table: pa.Table) -> list[int]:
-    needed = ("importer", "declared_hs_code_normalized", "recommendations")
-    rows = rows_of(table.select([name for name in needed if name in table.column_names]))
-    return case_numbers(
-        (_called(row.get("importer")), row["declared_hs_code_normalized"], _best(row).get("hs_code")) for row in rows
-    )
+    needed = ("importer", "declared_hs_code_normalized", "recommendations", "pictures", "partners")
+    return case_numbers(map(_in_common, rows_of(table.select([name for name in needed if name in table.column_names]))))
+
+
+def _in_common(row: Mapping[str, Any]) -> Iterator[Hashable]:
+    """What a line has in common with others of its case: importer and codes, and pictures that others use."""
+    line = (_called(row.get("importer")), row["declared_hs_code_normalized"], _best(row).get("hs_code"))
+    if None not in line:
+        yield line
+    if partners := row.get("partners"):
+        yield from (each["sha256"] for each in (*partners, *row["pictures"]))
 
 
 def _called(value: object) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 from hs.html import shortened
 from hs.pictures.shrinking import Shrunk
 from hs.words import in_languages, repair_words
-from pipeline.findings.finding import Finding, SourceRow
+from pipeline.findings.finding import Finding, Partner, SourceRow
 from pipeline.findings.worklist import RANDOM, Chosen
 from pipeline.report.thumbnails import Thumbnail
 
@@ -86,6 +86,9 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "recommended": [
             {"hs_code": best.hs_code.digits, "probability": best.probability} for best in finding.recommendations
         ],
+        "partners": [_partner(one, finding) for one in finding.partners],
+        "shares_picture": finding.shares_picture,
+        "stock_pictures": len(finding.stock_pictures),
         "levels": list(finding.declared_probabilities.items()),
         "images_total": finding.images_total,
         "kept": [[_label(name), shortened(_text(value))] for name, value in finding.kept.items() if value is not None],
@@ -103,6 +106,18 @@ def _precedents(finding: Finding, rulings: Mapping[str, int]) -> list[dict[str, 
         }
         for one in finding.precedents
     ]
+
+
+def _partner(one: Partner, finding: Finding) -> dict[str, Any]:
+    return {
+        "run_date": one.run_date.isoformat(),
+        "name": one.declaration_id and shortened(one.declaration_id),
+        "item_no": one.item_no,
+        "importer": _known(one.importer),
+        "declared": one.declared and one.declared.digits,
+        "same_file": any(one.sha256 == picture.sha256 for picture in finding.pictures),
+        "distance": one.distance,
+    }
 
 
 def looks_unknown(finding: Finding, thresholds: dict[str, Any], classes: int) -> bool:

@@ -36,7 +36,8 @@ _STYLES = ("colours.css", "page.css", "worklist.css", "print.css")
 # In this order one script: what a file uses at once stands in one before it.
 _SCRIPTS = (
     "elements.js", "words.js", "scheme.js", "entries.js", "decisions.js", "pictures.js", "comparison.js", "rulings.js",
-    "case.js", "deciding.js", "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js", "start.js",
+    "partners.js", "case.js", "deciding.js", "list.js", "exchange.js", "merging.js", "printing.js", "keyboard.js",
+    "start.js",
 )  # fmt: skip
 _SHOWN_WORDS = ("page", "levels", "verdicts")
 

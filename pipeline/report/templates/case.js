@@ -15,7 +15,7 @@ function open(entry) {
   if (entry === null) return;
   fill(byId("case-body"), caseHead(entry), h("div", { class: "pictures-side" }, casePictures(entry), precedents(entry)),
     h("div", { class: "codes-side" }, comparison(entry), recommendations(entry)),
-    otherLines(entry), keptColumns(entry), sourceOf(entry));
+    partners(entry), otherLines(entry), keptColumns(entry), sourceOf(entry));
   if (changed) {
     byId("case").scrollTop = 0;
     history.replaceState(null, "", entry.link);
@@ -33,7 +33,8 @@ function caseHead(entry) {
       entry.drawn && h("span", { class: "badge plain" }, say("drawn")),
       h("a", { class: "link", href: entry.link }, say("permalink"))),
     h("p", { class: "why" }, spoken(entry.why)),
-    entry.looks_unknown && h("p", { class: "unknown-goods" }, say("looks_unknown")));
+    entry.looks_unknown && h("p", { class: "unknown-goods" }, say("looks_unknown")),
+    entry.shares_picture && h("p", { class: "unknown-goods" }, say("shares_picture")));
 }
 
 function casePictures(entry) {

@@ -1,0 +1,16 @@
+// Who else uses a picture of the open case.
+
+/** Other declarations with the same picture, or nearly; and that pictures which all the world uses tell nothing. */
+function partners(entry) {
+  return [
+    entry.partners.length > 0 && h("section", { class: "others" }, h("h3", {}, say("partners")),
+      h("ul", {}, entry.partners.map((one) => h("li", {}, partner(one))))),
+    entry.stock_pictures > 0 && h("p", { class: "quiet" }, say("stock_pictures", { n: entry.stock_pictures })),
+  ];
+}
+
+function partner(one) {
+  return [`${one.run_date} · `, one.name ? foreign(one.name) : say("no_id"), itemWords(one, " "),
+    ` · ${one.declared ? dotted(one.declared) : "–"}`, one.importer && [` · ${say("importer")} `, foreign(one.importer)],
+    ` · ${one.same_file ? say("same_file") : say("nearly_same", { n: one.distance })}`];
+}
