@@ -23,6 +23,7 @@ from hs.storage.settings import StorageSettings
 from hs.storage.stores import Stores
 from hs.tables import read_look_alikes, read_rates
 from pipeline.cost import Price
+from pipeline.findings.hash_store import HashStore
 from pipeline.findings.settled import NOTHING_SETTLED, Settled, read_settled
 from pipeline.values import ColumnNames
 from serving.client.connection import Connection
@@ -198,6 +199,12 @@ class SamePictureSettings(Settings):
     """The same picture under other importers' names, or under other codes."""
 
     stock_above: Count = 10
+    store: Place | None = None
+    keep_days: Count = 365
+
+    def hash_store(self, stores: Stores) -> HashStore | None:
+        """Where the hashes of earlier nights are kept; None where they are not."""
+        return HashStore(Location.parse(self.store), self.keep_days, stores) if self.store else None
 
 
 class NomenclatureTables(Settings):

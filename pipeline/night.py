@@ -39,6 +39,7 @@ from pipeline.cost import Used, used_and_cost
 from pipeline.findings.distributions import counts_in
 from pipeline.findings.drift import Drift, Earlier
 from pipeline.findings.evidence import Audited
+from pipeline.findings.hash_store import NONE_STORED, HashStore, StoredNights
 from pipeline.findings.ledger import Ledger, draw_up
 from pipeline.findings.partners import name_partners
 from pipeline.findings.selftest import Trial
@@ -63,6 +64,7 @@ from pipeline.report.page import write_report
 from pipeline.resolving import judge_of, model_server, resolve
 from pipeline.runs.destination import Destination, Logs
 from pipeline.runs.earlier import earlier_nights
+from pipeline.runs.hashes import forget_hashes, keep_hashes, stored_before
 from pipeline.runs.manifest import Attempt, manifest, run_id, write_manifest
 from pipeline.runs.metrics import NAME as METRICS
 from pipeline.runs.metrics import night_metrics
@@ -170,7 +172,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             inputs = find_inputs(config.input, night.run_date, config.columns, config.keep, NOT_KEPT, config.stores())
             require_columns(night.selection, [name for name, _ in inputs.layout.kept_types])  # now, and not after hours
             _refuse_if_too_few(inputs, config.limits.min_rows)
-            earlier = _earlier(night)
+            earlier, stored = _earlier(night), _stored(night)
             PROGRESS.total = inputs.rows
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
@@ -178,19 +180,19 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
         with model_server(config, night.saved_model, server_log, STOP, night.trust_model, PROGRESS.waits) as connection:
             with step("resolving the model"):
                 model = resolve(config, night.saved_model, connection, STOP, PROGRESS.waits)
-                table = _findings_table(night, inputs, model, earlier)
+                table = _findings_table(night, inputs, model, earlier, stored)
                 PROGRESS.run_id = table.run_id
             folder, stores = place.begin(night.attempt_id), config.stores()
             with step("auditing"), _stopped_in_words(), _guarded(night):
                 classify = make_classify(config, model, connection, Picking(table.judge, table.draw))
                 pointers, post = _shared(night, inputs), _post(night, inputs, model, connection, folder, stores)
                 job = (pointers, inputs.layout, classify, table, folder, night.attempt_id, night.options, post)
-                reports = run_job(*job, _self_test(night, inputs, table), _same_pictures(night))
+                reports = run_job(*job, _self_test(night, inputs, table), _same_pictures(night, stored))
                 _refuse_if_in_trouble(reports)
         with place.draft(night.attempt_id) as draft:
             with step("verifying the ledger"):
                 staged = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id, stores)
-                met = (reports.neighbourhoods, night.run_date, (), night.attempt_id, stores)
+                met = (reports.neighbourhoods, night.run_date, stored.nights, night.attempt_id, stores)
                 parts, shared = name_partners(staged, *met)
                 dead_letters = (*inputs.dead_letters, *reports.dead_letters)
                 ledger = draw_up(inputs, dead_letters, parts, stores)
@@ -218,7 +220,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             # After the others: the manifest has the digest of every file.
             write_manifest(described, draft, parts, stores)
             (draft / "_SUCCESS").touch()  # last: it says that all else is there
-        with step("publishing"):
+        with step("publishing"), _kept_hashes(night):
             place.publish(night.attempt_id, before, int(config.file_mode, 8))
     where = (place.run, place.published(night.attempt_id))
     found = (table.run_id, *where, ledger, dead_letters, step.timings_s, model)
@@ -278,6 +280,31 @@ def _earlier(night: Night) -> Earlier:
     return earlier
 
 
+def _stored(night: Night) -> StoredNights:
+    """The hashes of pictures that this night's are compared with."""
+    store = _hash_store(night)
+    assert night.config.output is not None
+    return stored_before(store, Location.parse(night.config.output), night.run_date) if store else NONE_STORED
+
+
+def _hash_store(night: Night) -> HashStore | None:
+    how = night.config.same_picture
+    return how.hash_store(night.config.stores()) if how else None
+
+
+@contextmanager
+def _kept_hashes(night: Night) -> Iterator[None]:
+    """The store has the hashes of what is published, and at no moment those of a run that was replaced."""
+    store = _hash_store(night)
+    if store is None:
+        yield
+        return
+    assert night.config.output is not None
+    forget_hashes(store, night.run_date)
+    yield
+    keep_hashes(store, Location.parse(night.config.output), night.run_date)
+
+
 def _drifted(night: Night, described: Mapping[str, Any], model: ServedModel, earlier: Earlier) -> dict[str, Any]:
     drift = Drift(counts_in(described), f"{model.name} version {model.version}", earlier, night.config.drift.max_psi)
     if drift.warning:
@@ -285,9 +312,11 @@ def _drifted(night: Night, described: Mapping[str, Any], model: ServedModel, ear
     return drift.described()
 
 
-def _findings_table(night: Night, inputs: Inputs, model: ServedModel, earlier: Earlier) -> FindingsTable:
+def _findings_table(
+    night: Night, inputs: Inputs, model: ServedModel, earlier: Earlier, stored: StoredNights
+) -> FindingsTable:
     judge = judge_of(night.config, model, night.look_alikes, night.tables.nomenclature, night.run_date)
-    known = (night.look_alikes, night.settled, night.tables, earlier)
+    known = (night.look_alikes, night.settled, night.tables, earlier, stored)
     identity = run_id(night.run_date, inputs, night.config, model, *known)
     draw, types = Draw.expected(night.selection, inputs.rows), inputs.layout.kept_types
     return FindingsTable(identity, night.run_date, model.name, model.version, judge, types, draw)
@@ -299,9 +328,9 @@ def _self_test(night: Night, inputs: Inputs, table: FindingsTable) -> SelfTest |
     return SelfTest(table.judge, planting) if planting else None
 
 
-def _same_pictures(night: Night) -> SamePictures | None:
+def _same_pictures(night: Night, stored: StoredNights) -> SamePictures | None:
     how = night.config.same_picture
-    return SamePictures(night.run_date, how.stock_above, (), night.config.stores()) if how else None
+    return SamePictures(night.run_date, how.stock_above, stored.nights, night.config.stores()) if how else None
 
 
 def _raised(night: Night, inputs: Inputs, parts: list[Location], trial: Trial) -> Raised:

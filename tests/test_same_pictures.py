@@ -12,7 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from hs.storage.location import Location
+from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
+from pipeline.findings.hash_store import HashStore
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
 from tests.report_pages import Page
 
@@ -127,3 +130,51 @@ def test_the_page_and_explain_say_who_has_the_picture(published, capsys):
     assert "under another code: 4 findings" in page.text
     told = " ".join(capsys.readouterr().out.split())
     assert f"same picture {RUN_DATE} hers: 3926.90, importer C, 0 of 64 bits differ" in told
+
+
+def run_id_of(published: Path) -> str:
+    return json.loads((published / "manifest.json").read_text())["run_id"]
+
+
+def test_earlier_nights_are_remembered_and_a_damaged_store_is_made_again(colour_server, tmp_path, capsys):
+    settings = f"{{store: {tmp_path / 'hashes'}}}"
+    hers, his = [row("hers", GREEN, AGAIN, importer_id="C")], [row("his", RED, PHOTO, importer_id="B")]
+    partner = (date(2026, 11, 20), "hers", "C", GREEN, 0)
+
+    first = night(tmp_path, colour_server, hers, settings, "2026-11-20")
+    alone = run_id_of(first)
+    second = night(tmp_path, colour_server, his, settings)
+    before = run_id_of(second)
+    (file,) = (tmp_path / "hashes" / "run_date=2026-11-20").iterdir()
+    file.write_bytes(file.read_bytes()[:-20])
+    capsys.readouterr()
+    again = night(tmp_path, colour_server, his, settings)
+    told = " ".join(capsys.readouterr().err.split())
+
+    assert partners_in(again) == {"his": [partner]}
+    assert "same_picture.store: 1 night had no hashes that can be read; those of 1 night were made again" in told
+    assert run_id_of(again) == before  # the same hashes, under the same digest
+    assert json.loads((again / "manifest.json").read_text())["same_picture"]["earlier_nights"] == 1
+    night(tmp_path, colour_server, hers, settings, "2026-11-20")
+    assert run_id_of(first) == alone  # a later night is no earlier one
+    assert partners_in(first) == {"hers": []}
+
+
+def test_the_store_keeps_each_use_once_for_as_long_as_it_shall(published, tmp_path):
+    store = HashStore(Location.parse(tmp_path), 2, ANYWHERE)
+    parts = [Location.parse(part) for part in (published / "findings").iterdir()]
+
+    for day in (18, 19, 20, 21):
+        store.keep(date(2026, 11, day), parts)
+
+    kept = store.before(date(2026, 11, 22))
+    assert [each.run_date.day for each in kept.nights] == [20, 21]
+    assert sorted(folder.name for folder in tmp_path.iterdir() if any(folder.iterdir()))[0] == "run_date=2026-11-19"
+    uses = [
+        (each["importer"], each["declared_hs_code"]) for each in pq.read_table(kept.nights[0].file.text).to_pylist()
+    ]
+    assert sorted(uses) == sorted(
+        [("A", RED), ("B", RED), ("C", GREEN), ("D", BLUE), *((name, RED) for name in "HIJK"),
+         *(("L", code) for code in (RED, GREEN, BLUE, "080810"))]
+    )  # fmt: skip
+    assert store.before(date(2026, 11, 20)).digest != kept.digest

@@ -231,6 +231,7 @@ def test_the_columns_of_the_csv_stand_in_their_order_and_the_passed_through_ones
         ("recommended_hs_code", "080830"),
         ("recommended_probability", "0.9"),
         ("recommended_description", "Pears"),
+        ("partners", ""),
         ("office", "Busan"),
         ("importer", "I0"),
         ("value", "1000.0"),

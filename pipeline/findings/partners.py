@@ -6,9 +6,10 @@ are named: those under other codes first, then the nearest, then the latest.
 
 import uuid
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain
 from typing import Any
 
 import pyarrow as pa
@@ -16,18 +17,27 @@ import pyarrow.parquet as pq
 
 from hs.storage.location import Location
 from hs.storage.stores import Stores
-from pipeline.findings.finding import SOURCE_ROW, rows_of
+from pipeline.findings.finding import source_of
 from pipeline.findings.hash_store import StoredNight, read_named
 from pipeline.findings.parts import opened
-from pipeline.findings.uses import Known, Neighbourhood, Use, code_number, codes_differ, uses_in
+from pipeline.findings.uses import (
+    BATCH_ROWS,
+    Known,
+    Neighbourhood,
+    Use,
+    code_number,
+    codes_differ,
+    columns_of_uses,
+    named_uses,
+    uses_in,
+)
 
 _MOST_NAMED = 5
 _MOST_STOCK = 10
-_NAMED_BY = ("declaration_id", "item_no", "importer", "declared_hs_code_normalized", "pictures", *SOURCE_ROW)
-_BATCH_ROWS = 2048
+_NAMED = ("declaration_id", "item_no", "importer", "declared_hs_code", "sha256")
 
 Named = Mapping[str, Any]
-"""A declaration as a partner is named, without its night and its distance."""
+"""A declaration that uses a picture, a row of `NAMED_USES`."""
 
 
 @dataclass
@@ -115,33 +125,11 @@ def _night_of(known: Known) -> date:
 
 def _named_in(parts: Sequence[Location], wanted: Set[Use], stores: Stores) -> dict[Use, Named]:
     """The first declaration of each use in the order of the archive."""
-    first: dict[Use, tuple[tuple[Any, ...], Named]] = {}
-    for batch in _batches(parts, stores):
-        for row, uses in uses_in(batch):
-            for use in wanted & set(uses):
-                (mine,) = rows_of(batch.slice(row, 1))
-                source = tuple(mine[name] for name in SOURCE_ROW)
-                if use not in first or source < first[use][0]:
-                    first[use] = source, named(mine, use)
-    return {use: row for use, (_, row) in first.items()}
-
-
-def _batches(parts: Sequence[Location], stores: Stores) -> Iterator[pa.RecordBatch]:
-    for part in parts:
-        with opened(part, stores) as file:
-            yield from file.iter_batches(_BATCH_ROWS, columns=_narrow(file))
-
-
-def named(row: Mapping[str, Any], use: Use) -> Named:
-    """A finding as the partner that it is of those who use one of its pictures."""
-    importer, hash_ = row.get("importer"), f"{use[0]:016x}"
-    return {
-        "declaration_id": row["declaration_id"],
-        "item_no": row["item_no"],
-        "importer": None if importer is None else str(importer),
-        "declared_hs_code": row["declared_hs_code_normalized"],
-        "sha256": next(picture["sha256"] for picture in row["pictures"] if picture["hash"] == hash_),
-    }
+    first: dict[Use, Named] = {}
+    for row in chain.from_iterable(named_uses(parts, stores, wanted)):
+        use = (row["hash"], row["importer_number"], row["code_number"])
+        first[use] = min(first.get(use, row), row, key=source_of)
+    return first
 
 
 @dataclass(frozen=True)
@@ -161,7 +149,7 @@ class _Naming:
         return [
             {
                 "run_date": _night_of(known),
-                **self.named[_night_of(known), (known.hash, *who)],
+                **{name: self.named[_night_of(known), (known.hash, *who)][name] for name in _NAMED},
                 "distance": known.distance,
             }
             for _, known, who in ordered[:_MOST_NAMED]
@@ -185,7 +173,7 @@ def _written_again(
         again = part.parent / f"part-{uuid.uuid4().hex}-{attempt_id}.parquet"
         with stores.open_output(again) as sink, pq.ParquetWriter(sink, file.schema_arrow, compression="zstd") as writer:
             first = 0
-            for batch in file.iter_batches(_BATCH_ROWS):
+            for batch in file.iter_batches(BATCH_ROWS):
                 rows = [told.get(row, (None, None)) for row in range(first, first + batch.num_rows)]
                 for place, name in enumerate(("partners", "stock_pictures")):
                     values = pa.array([row[place] or None for row in rows], batch.schema.field(name).type)
@@ -201,7 +189,7 @@ def _told(
 ) -> dict[int, tuple[list[dict[str, Any]], list[str]]]:
     """Number of a row → its partners and its pictures that tell nothing, where it has any."""
     told, first = {}, 0
-    for batch in file.iter_batches(_BATCH_ROWS, columns=_narrow(file)):
+    for batch in file.iter_batches(BATCH_ROWS, columns=columns_of_uses(file)):
         for row, uses in uses_in(batch):
             partners = naming.partners(uses)
             stock = naming.stock(uses, batch.column("pictures")[row].as_py())
@@ -210,7 +198,3 @@ def _told(
                 shared.count(uses, partners, stock)
         first += batch.num_rows
     return told
-
-
-def _narrow(file: pq.ParquetFile) -> list[str]:
-    return [name for name in _NAMED_BY if name in file.schema_arrow.names]

@@ -7,13 +7,34 @@ are one use, whatever their number.
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from hs.codes import may_be_one
+from hs.storage.location import Location
+from hs.storage.stores import Stores
 from pipeline.findings.as_python import values_of
+from pipeline.findings.finding import SOURCE_ROW, rows_of
+from pipeline.findings.parts import opened
+from pipeline.findings.schema import SOURCE_FIELDS
+
+USE = ("hash", "importer_number", "code_number")
+NAMED_USES = pa.schema(
+    [
+        *(pa.field(name, pa.uint64(), nullable=False) for name in USE),
+        pa.field("declaration_id", pa.string()),
+        pa.field("item_no", pa.int64()),
+        pa.field("importer", pa.string()),
+        pa.field("declared_hs_code", pa.string()),
+        pa.field("sha256", pa.string(), nullable=False),
+        *SOURCE_FIELDS,
+    ]
+)
+BATCH_ROWS = 2048
+_COLUMNS = ("declaration_id", "item_no", "importer", "declared_hs_code_normalized", "pictures", *SOURCE_ROW)
 
 Use = tuple[int, int, int]
 
@@ -68,6 +89,8 @@ def codes_differ(one: int, other: int) -> bool:
 def uses_in(findings: pa.RecordBatch) -> Iterator[tuple[int, list[Use]]]:
     """The rows of a batch that have pictures with a hash, and how they use them, in the order of the pictures."""
     pictures = findings.column("pictures")
+    if pictures.type.value_type.get_field_index("hash") < 0:  # of an older run
+        return
     hashes = pc.struct_field(pictures.flatten(), "hash").to_pylist()
     importers = values_of(findings.column("importer")) if "importer" in findings.schema.names else None
     codes, counts = findings.column("declared_hs_code_normalized").to_pylist(), pc.list_value_length(pictures)
@@ -78,6 +101,42 @@ def uses_in(findings: pa.RecordBatch) -> Iterator[tuple[int, list[Use]]]:
             importer = importers[row] if importers else None
             who = (importer_number(None if importer is None else str(importer)), code_number(codes[row]))
             yield row, [(int(hash_, 16), *who) for hash_ in mine]
+
+
+def named_uses(
+    parts: Iterable[Location], stores: Stores, wanted: Collection[Use] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """The uses in files of findings, with the declarations that they are of, as `NAMED_USES` has them; batch by batch.
+
+    Args:
+        parts: the files.
+        stores: how they are reached.
+        wanted: the uses that are asked for; None for all.
+    """
+    for part in parts:
+        with opened(part, stores) as file:
+            for batch in file.iter_batches(BATCH_ROWS, columns=columns_of_uses(file)):
+                used = [(row, use) for row, uses in uses_in(batch) for use in uses if wanted is None or use in wanted]
+                rows = rows_of(batch) if used else []
+                yield [_named(use, rows[row]) for row, use in used]
+
+
+def columns_of_uses(file: pq.ParquetFile) -> list[str]:
+    """The columns of findings that uses are made of, as far as a file has them."""
+    return [name for name in _COLUMNS if name in file.schema_arrow.names]
+
+
+def _named(use: Use, row: Mapping[str, Any]) -> dict[str, Any]:
+    importer, hash_ = row.get("importer"), f"{use[0]:016x}"
+    return {
+        **dict(zip(USE, use, strict=True)),
+        "declaration_id": row["declaration_id"],
+        "item_no": row["item_no"],
+        "importer": None if importer is None else str(importer),
+        "declared_hs_code": row["declared_hs_code_normalized"],
+        "sha256": next(picture["sha256"] for picture in row["pictures"] if picture["hash"] == hash_),
+        **{name: row[name] for name in SOURCE_ROW},
+    }
 
 
 def merged(neighbourhoods: Iterable[Neighbourhood], most: int) -> Neighbourhood:

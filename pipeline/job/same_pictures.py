@@ -85,7 +85,8 @@ class _Meet(beam.DoFn):
     def process(self, of_quarter: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
         quarter, packed = of_quarter
         try:
-            met = self._met(quarter, np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3))
+            uses, how = np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3), self._settings
+            met = meet(quarter, uses, how.run_date, how.most, how.earlier, how.stores)
         except Interrupted:
             yield reported(trouble=why_stopped())
         except StorageLost as error:
@@ -96,41 +97,58 @@ class _Meet(beam.DoFn):
         else:
             yield from ((f"{hash_:016x}", neighbourhood) for hash_, neighbourhood in met.items())
 
-    def _met(self, quarter: int, rows: np.ndarray) -> dict[int, Neighbourhood]:
-        ours = _ByHash(rows)
-        index = NearHashes(ours.hashes, quarter)
-        found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
-        self._look(ours, index, ours, self._settings.run_date, found)
-        for night in self._settings.earlier:
-            if STOP.is_set():
-                raise Interrupted("interrupted")
-            self._look(ours, index, _ByHash(read_uses(night, self._settings.stores)), night.run_date, found)
-        return dict(found)
 
-    def _look(
-        self,
-        ours: "_ByHash",
-        index: NearHashes,
-        others: "_ByHash",
-        night: date,
-        found: dict[int, dict[tuple[int, int], Known] | None],
-    ) -> None:
-        """Adds the uses of near pictures to what is found."""
-        days_back = -night.toordinal()
-        for pairs in index.near(others.hashes):
-            telling = ours.differ(pairs.ours, others, pairs.others)
-            chosen = (values[telling].tolist() for values in pairs)
-            for mine, its, distance in zip(*chosen, strict=True):
-                hash_ = int(ours.hashes[mine])
-                uses = found[hash_]
-                if uses is None:
-                    continue
-                known = Known(distance, days_back, int(others.hashes[its]))
-                for who in others.who(its):
-                    uses[who] = min(known, uses.get(who, known))
-                    if is_stock(uses, self._settings.most):
-                        found[hash_] = None
-                        break
+def meet(
+    quarter: int, rows: np.ndarray, run_date: date, most: int, earlier: Iterable[StoredNight], stores: Stores
+) -> dict[int, Neighbourhood]:
+    """The neighbourhoods of a night's hashes that one quarter of their bits tells of.
+
+    Args:
+        quarter: 0 to 3.
+        rows: uses of the night, uint64 [n, 3].
+        run_date: the night.
+        most: importers, and codes, that may use one picture before it tells nothing.
+        earlier: nights to compare with; one after the other is in memory.
+        stores: how their files are reached.
+
+    Raises:
+        Interrupted: if the run was stopped.
+        OSError, pyarrow.ArrowException, StorageLost: if a night cannot be read.
+    """
+    ours = _ByHash(rows)
+    index = NearHashes(ours.hashes, quarter)
+    found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
+    _look(ours, index, ours, run_date, most, found)
+    for night in earlier:
+        if STOP.is_set():
+            raise Interrupted("interrupted")
+        _look(ours, index, _ByHash(read_uses(night, stores)), night.run_date, most, found)
+    return dict(found)
+
+
+def _look(
+    ours: "_ByHash",
+    index: NearHashes,
+    others: "_ByHash",
+    night: date,
+    most: int,
+    found: dict[int, dict[tuple[int, int], Known] | None],
+) -> None:
+    """Adds the uses of near pictures to what is found."""
+    for pairs in index.near(others.hashes):
+        telling = ours.differ(pairs.ours, others, pairs.others)
+        chosen = (values[telling].tolist() for values in pairs)
+        for mine, its, distance in zip(*chosen, strict=True):
+            hash_ = int(ours.hashes[mine])
+            uses = found[hash_]
+            if uses is None:
+                continue
+            known = Known(distance, -night.toordinal(), int(others.hashes[its]))
+            for who in others.who(its):
+                uses[who] = min(known, uses.get(who, known))
+                if is_stock(uses, most):
+                    found[hash_] = None
+                    break
 
 
 class _ByHash:

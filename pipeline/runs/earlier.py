@@ -27,7 +27,7 @@ def earlier_nights(output: Location, before: date, most: int, stores: Stores) ->
     """
     nights: list[EarlierNight] = []
     left_out: dict[date, str] = {}
-    for night in sorted(_nights(output, stores), reverse=True):
+    for night in sorted(published_nights(output, stores), reverse=True):
         if night >= before:
             continue
         if len(nights) + len(left_out) == most:
@@ -39,7 +39,8 @@ def earlier_nights(output: Location, before: date, most: int, stores: Stores) ->
     return Earlier(nights, left_out)
 
 
-def _nights(output: Location, stores: Stores) -> list[date]:
+def published_nights(output: Location, stores: Stores) -> list[date]:
+    """The nights that have a folder there, in any order."""
     found = []
     for folder in stores.folders(output):
         with suppress(ValueError):  # others' folders

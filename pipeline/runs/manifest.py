@@ -15,9 +15,10 @@ from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.archive.footers import ArchiveFile
 from pipeline.archive.inputs import Inputs
-from pipeline.config import Config
+from pipeline.config import Config, SamePictureSettings
 from pipeline.findings.distributions import of_pictures
 from pipeline.findings.drift import NONE_EARLIER, Earlier
+from pipeline.findings.hash_store import NONE_STORED, StoredNights
 from pipeline.findings.ledger import Ledger
 from pipeline.findings.partners import SharedPictures
 from pipeline.findings.schema import SCHEMA_VERSION
@@ -54,6 +55,7 @@ def run_id(
     settled: Settled = NOTHING_SETTLED,
     tables: Tables = NO_TABLES,
     earlier: Earlier = NONE_EARLIER,
+    stored: StoredNights = NONE_STORED,
 ) -> str:
     """A digest of run date, inputs, configuration and model: the same night again has the same one, 16 hex digits."""
     made_of: dict[str, Any] = {
@@ -68,6 +70,10 @@ def run_id(
         made_of["settled"] = settled.digest
     if earlier.nights:
         made_of["drift"] = earlier.digest
+    if stored.nights:
+        made_of["hashes"] = stored.digest
+    if config.same_picture != SamePictureSettings():
+        made_of["same_picture"] = config.same_picture and config.same_picture.stock_above
     if tables.files:
         made_of["nomenclature"] = tables.digests  # what they say, wherever they lie
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:16]
