@@ -1,5 +1,6 @@
 """Nights against the nights before them, against a real server; and the counts that they are compared by."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -10,11 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
+from pipeline.runs.current import Current
 from pipeline.runs.earlier import earlier_nights
 from tests.archives import COLOURS, RED, encoded, picture, row, write_archive
+from tests.object_storage import DENIED
 from tests.report_pages import Page
 
 NIGHT = date(2026, 11, 21)
@@ -149,6 +153,30 @@ def test_a_manifest_that_does_not_say_it_is_left_out(content, why, nights):
 
     assert why in earlier.left_out[date(2026, 11, 19)]
     assert len(earlier.nights) == 6
+
+
+def test_on_object_storage_one_listing_and_what_stands_is_read(quiet_night, s3):
+    output, stores = s3.folder("drift"), s3.stores()
+    manifest = (quiet_night / "manifest.json").read_bytes()
+    for night in ("2026-11-19", "2026-11-20", "2026-11-22"):
+        stores.write_bytes(output / f"run_date={night}" / "attempt-a1" / "manifest.json", manifest)
+        current = Current("a1", hashlib.sha256(manifest).hexdigest(), "2026-11-22T00:00:00+00:00").to_json()
+        stores.write_bytes(output / f"run_date={night}" / "_CURRENT", current)
+    stores.write_bytes(output / "run_date=2026-11-18" / "attempt-a2" / "part.parquet", b"of a night that failed")
+    s3.requests.clear()
+
+    earlier = earlier_nights(output, NIGHT, 28, stores)
+
+    assert [str(night.run_date) for night in earlier.nights] == ["2026-11-20", "2026-11-19"]
+    assert "is no published run" in earlier.left_out[date(2026, 11, 18)]
+    assert sum("list-type" in request[1] for request in s3.requests) == 1
+
+
+def test_an_output_that_cannot_be_listed_is_told(s3):
+    s3.fault = lambda method, path: DENIED if "list-type" in path else None
+
+    with pytest.raises(UsageError, match=r"the output .* cannot be listed"):
+        earlier_nights(s3.folder("drift"), NIGHT, 28, s3.stores())
 
 
 def test_nights_that_are_left_out_cost_no_night_and_are_told(run, nights, caplog):

@@ -6,6 +6,7 @@ from datetime import date
 from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.stores import Stores
+from hs.text import in_a_line
 from pipeline.findings.distributions import counts_in
 from pipeline.findings.drift import Earlier, EarlierNight
 from pipeline.runs.published import published_run
@@ -23,6 +24,7 @@ def earlier_nights(output: Location, before: date, most: int, stores: Stores) ->
         stores: how the output is reached.
 
     Raises:
+        UsageError: if the output cannot be listed.
         StorageLost: if the storage stayed away.
     """
     nights: list[EarlierNight] = []
@@ -42,7 +44,11 @@ def earlier_nights(output: Location, before: date, most: int, stores: Stores) ->
 def published_nights(output: Location, stores: Stores) -> list[date]:
     """The nights that have a folder there, in any order."""
     found = []
-    for folder in stores.folders(output):
+    try:
+        folders = stores.folders(output)
+    except OSError as error:
+        raise UsageError(f"the output {output} cannot be listed: {in_a_line(error)}") from error
+    for folder in folders:
         with suppress(ValueError):  # others' folders
             found.append(date.fromisoformat(folder.name.removeprefix(_FOLDER)))
     return found
