@@ -271,12 +271,14 @@ def _shared(night: Night, inputs: Inputs) -> list[RowGroup]:
 
 
 def _earlier(night: Night) -> Earlier:
-    """The nights that this one is compared with; says which cannot be."""
+    """The nights that this one is compared with; says where some cannot be."""
     config = night.config
     assert config.output is not None
     earlier = earlier_nights(Location.parse(config.output), night.run_date, config.drift.nights, config.stores())
-    for left_out, why in earlier.left_out.items():
-        _log.warning("the night is not compared with that of %s: %s", left_out, why)
+    if earlier.left_out:  # those of an older hs-audit all are: the manifest has every one
+        (latest, why), *others = earlier.left_out.items()
+        more = f", nor with {counted(len(others), 'other')}" if others else ""
+        _log.warning("the night is not compared with that of %s (%s)%s", latest, why, more)
     return earlier
 
 

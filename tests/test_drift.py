@@ -180,9 +180,11 @@ def test_an_output_that_cannot_be_listed_is_told(s3):
 
 
 def test_nights_that_are_left_out_cost_no_night_and_are_told(run, nights, caplog):
-    (nights(NIGHT - timedelta(days=2)) / "manifest.json").unlink()
+    for days in (2, 3):
+        (nights(NIGHT - timedelta(days=days)) / "manifest.json").unlink()
 
     assert run(QUIET[:3]) == 0
 
-    assert list(manifest_of(nights(NIGHT))["drift"]["left_out"]) == ["2026-11-19"]
+    assert list(manifest_of(nights(NIGHT))["drift"]["left_out"]) == ["2026-11-19", "2026-11-18"]
     assert "the night is not compared with that of 2026-11-19" in caplog.text
+    assert "_SUCCESS; give a run_date=… folder), nor with 1 other" in caplog.text
