@@ -14,7 +14,7 @@ QUARTERS = 4
 
 _BITS = 64 // QUARTERS
 _NEARBY = np.array([0, *(1 << bit for bit in range(_BITS))], np.uint16)  # what a quarter is changed by
-_PAIRS_AT_ONCE = 1 << 21  # some 60 MB while they are looked at
+_PAIRS_AT_ONCE = 1 << 20  # 30 MB while they are looked at
 
 
 class Pairs(NamedTuple):
@@ -34,10 +34,11 @@ class NearHashes:
     """
 
     def __init__(self, hashes: np.ndarray, quarter: int) -> None:
-        self._hashes, self._quarter = hashes, quarter
+        self._quarter = quarter
         values = (_of(hashes, quarter)[:, None] ^ _NEARBY).ravel()
         order = np.argsort(values, kind="stable")
         self._members = (order // len(_NEARBY)).astype(np.int32)
+        self._hashes_of_members = hashes[self._members]  # once more: what is compared lies one after the other
         self._begins = np.searchsorted(values[order], np.arange((1 << _BITS) + 1))
 
     def near(self, others: np.ndarray) -> Iterator[Pairs]:
@@ -49,21 +50,21 @@ class NearHashes:
         while start < len(others):
             before = ends[start] - counts[start]
             stop = max(start + 1, int(np.searchsorted(ends, before + _PAIRS_AT_ONCE, "right")))
-            some = np.repeat(np.arange(start, stop), counts[start:stop])
             first = self._begins[values[start:stop]] - (ends[start:stop] - counts[start:stop])
-            ours = self._members[np.arange(before, ends[stop - 1]) + np.repeat(first, counts[start:stop])]
-            yield self._borne_out(ours, some, others)
+            places = np.arange(before, ends[stop - 1]) + np.repeat(first, counts[start:stop])
+            differing = self._hashes_of_members[places] ^ np.repeat(others[start:stop], counts[start:stop])
+            near = np.flatnonzero(np.bitwise_count(differing) <= SAME_WITHIN)
+            near = near[~self._found_before(differing[near])]
+            theirs = np.searchsorted(ends, before + near, "right")
+            yield Pairs(self._members[places[near]], theirs, np.bitwise_count(differing[near]))
             start = stop
 
-    def _borne_out(self, ours: np.ndarray, some: np.ndarray, others: np.ndarray) -> Pairs:
-        differing = self._hashes[ours] ^ others[some]
-        distances = np.bitwise_count(differing)
-        near = np.flatnonzero(distances <= SAME_WITHIN)
-        found_before = np.zeros(len(near), bool)
+    def _found_before(self, differing: np.ndarray) -> np.ndarray:
+        """Whether an earlier quarter nearly agrees, bool [n]."""
+        found = np.zeros(len(differing), bool)
         for quarter in range(self._quarter):
-            found_before |= np.bitwise_count(_of(differing[near], quarter)) <= 1
-        near = near[~found_before]
-        return Pairs(ours[near], some[near], distances[near])
+            found |= np.bitwise_count(_of(differing, quarter)) <= 1
+        return found
 
 
 def _of(hashes: np.ndarray, quarter: int) -> np.ndarray:

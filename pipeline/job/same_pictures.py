@@ -115,7 +115,7 @@ def meet(
         Interrupted: if the run was stopped.
         OSError, pyarrow.ArrowException, StorageLost: if a night cannot be read.
     """
-    ours = _ByHash(rows)
+    ours = _ByHash(_each_once(rows))
     index = NearHashes(ours.hashes, quarter)
     found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
     _look(ours, index, ours, run_date, most, found)
@@ -151,18 +151,23 @@ def _look(
                     break
 
 
+def _each_once(rows: np.ndarray) -> np.ndarray:
+    """Uses, sorted, each once: uint64 [n, 3], as the store has them."""
+    ordered = rows[np.lexsort(rows.T[::-1])]
+    return ordered[np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))]
+
+
 class _ByHash:
-    """Uses, sorted, each once.
+    """Uses that can be found by their hashes.
 
     Args:
-        rows: uint64 [n, 3], hash, importer, code.
+        uses: uint64 [n, 3], hash, importer, code; sorted, each once.
     """
 
-    def __init__(self, rows: np.ndarray) -> None:
-        ordered = rows[np.lexsort(rows.T[::-1])]
-        is_new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1)) if len(ordered) else slice(0)
-        self._uses = ordered[is_new]
-        self.hashes, self._begins = np.unique(self._uses[:, 0], return_index=True)
+    def __init__(self, uses: np.ndarray) -> None:
+        self._uses, hashes = uses, uses[:, 0]
+        self._begins = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1]))[: len(hashes)]
+        self.hashes = hashes[self._begins]
         self._ends = np.append(self._begins[1:], len(self._uses))
 
     def who(self, place: int) -> list[tuple[int, int]]:
