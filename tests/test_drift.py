@@ -15,6 +15,7 @@ from hs.errors import UsageError
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
+from pipeline.findings.drift import Drift, Earlier, EarlierNight
 from pipeline.runs.current import Current
 from pipeline.runs.earlier import earlier_nights
 from tests.archives import COLOURS, RED, encoded, picture, row, write_archive
@@ -108,6 +109,21 @@ def test_black_pictures_are_seen_on_the_first_night(run, nights, capsys):
     assert "hs_audit_drifted 1\n" in (nights(NIGHT) / "metrics.prom").read_text()
 
 
+def test_the_warning_names_what_moved_furthest_and_another_version_of_the_model():
+    def counts(first: int) -> dict[str, dict[str, int]]:
+        return {name: {"a": first, "b": 1000 - first} for name in ("verdicts", "reasons", "chapters", "novelty")}
+
+    before = Earlier([EarlierNight(NIGHT - timedelta(days=days), "hs version 7", counts(500)) for days in range(1, 7)])
+    now = counts(900) | {"chapters": {"a": 990, "b": 10}}
+
+    assert Drift(counts(510), "hs version 8", before, 0.25).warning is None
+    assert Drift(now, "hs version 8", before, 0.25).warning == (
+        "the night has drifted from the 6 nights before it, beyond chance and drift.max_psi of 0.25: chapters by a "
+        "PSI of 2.23 (b: 50.0% → 1.0%), verdicts by a PSI of 0.88 (b: 50.0% → 10.0%), reasons by a PSI of 0.88 "
+        "(b: 50.0% → 10.0%), and 1 more; hs version 8 classified it, and hs version 7 the latest of them"
+    )
+
+
 def test_without_a_bound_and_after_few_nights_nothing_is_warned_of(run, nights):
     assert run(BLACK, "{}") == 0
     assert run(BLACK, "{max_psi: 0.25, nights: 4}") == 0
@@ -142,6 +158,8 @@ def test_a_night_again_is_the_same_run_until_those_before_it_are_others(run, nig
          "it has no distributions"),
         (b'{"schema_version": 1, "coverage_by_chapter": {}, "verdicts": {"agrees": -1}, "reasons": {}, "pictures": {},'
          b' "distributions": {}}', "its counts are none"),
+        (b'{"schema_version": 1, "coverage_by_chapter": {}, "verdicts": {"agrees": 1%s}, "reasons": {}, "pictures": {},'
+         b' "distributions": {}}' % (b"0" * 30), "its counts are none"),
         (b'{"schema_version": 1, "coverage_by_chapter": [], "verdicts": {}}', "its counts are none"),
     ],
 )  # fmt: skip

@@ -24,6 +24,8 @@ _BOUNDS = {
     NOVELTY: tuple(place / 20 for place in range(20)),
 }
 
+_MOST = 1 << 50  # of anything: what is damaged may say more than fits into 64 bits
+
 Counts = Mapping[str, Mapping[str, int]]
 """What is counted → bin → how many."""
 
@@ -64,7 +66,9 @@ def counts_in(manifest: Mapping[str, Any]) -> Counts:
         chapters = {chapter: of["declarations"] for chapter, of in manifest["coverage_by_chapter"].items()}
         found = {name: manifest[name] for name in ("verdicts", "reasons", "pictures")} | {"chapters": chapters}
         counts = found | manifest["distributions"]
-        whole = all(isinstance(count, int) and count >= 0 for bins in counts.values() for count in bins.values())
+        whole = all(
+            isinstance(count, int) and 0 <= count < _MOST for bins in counts.values() for count in bins.values()
+        )
     except KeyError as missing:
         raise ValueError(f"it has no {missing.args[0]}") from None
     except (AttributeError, TypeError) as error:

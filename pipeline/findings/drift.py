@@ -97,7 +97,7 @@ class Drift:
         furthest = sorted(moved, key=lambda name: -moved[name].psi)[:_MOST_NAMED]
         others = f", and {len(moved) - len(furthest)} more" if len(moved) > len(furthest) else ""
         before = self.earlier.nights[0].model
-        another = "" if before == self.model else f"; {self.model} classified it, and {before} the night before"
+        another = "" if before == self.model else f"; {self.model} classified it, and {before} the latest of them"
         return (
             f"the night has drifted from the {counted(len(self.earlier.nights), 'night')} before it, beyond chance and "
             f"drift.max_psi of {self.max_psi:g}: "
