@@ -82,9 +82,12 @@ class Drift:
     @cached_property
     def shifts(self) -> dict[str, Shift]:
         """How far each of what is compared has moved; what either side has none of is left out."""
-        sides = {name: [night.counts.get(name, {}) for night in self.earlier.nights] for name in COMPARED}
-        found = {name: shift(self.counts.get(name, {}), sides[name], len(COMPARED)) for name in COMPARED}
-        return {name: moved for name, moved in found.items() if moved}
+        found = {}
+        for name in COMPARED:
+            before = [night.counts.get(name, {}) for night in self.earlier.nights]
+            if moved := shift(self.counts.get(name, {}), before, len(COMPARED)):
+                found[name] = moved
+        return found
 
     @property
     def warning(self) -> str | None:
