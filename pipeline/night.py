@@ -193,7 +193,7 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             with step("verifying the ledger"):
                 staged = keep_parts(folder / "findings", reports.parts, table.schema, night.attempt_id, stores)
                 met = (reports.neighbourhoods, night.run_date, stored.nights, night.attempt_id, stores)
-                parts, shared = name_partners(staged, *met)
+                parts, again = name_partners(staged, *met)
                 dead_letters = (*inputs.dead_letters, *reports.dead_letters)
                 ledger = draw_up(inputs, dead_letters, parts, stores)
                 PROGRESS.declarations = ledger.findings.total()
@@ -209,7 +209,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             # Before the report, which shows it: neither the report's time nor that of publishing is in it.
             looked_up = counted_in_all().get("looked_up", 0)
             about = (attempt, config, inputs, ledger, model, thresholds, nulled, len(raised.settled))
-            described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts, shared)
+            used_again = again if config.same_picture else None
+            described = manifest(*about, step.timings_s, looked_up, night.tables, trial, reports.counts, used_again)
             described["drift"] = _drifted(night, described, model, earlier)
             described |= used_and_cost(_used(night, inputs, step), config.price, ledger.findings.total())
             with step("writing the report"):

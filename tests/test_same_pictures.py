@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from hs.pictures.looks import perceptual_hash
+from hs.pictures.near import SAME_WITHIN
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
@@ -178,3 +180,24 @@ def test_the_store_keeps_each_use_once_for_as_long_as_it_shall(published, tmp_pa
          *(("L", code) for code in (RED, GREEN, BLUE, "080810"))]
     )  # fmt: skip
     assert store.before(date(2026, 11, 20)).digest != kept.digest
+
+
+@pytest.mark.parametrize("again", [lambda image: saved(image, 50), lambda image: saved(image.resize((120, 90)))])
+def test_a_photo_that_was_saved_again_or_halved_is_near_and_no_other_is(again):
+    def hash_of(file: bytes) -> int:
+        return perceptual_hash(np.asarray(Image.open(io.BytesIO(file)).resize((224, 224))))
+
+    photos = [photo(seed) for seed in range(100, 180)]
+    hashes = np.array([hash_of(saved(each)) for each in photos], np.uint64)
+    apart = np.bitwise_count(hashes[:, None] ^ np.array([hash_of(again(each)) for each in photos], np.uint64))
+
+    assert (apart.diagonal() <= SAME_WITHIN).mean() >= 0.97
+    assert (apart <= SAME_WITHIN).sum() <= len(photos)
+
+
+def test_where_nobody_shall_look_no_picture_has_a_hash(colour_server, tmp_path):
+    published = night(tmp_path, colour_server, ROWS[:3], "null")
+
+    assert not any(picture["hash"] for finding in findings_of(published) for picture in finding["pictures"])
+    assert not any(partners_in(published).values())
+    assert "same_picture" not in json.loads((published / "manifest.json").read_text())

@@ -227,6 +227,7 @@ def _tell(answer: dict[str, Any], published: "Published", console: Console) -> N
         "reasons": ledger.reasons,
         "pictures": ledger.pictures,
         "selftest": published.manifest["selftest"],
+        "same_picture": published.manifest.get("same_picture"),
         "drift": published.manifest["drift"],
         "timings_s": published.timings_s,
         "cost": published.manifest.get("cost"),

@@ -57,6 +57,9 @@ def _of_night(manifest: Mapping[str, Any]) -> Iterator[Metric]:
     yield _by("declaration_ids", "Findings whose id is missing or repeated.", "what", manifest["declaration_ids"])
     if "selftest" in manifest:
         yield from _of_self_test(manifest["selftest"])
+    if "same_picture" in manifest:
+        shared = {what: manifest["same_picture"][what] for what in ("findings", "under_other_codes")}
+        yield _by("same_picture", "Findings with a picture that others use as well.", "what", shared)
     if "drift" in manifest:
         yield from _of_drift(manifest["drift"])
     yield _by("step_seconds", "How long a step took.", "step", manifest["timings_s"])
