@@ -12,12 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from hs.errors import NotPublished
 from hs.pictures.looks import perceptual_hash
 from hs.pictures.near import SAME_WITHIN
 from hs.storage.location import Location
 from hs.storage.stores import ANYWHERE
 from hs_audit.cli import main
-from pipeline.findings.hash_store import HashStore
+from pipeline.findings.hash_store import HashStore, StoredNight
+from pipeline.findings.partners import name_partners
+from pipeline.findings.uses import Known
 from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_archive
 from tests.report_pages import Page
 
@@ -201,3 +204,11 @@ def test_where_nobody_shall_look_no_picture_has_a_hash(colour_server, tmp_path):
     assert not any(picture["hash"] for finding in findings_of(published) for picture in finding["pictures"])
     assert not any(partners_in(published).values())
     assert "same_picture" not in json.loads((published / "manifest.json").read_text())
+
+
+def test_a_store_that_goes_away_during_the_night_is_a_sentence(tmp_path):
+    gone = StoredNight(date(2026, 11, 20), Location.parse(tmp_path / "hashes-0.parquet"))
+    met = {1: {(2, 3): Known(0, -gone.run_date.toordinal(), 1)}}
+
+    with pytest.raises(NotPublished, match=r"same_picture\.store: the hashes of 2026-11-20 cannot be read any more"):
+        name_partners([], met, date(2026, 11, 21), [gone], "attempt", ANYWHERE)

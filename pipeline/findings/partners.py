@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from hs.errors import NotPublished
 from hs.storage.location import Location
 from hs.storage.stores import Stores
 from pipeline.findings.finding import source_of
@@ -97,6 +98,9 @@ def name_partners(
 
     Returns:
         The files, and what was found.
+
+    Raises:
+        NotPublished: if the hashes of an earlier night cannot be read any more.
     """
     shared = SharedPictures(nights=len(earlier))
     if not neighbourhoods:
@@ -105,7 +109,7 @@ def name_partners(
     named = {(run_date, use): row for use, row in _named_in(parts, wanted.pop(run_date, set()), stores).items()}
     for night in earlier:
         if uses := wanted.get(night.run_date):
-            named |= {(night.run_date, use): row for use, row in read_named(night, uses, stores).items()}
+            named |= {(night.run_date, use): row for use, row in _named_on(night, uses, stores).items()}
     naming = _Naming(neighbourhoods, named)
     return [_written_again(part, naming, shared, attempt_id, stores) for part in parts], shared
 
@@ -117,6 +121,16 @@ def _wanted(neighbourhoods: Mapping[int, Neighbourhood]) -> dict[date, set[Use]]
         for who, known in (neighbourhood or {}).items():
             wanted[_night_of(known)].add((known.hash, *who))
     return wanted
+
+
+def _named_on(night: StoredNight, uses: Set[Use], stores: Stores) -> Mapping[Use, Named]:
+    try:
+        return read_named(night, uses, stores)
+    except (pa.ArrowException, OSError) as error:
+        raise NotPublished(
+            f"same_picture.store: the hashes of {night.run_date} cannot be read any more: {error}; "
+            "nothing was published"
+        ) from error
 
 
 def _night_of(known: Known) -> date:
