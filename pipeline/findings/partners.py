@@ -169,11 +169,13 @@ class _Naming:
             for _, known, who in ordered[:_MOST_NAMED]
         ]
 
-    def stock(self, uses: Sequence[Use], pictures: Sequence[Mapping[str, Any]]) -> list[str]:
+    def stock(self, uses: Sequence[Use], pictures: pa.Scalar) -> list[str]:
         """SHA-256 of the pictures of a declaration that too many use."""
         telling_nothing = {f"{hash_:016x}" for hash_, *_ in uses if self.neighbourhoods.get(hash_, {}) is None}
-        found = (picture["sha256"] for picture in pictures if picture["hash"] in telling_nothing)
-        return list(dict.fromkeys(found)) if telling_nothing else []
+        if not telling_nothing:  # as nearly always: no picture need become a Python value
+            return []
+        found = (picture["sha256"] for picture in pictures.as_py() if picture["hash"] in telling_nothing)
+        return list(dict.fromkeys(found))
 
 
 def _written_again(
@@ -206,7 +208,7 @@ def _told(
     for batch in file.iter_batches(BATCH_ROWS, columns=columns_of_uses(file)):
         for row, uses in uses_in(batch):
             partners = naming.partners(uses)
-            stock = naming.stock(uses, batch.column("pictures")[row].as_py())
+            stock = naming.stock(uses, batch.column("pictures")[row])
             if partners or stock:
                 told[first + row] = partners, stock
                 shared.count(uses, partners, stock)
