@@ -138,12 +138,20 @@ def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
     return Used(probe["cpu_s"], probe["peak_mb"], began_at, printed)
 
 
-def audit(archive: Path, folder: Path, server: str, first: Sequence[str] = (), module: str = "hs_audit.cli") -> Used:
-    """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`."""
+def audit(
+    archive: Path,
+    folder: Path,
+    server: str,
+    first: Sequence[str] = (),
+    module: str = "hs_audit.cli",
+    settings: str = "",
+    run_date: str = _RUN_DATE,
+) -> Used:
+    """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`, and more settings as YAML."""
     config = folder / "config.yaml"
-    config.write_text(_CONFIG)
+    config.write_text(_CONFIG + settings)
     flags = [f"--config={config}", f"--input={archive}", f"--output={folder / 'audits'}", server]
-    return command(module, "run", f"--run-date={_RUN_DATE}", *flags, first=first)
+    return command(module, "run", f"--run-date={run_date}", *flags, first=first)
 
 
 def timings_s(folder: Path) -> dict[str, float]:

@@ -1,9 +1,10 @@
 """What is measured: each part runs its two sides alternately and gives the ratios, one for each time."""
 
+import csv
 import io
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
@@ -26,6 +27,8 @@ from benchmarks.measuring import (
     load,
     timings_s,
 )
+from hs.editions import SUBHEADING
+from hs.nomenclature import descriptions
 from hs.pictures.decoding import PictureLimits, PictureSize, decode
 from serving.client.client import Client
 from serving.client.connection import Connection
@@ -291,6 +294,37 @@ def repeated_pictures(scale: Scale, folder: Path) -> Iterator[Measured]:
     yield Measured("declarations/s with three pictures in ten seen before / with none", "", tuple(ratios))
 
 
+def nightly_checks(scale: Scale, folder: Path) -> Iterator[Measured]:
+    """Editions, the same picture again, planted lies and drift, all of them beside none."""
+    archive = write_archive(folder / "archive.parquet", draw(350, 350, scale.rows), 3 * scale.rows)
+    table = _write_edition(folder / "hs2017.csv", descriptions())
+    every = f"nomenclature: {{editions: {{2017: {table}}}}}\nsame_picture: {{store: {folder / 'hashes'}}}\n"
+    none = "same_picture: null\nselftest: {sample: 0}\ndrift: {nights: 0}\n"
+    short = write_archive(folder / "short.parquet", draw(350, 350, 64), 64)
+    with gpu(0.1) as running:
+        for day in range(10, 17):
+            audit(short, folder, f"--server={running.address}", settings=every, run_date=f"2026-11-{day}")
+    ratios: dict[str, list[float]] = {"CPU": [], "time": []}
+    for _ in range(scale.times):
+        spent = []
+        for settings in (every, none):
+            with gpu(0.1) as running:
+                cpu_s = audit(archive, folder, f"--server={running.address}", settings=settings).cpu_s
+            spent.append((cpu_s, sum(timings_s(folder).values())))
+        for found, (with_all, without) in zip(ratios.values(), zip(*spent, strict=True), strict=True):
+            found.append(with_all / without)
+    for what, found in ratios.items():
+        yield at_most(f"run with editions, same pictures, planted lies and drift / with none, {what}", 1.08, found)
+
+
+def _write_edition(path: Path, codes: Mapping[str, str]) -> Path:
+    with open(path, "w", newline="", encoding="utf-8") as stream:
+        lines = csv.writer(stream)
+        lines.writerow(("hs_code", "description", "valid_from", "valid_to"))
+        lines.writerows((code, text, "", "") for code, text in codes.items() if len(code) == SUBHEADING)
+    return path
+
+
 def keras(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Keras in one process, beside a run with the bundled server and the same network."""
     command("benchmarks.peers", "make_network", str(folder))
@@ -321,6 +355,7 @@ _PARTS = (
     long_nights,
     start_up,
     repeated_pictures,
+    nightly_checks,
     keras,
 )
 PARTS: dict[str, Callable[[Scale, Path], Iterator[Measured]]] = {
