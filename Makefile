@@ -7,9 +7,11 @@ BIN := $(VENV)/bin
 DEMO ?= demo
 WHEELHOUSE ?= wheelhouse
 WORKER_WHEELHOUSE ?= worker-wheelhouse
+PEERS ?= .venv-peers
+PEER_ENVIRONMENTS := $(foreach peer,ray_data daft_udf tf_data,$(PEERS)/$(peer)/installed)
 ON_ALL_CORES := --numprocesses=auto --maxprocesses=8 --dist=worksteal
 
-.PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick screenshots format wheelhouse worker-wheelhouse clean
+.PHONY: help demo test test-slow test-endurance cluster-test bench bench-quick bench-peers peers screenshots format wheelhouse worker-wheelhouse clean
 
 help:
 	@echo "make demo        draw a night, train, serve, audit and score it, in $(DEMO)/"
@@ -18,6 +20,7 @@ help:
 	@echo "make test-endurance  two hundred bad nights, the largest networks, speed on an idle machine"
 	@echo "make cluster-test  nights on Flink and Spark; needs Java 17, Maven and Go, builds the rest once"
 	@echo "make bench       speed and memory side by side with others, in under 40 minutes; bench-quick: a few parts"
+	@echo "make bench-peers the same night by Ray Data, Daft and tf.data, each in an environment of its own, in $(PEERS)/"
 	@echo "make screenshots take the pictures of docs/ anew; needs Chromium"
 	@echo "make format      format the code"
 	@echo "make wheelhouse  gather all that a machine without internet needs, in $(WHEELHOUSE)/"
@@ -54,6 +57,22 @@ bench: $(VENV)/installed
 bench-quick: $(VENV)/installed
 	$(BIN)/python -m benchmarks --quick
 
+bench-peers: $(VENV)/installed peers
+	$(BIN)/python -m benchmarks.engines --environments $(PEERS) --output benchmarks/results/peers.json
+
+peers: $(PEER_ENVIRONMENTS)
+
+# TensorFlow itself only where the engine is tf.data: half a gigabyte in each process would count as the engine's.
+$(PEERS)/%/installed: benchmarks/engines/%.txt $(PEERS)/messages/made
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --find-links $(PEERS)/messages --requirement $<
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps tensorflow-serving-api==2.21.0
+	@touch $@
+
+$(PEERS)/messages/made: $(VENV)/installed
+	$(BIN)/python pipeline/deploy/messages_wheel.py $(@D)
+	@touch $@
+
 screenshots: $(VENV)/installed
 	$(BIN)/python docs/screenshots.py
 
@@ -74,4 +93,4 @@ worker-wheelhouse: $(VENV)/installed
 	@echo "pipeline/deploy/Dockerfile installs from it; docs/shipping.md tells how to do without a container."
 
 clean:
-	rm -rf $(VENV) .venv-* $(DEMO) $(WHEELHOUSE) $(WORKER_WHEELHOUSE) build *.egg-info
+	rm -rf $(VENV) .venv-* $(PEERS) $(DEMO) $(WHEELHOUSE) $(WORKER_WHEELHOUSE) build *.egg-info

@@ -59,6 +59,7 @@ setup(
             "obstore>=0.9,<1",
             "polars>=1",
             "prometheus-client>=0.22",
+            "psutil>=7",  # CPU and memory of all processes of an engine, for the benchmarks
             "pytest>=8",
             "pytest-xdist>=3.8",
             "ruff>=0.12",

@@ -35,7 +35,7 @@ def draw(width: int, height: int, count: int, image_format: str = "JPEG") -> lis
     return drawn
 
 
-def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: float = 0.0) -> Path:
+def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: float = 0.0, first: int = 0) -> Path:
     """One declaration for each picture, these again and again; each is a file of its own by its last bytes.
 
     Args:
@@ -43,17 +43,18 @@ def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: flo
         pictures: to take in turn.
         rows: how many declarations.
         repeats: share of the declarations whose picture is a file that came earlier, up to 1,000 rows before.
+        first: number of the first declaration, where there are several files.
     """
     random = np.random.default_rng(0)
     numbers: list[int] = []
     for row in range(rows):
         again = row > 0 and random.random() < repeats
-        numbers.append(numbers[row - int(random.integers(1, min(row, 1000) + 1))] if again else row)
+        numbers.append(numbers[row - int(random.integers(1, min(row, 1000) + 1))] if again else first + row)
     # Behind the end of a JPEG or PNG nobody looks: a file that is new to SHA-256, of the same pixels.
     images = [[{"bytes": pictures[n % len(pictures)] + b"%d" % n, "path": "a.jpg"}] for n in numbers]
     table = pa.table(
         {
-            "declaration_id": [f"D{number}" for number in range(rows)],
+            "declaration_id": [f"D{number}" for number in range(first, first + rows)],
             "declared_hs_code": ["870829"] * rows,
             "images": pa.array(images, _IMAGES),
         }

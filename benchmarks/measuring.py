@@ -18,7 +18,7 @@ from serving.client.load_generator import generate_load
 
 SIZE = PictureSize(224, 224)
 BATCH, IN_FLIGHT = 64, 4  # as in configs/nightly.yaml
-_CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
+CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
 _RUN_DATE = "2026-11-21"
 
 
@@ -148,15 +148,27 @@ def audit(
     run_date: str = _RUN_DATE,
 ) -> Used:
     """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`, and more settings as YAML."""
+    return command(module, *audit_arguments(archive, folder, server, settings, run_date), first=first)
+
+
+def audit_arguments(
+    archive: Path, folder: Path, server: str, settings: str = "", run_date: str = _RUN_DATE
+) -> list[str]:
+    """What stands behind `hs-audit`; writes the configuration that it names."""
     config = folder / "config.yaml"
-    config.write_text(_CONFIG + settings)
+    config.write_text(CONFIG + settings)
     flags = [f"--config={config}", f"--input={archive}", f"--output={folder / 'audits'}", server]
-    return command(module, "run", f"--run-date={run_date}", *flags, first=first)
+    return ["run", f"--run-date={run_date}", *flags]
+
+
+def published(folder: Path) -> Path:
+    """The run of `audit` without another date."""
+    return folder / "audits" / f"run_date={_RUN_DATE}"
 
 
 def timings_s(folder: Path) -> dict[str, float]:
     """Seconds that each step of the latest `audit` took, by its manifest; imports are in none."""
-    manifest = json.loads((folder / "audits" / f"run_date={_RUN_DATE}" / "manifest.json").read_text())
+    manifest = json.loads((published(folder) / "manifest.json").read_text())
     return manifest["timings_s"]
 
 
