@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from model.training.unknown_goods import KnownGoods, draw
+from model.training.novelty import look_at_frozen
+from model.training.unknown_goods import KnownGoods, by_scenes, draw, novelty_held_out
 
 
 def known_goods(count: int, seed: int = 0, scale: float = 0.1, copies: int = 1) -> KnownGoods:
@@ -56,3 +57,18 @@ def test_where_a_promise_cannot_be_borne_out_nothing_that_was_seen_is_unknown_an
 
     assert drawn.novel_above == drawn.abstain_above == known.novelty.max()
     assert (drawn.known_as_unknown, round(drawn.known_as_unknown_at_most, 3)) == (0, 0.206)
+
+
+def test_goods_from_a_shop_that_no_case_shows_are_known_within_the_promise_though_shops_look_more_alike_than_goods():
+    random = np.random.default_rng(0)
+    shops, codes = random.normal(size=(60, 24)), random.normal(size=(8, 24)) / 5
+    shop, code, _ = (numbers.ravel() for numbers in np.mgrid[:60, :8, :5])
+    rows = (6 + shops[shop] + codes[code] + random.normal(size=(2400, 24)) / 9).astype(np.float32)
+    cases, elsewhere, groups = shop < 40, shop >= 40, np.arange(1600)
+
+    alike = KnownGoods(novelty_held_out(rows[cases], groups % 5), groups)
+    scenes = by_scenes(rows[cases], code[cases], groups, 5, seed=0)
+
+    novelty = look_at_frozen(rows[cases]).novelty(rows[elsewhere])
+    assert (novelty > draw([alike], 0.05).novel_above).mean() > 0.9
+    assert (novelty > draw([alike, scenes], 0.05).novel_above).mean() < 0.1

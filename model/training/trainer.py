@@ -40,7 +40,7 @@ from model.training.recipes import Phase, Recipe
 from model.training.row_files import RowFile
 from model.training.thresholds import Unseen, aims_of, thresholds_by_mistake, wrong_flagged
 from model.training.trained import Trained, held_out_metrics
-from model.training.unknown_goods import KnownGoods, draw
+from model.training.unknown_goods import KnownGoods, by_scenes, draw, novelty_held_out
 from model.training.work import one_at_a_time
 
 _BATCHES_AT_ONCE = 64  # whole ones, as a network's answer depends in its last bits on the batch around a picture
@@ -299,11 +299,10 @@ class Trainer:
 
         how = (_PARTS_OF_FROZEN, self.recipe.seed, self.recipe.held_out)
         folds = hold_out(labels, groups, *how, features_of, places)
-        novelty = np.empty(len(pictures), np.float32)
-        for fold in np.unique(folds.fold_of):
-            held_out = folds.fold_of == fold
-            novelty[held_out] = look_at_frozen(rows[~held_out]).novelty(rows[held_out])
-        return _by_way(novelty, groups, folds.shifted)
+        known = _by_way(novelty_held_out(rows, folds.fold_of), groups, folds.shifted)
+        if places is None and self.recipe.held_out != "alike":
+            known.append(by_scenes(rows, labels, groups, *how[:2]))
+        return known
 
     def _fit(
         self,

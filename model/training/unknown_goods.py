@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.training.bounds import at_most
+from model.training.folds import deal, looks
+from model.training.novelty import look_at_frozen
 
+_SCENES = 40  # docs/verdicts.md: no scene has more than a fortieth of all pictures
 _ABSTAIN_SHARE = 0.005  # of known goods; paper, blanks and noise are all beyond it
 
 
@@ -33,6 +36,31 @@ class KnownGoods:
         """The same of all such goods, bounded at 90 % confidence."""
         groups = len(np.unique(self.groups))
         return at_most(self.share_above(threshold) * groups, groups)
+
+
+def by_scenes(rows: np.ndarray, labels: np.ndarray, groups: np.ndarray, folds: int, seed: int) -> KnownGoods:
+    """Known goods of which whole scenes were held out, all codes together: as if photographed where nothing was before.
+
+    Where goods of one code alone are held out, what stood beside them in the same light makes them look known.
+
+    Args:
+        rows: float32 [N, F], what novelty goes by and no training changes.
+        labels: int [N], the class of each picture.
+        groups: int [N], what stays together.
+        folds: how many.
+        seed: of the order in which scenes are dealt to them.
+    """
+    scene = looks(np.zeros(len(rows), int), groups, _SCENES, rows.__getitem__)
+    return KnownGoods(novelty_held_out(rows, deal(scene, labels, folds, seed)), groups)
+
+
+def novelty_held_out(rows: np.ndarray, fold_of: np.ndarray) -> np.ndarray:
+    """How unlike each picture is to those of the other folds, float32 [N], by what no training changes."""
+    novelty = np.empty(len(rows), np.float32)
+    for fold in np.unique(fold_of):
+        held_out = fold_of == fold
+        novelty[held_out] = look_at_frozen(rows[~held_out]).novelty(rows[held_out])
+    return novelty
 
 
 @dataclass(frozen=True)
