@@ -14,6 +14,7 @@ from benchmarks.engines.night import run, write_night
 from benchmarks.process_tree import watched
 from benchmarks.stand_in import MODEL
 from serving.fake import FakeServer
+from serving.messages import PredictRequest
 from serving.tensors import from_tensor, to_tensor
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +51,7 @@ def _picture(colour: str) -> bytes:
 
 
 def _by_colour(request, response) -> None:
-    if "images" in request.inputs:
+    if isinstance(request, PredictRequest) and "images" in request.inputs:
         brightest = from_tensor(request.inputs["images"]).mean(axis=(1, 2)).argmax(axis=1)
         probabilities = np.where(np.arange(3) == brightest[:, None], 0.8, 0.1).astype(np.float32)
         response.outputs["probabilities"].CopyFrom(to_tensor(probabilities))
