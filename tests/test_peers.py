@@ -57,7 +57,7 @@ def _by_colour(request, response) -> None:
         response.outputs["probabilities"].CopyFrom(to_tensor(probabilities))
 
 
-@pytest.mark.slow
+@pytest.mark.endurance
 @pytest.mark.parametrize("name", ENGINES)
 def test_a_peer_recommends_what_we_do_and_loses_no_more_than_is_said(name, environments: Path, tmp_path: Path) -> None:
     colours = [_picture(colour) for colour in ("red", "lime", "blue", "lime", "red")] * 10
