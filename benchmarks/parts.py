@@ -296,7 +296,7 @@ def repeated_pictures(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 def nightly_checks(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Editions, the same picture again, planted lies and drift, all of them beside none."""
-    archive = write_archive(folder / "archive.parquet", draw(350, 350, scale.rows), 3 * scale.rows)
+    archive = write_archive(folder / "archive.parquet", draw(350, 350, scale.rows), 10 * scale.rows)
     table = _write_edition(folder / "hs2017.csv", descriptions())
     every = f"nomenclature: {{editions: {{2017: {table}}}}}\nsame_picture: {{store: {folder / 'hashes'}}}\n"
     none = "same_picture: null\nselftest: {sample: 0}\ndrift: {nights: 0}\n"
