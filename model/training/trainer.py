@@ -297,11 +297,11 @@ class Trainer:
             assert examples.features is not None
             return examples.features.read(examples.rows(pictures[some]))
 
-        how = (_PARTS_OF_FROZEN, self.recipe.seed, self.recipe.held_out)
-        folds = hold_out(labels, groups, *how, features_of, places)
+        dealt = (_PARTS_OF_FROZEN, self.recipe.seed)
+        folds = hold_out(labels, groups, *dealt, self.recipe.held_out, features_of, places)
         known = _by_way(novelty_held_out(rows, folds.fold_of), groups, folds.shifted)
         if places is None and self.recipe.held_out != "alike":
-            known.append(by_scenes(rows, labels, groups, *how[:2]))
+            known.append(by_scenes(rows, labels, groups, *dealt))
         return known
 
     def _fit(

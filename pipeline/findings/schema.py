@@ -21,9 +21,7 @@ _PICTURE = pa.struct(
         pa.field("status", pa.string(), nullable=False),
         pa.field("detail", pa.string()),
         pa.field("weight", pa.float64()),  # share of what the pictures say together; null for one that did not count
-        pa.field(
-            "hash", pa.string()
-        ),  # 16 hex digits, see `hs.pictures.looks`; null without contrast, or none was made
+        pa.field("hash", pa.string()),  # 16 hex digits, see `hs.pictures.looks`; null where none was, or could be, made
     ]
 )
 _PARTNER = pa.struct(

@@ -150,9 +150,8 @@ class Remembered:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._answers: OrderedDict[bytes, tuple[bytes, Original, int]] = (
-            OrderedDict()
-        )  # an array takes twice its content
+        # Bytes, as an array takes twice its content.
+        self._answers: OrderedDict[bytes, tuple[bytes, Original, int]] = OrderedDict()
         self._given_up: dict[bytes, Picture] = {}  # all of them: each took its time
 
     def of(self, digest: bytes) -> Known | Picture | None:

@@ -22,7 +22,7 @@ from pipeline.job.submission import run_to_its_end
 from pipeline.job.write import WriteFindings
 from pipeline.values import Layout, RowGroup
 
-_REPORTS = "reports.json"
+_REPORTS_FILE = "reports.json"
 
 
 def run_job(
@@ -68,11 +68,11 @@ def run_job(
         (read[REPORTS], classified[REPORTS], judged[REPORTS], written, *compared)
         | "Reports" >> beam.Flatten()
         | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
-        | "Report" >> beam.Map(write_reports, staging / _REPORTS, post.stores)
+        | "Report" >> beam.Map(write_reports, staging / _REPORTS_FILE, post.stores)
     )
     if post.lease is None:
         counted_elsewhere([run_to_its_end(pipeline, name_of(options), None)])
-        return read_reports(staging / _REPORTS, post.stores)
+        return read_reports(staging / _REPORTS_FILE, post.stores)
     with kept(post.lease) as launcher:
         counts = run_to_its_end(pipeline, name_of(options), launcher)
         launcher.hear()
@@ -80,10 +80,10 @@ def run_job(
             counted_elsewhere([counts])
         if launcher.trouble:
             return WorkerReports([], [], {}, [launcher.trouble], {}, {})
-        if not (launcher.workers or post.stores.exists(staging / _REPORTS)):
+        if not (launcher.workers or post.stores.exists(staging / _REPORTS_FILE)):
             raise UsageError(
                 f"no worker sees the output folder, {staging.parent.parent}: "
                 "launcher and workers must share it; nothing was published"
             )
     post.lease.remove()
-    return read_reports(staging / _REPORTS, post.stores)
+    return read_reports(staging / _REPORTS_FILE, post.stores)
