@@ -58,9 +58,8 @@ def perceptual_hash(pixels: np.ndarray) -> int:
     # Every third pixel of 224: eight half waves need no more, and scaling it first takes ten times as long.
     down, across = max(1, height // _SIDE), max(1, width // _SIDE)
     columns = np.arange(across // 2, width, across)
-    some = pixels[down // 2 :: down].take(
-        columns, axis=1
-    )  # a slice of both would be turned into floats twice as slowly
+    # Taken, as a slice of both would be turned into floats twice as slowly.
+    some = pixels[down // 2 :: down].take(columns, axis=1)
     grey = (some.reshape(-1, 3).astype(np.float32) @ _GREY).reshape(some.shape[:2])
     low = (_waves(height, down) @ grey @ _waves(width, across).T).ravel()
     others = low[1:]  # the first is the brightness of the whole

@@ -108,7 +108,7 @@ def manifest(
         "rows": {"in_footers": inputs.rows} | _rows(ledger),
         **_counts(ledger),
         "distributions": {
-            name: dict(sorted(bins.items())) for name, bins in ({**ledger.distributions, **of_pictures(counts)}).items()
+            name: dict(sorted(bins.items())) for name, bins in {**ledger.distributions, **of_pictures(counts)}.items()
         },
         "nulled_values": dict(nulled_values),
         "settled": settled,
