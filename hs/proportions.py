@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 NINETY_FIVE = 1.959964  # standard deviations of the normal distribution, both sides
 
 
@@ -96,3 +98,39 @@ def estimate(drawn: Sequence[tuple[bool, float]]) -> Estimate:
     found = [weight for weight, (hit, _) in zip(weights, drawn, strict=True) if hit]
     total = sum(weights)
     return Estimate(len(found), len(drawn), sum(found) / total, total**2 / sum(weight**2 for weight in weights))
+
+
+def clustered(hits: np.ndarray, of: np.ndarray, groups: np.ndarray, weights: np.ndarray | None = None) -> Estimate:
+    """A share over cases, with as many of them as tell as much if all were independent.
+
+    The variance is that of a ratio of sums over groups (Cochran, 'Sampling techniques', 1977, chapter 6); what follows
+    from it takes the place of the number of cases in Wilson's interval. Where all or none are hits, each group counts
+    once, weighed by the mean of its cases. Never do cases tell more than `estimate` says of them.
+
+    >>> apart, alike = (clustered(np.ones(4), np.ones(4), np.array(groups)) for groups in ([0, 1, 2, 3], [0, 0, 0, 1]))
+    >>> apart.effective, alike.effective
+    (4.0, 2.0)
+
+    Args:
+        hits: int [N], of each case how many.
+        of: int [N], how many there are.
+        groups: int [N] from 0, cases that belong together.
+        weights: float [N], for how many each case stands; None where all are drawn alike.
+    """
+    weights = np.ones(len(of)) if weights is None else weights / weights.max()
+    by_group, sizes = np.bincount(groups, weights * hits), np.bincount(groups, weights * of)
+    there = sizes > 0
+    by_group, sizes = by_group[there], sizes[there]
+    each = np.bincount(groups, weights)[there] / np.bincount(groups)[there]
+    share, count = float(by_group.sum() / sizes.sum()), len(sizes)
+    effective = _alike(each, np.ones(count))
+    if 0 < share < 1 and count > 1:
+        variance = float(((by_group - share * sizes) ** 2).sum()) * count / (count - 1) / float(sizes.sum()) ** 2
+        if variance:
+            effective = min(max(share * (1 - share) / variance, 1.0), _alike(weights, of))
+    return Estimate(int(hits.sum()), int(of.sum()), share, effective)
+
+
+def _alike(weights: np.ndarray, of: np.ndarray) -> float:
+    """How many cases tell as much when all are drawn alike (Kish, as in `estimate`)."""
+    return float((weights * of).sum() ** 2 / (weights**2 * of).sum())

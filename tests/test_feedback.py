@@ -130,6 +130,7 @@ def test_decisions_become_truth_cases_and_settled_matters(run, found, folder, fi
     assert record["decided_at"].isoformat() == "2026-11-22T00:30:00+00:00"
     assert (record["verdict"], record["model_name"], record["model_version"]) == ("differs", "hs", 1)
     assert (record["chosen_by"], record["inclusion_probability"]) == ("risk", 1.0)
+    assert record["picture_digests"] == [picture["sha256"] for picture in found["W1"]["pictures"]]
     assert record["attempt_id"] == json.loads((run / "manifest.json").read_text())["attempt_id"]
     assert files_in(run) == before
 
@@ -166,6 +167,18 @@ def test_the_same_file_again_changes_nothing(found, folder, file_them, capsys):
     assert files_in(folder) == before
     assert "5 filed before" in (said := capsys.readouterr().out)
     assert "nothing has changed" in said
+
+
+def test_decisions_that_an_earlier_version_filed_stay_beside_new_ones(found, folder, file_them, capsys):
+    file_them([decision(found["W1"], "wrong", "732690")])
+    file = folder / "decisions" / f"run_date={RUN_DATE}" / "decisions.parquet"
+    pq.write_table(pq.ParquetFile(file).read().drop_columns(["picture_digests"]), file)
+
+    assert file_them([decision(found["R1"], "right")]) == 0
+
+    earlier, new = (record["picture_digests"] for record in filed(folder))
+    assert earlier is None
+    assert new == [picture["sha256"] for picture in found["R1"]["pictures"]]
 
 
 def test_a_later_decision_by_anybody_replaces_and_an_earlier_one_does_not(found, folder, file_them, capsys):

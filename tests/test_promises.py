@@ -10,10 +10,11 @@ import pytest
 from hs.card import Card, LevelThreshold, Mistake, Thresholds
 from hs.class_table import ClassTable
 from hs.declared_codes import parse_declared_code
+from hs.proportions import clustered
 from hs.verdicts import Evidence, Judge, Reason, combine
 from model.declared import Declared
 from model.evaluation.flag import flags
-from model.evaluation.intervals import Between, clustered, precision_between
+from model.evaluation.intervals import Between, precision_between
 from model.evaluation.promises import Promise, in_a_sentence, without_own
 from model.evaluation.summary import evaluate
 from model.exported.predictions import Predictions, Promises

@@ -47,7 +47,7 @@ def simulated_night(seed: int, wrong_share: float = 0.07, rows: int = 20_000, ra
     likely = np.where(own <= own[ranked[-1]], 1.0, len(drawn) / rows)
     looked_at = np.union1d(drawn, ranked)
     every = np.ones(len(looked_at), bool)
-    return Decided({6: own[looked_at]}, wrong[looked_at], likely[looked_at], every)
+    return Decided({6: own[looked_at]}, wrong[looked_at], likely[looked_at], every, np.arange(len(looked_at)))
 
 
 def kept(decided: Decided, thresholds: Thresholds) -> float:
@@ -102,7 +102,7 @@ def test_what_speaks_against_a_code_is_what_the_night_flags_by(limit):
     thresholds = Thresholds(0.03, 0.6, 0.9, levels=levels)
     code = HSCode("080810")
     sums = {level: probabilities[:, table.columns(code.digits[:level])].sum(axis=1) for level in (2, 4, 6)}
-    decided = Decided(sums, np.zeros(400, bool), np.ones(400), np.ones(400, bool))
+    decided = Decided(sums, np.zeros(400, bool), np.ones(400), np.ones(400, bool), np.arange(400))
 
     flagged = decided.against(thresholds) > limit
     moved_levels = tuple(
@@ -120,11 +120,31 @@ def test_what_speaks_against_a_code_is_what_the_night_flags_by(limit):
 def test_few_decisions_bear_nothing_out_even_if_all_are_right():
     least = least_flagged(AIMS)
 
-    def all_wrong(count: int) -> Decided:
-        return Decided({6: np.full(count, 0.001)}, np.ones(count, bool), np.ones(count), np.ones(count, bool))
+    assert redraw(all_wrong(np.arange(least - 1)), THRESHOLDS, AIMS) is None
+    assert redraw(all_wrong(np.arange(least)), THRESHOLDS, AIMS) is not None
 
-    assert redraw(all_wrong(least - 1), THRESHOLDS, AIMS) is None
-    assert redraw(all_wrong(least), THRESHOLDS, AIMS) is not None
+
+def all_wrong(pictures: np.ndarray) -> Decided:
+    count = len(pictures)
+    return Decided({6: np.full(count, 0.001)}, np.ones(count, bool), np.ones(count), np.ones(count, bool), pictures)
+
+
+def test_many_decisions_on_one_picture_bear_out_no_more_than_one():
+    least = least_flagged(AIMS)
+
+    assert redraw(all_wrong(np.zeros(40, int)), THRESHOLDS, AIMS) is None
+    assert redraw(all_wrong(np.arange(40) % (least - 1)), THRESHOLDS, AIMS) is None
+    assert redraw(all_wrong(np.arange(40)), THRESHOLDS, AIMS) is not None
+
+
+def test_what_is_kept_is_less_sure_where_all_that_went_wrong_is_on_a_few_pictures():
+    apart = simulated_night(0)
+    together = replace(apart, pictures=np.where(apart.wrong, apart.pictures, np.flatnonzero(~apart.wrong)[0]))
+
+    found, of_one = (each.precision(each.against(THRESHOLDS)) for each in (apart, together))
+
+    assert found.share == of_one.share
+    assert of_one.effective < found.effective / 10
 
 
 @pytest.fixture
@@ -172,13 +192,14 @@ def test_decisions_make_a_new_version_of_the_same_network_that_flags_more_carefu
     assert "16 of 21 (0.762)" in said
     assert "16 of 16 (1.000)" in said
     assert "no decision is on a random share" in said
-    assert "the network of version 1, and a card from 21 decisions on 1 night" in said
+    assert "the network of version 1, and a card from 21 decisions on 1 night, of 21 pictures" in said
     (before, _), (after, _) = read_card(model / "1"), read_card(model / "2")
     assert after.thresholds.differs_below < before.thresholds.differs_below
     assert after.weights_digest == before.weights_digest
     about = json.loads((model / "2" / "assets.extra" / "hs_audit.json").read_text())["recalibrated"]
     assert (about["from_version"], about["nights"]) == (1, [RUN_DATE])
     assert about["decisions"] == {"wrong": 16, "right": 5}
+    assert about["pictures"] == 21
     assert main(["check", "model", str(model)]) == 0
     next_night = audited(tmp_path, rows(wrong=3, right=3), "2026-11-22", f"--saved-model={model}")
     flagged = {each["declaration_id"] for each in findings_of(next_night) if each["mismatch"]}
@@ -201,8 +222,8 @@ def test_decisions_that_nothing_is_drawn_from_say_what_is_kept_on_them(model, tm
 @pytest.mark.parametrize(
     ("wrong", "right", "sentence"),
     [
-        (4, 2, "too few decisions: 6 decided findings would be flagged, and it takes 11"),
-        (10, 1, "too few decisions: 0.909 of 11 flagged ones are wrong, at 90 % confidence 0.690, and it takes 0.8"),
+        (4, 2, "too few decisions: 6 decided findings would be flagged, of 6 pictures, and it takes 11 pictures"),
+        (10, 1, "too few decisions: 0.909 of 11 flagged ones are wrong, at 90 % confidence 0.674, and it takes 0.8"),
         (0, 14, "no threshold keeps a precision of 0.9 on these decisions, of whose 14 flagged ones 0.000 are wrong"),
     ],
 )
@@ -213,6 +234,30 @@ def test_decisions_that_bear_nothing_out_are_a_sentence(model, tmp_path, colour_
 
     assert sentence in capsys.readouterr().err
     assert list(versions(model)) == [1]
+
+
+def test_decisions_on_one_and_the_same_photo_are_too_few_however_many_there_are(model, tmp_path, colour_server, capsys):
+    one = noise(0, COLOURS[BLUE])
+    photos = [one, one, *(noise(n, COLOURS[BLUE]) for n in range(1, 9))]
+    night = [row(f"W{n}", RED, one, photos[n % 10]) for n in range(30)]
+    decided = decide_all(audited(tmp_path, night, RUN_DATE, f"--server={colour_server}"), tmp_path)
+
+    assert main(["recalibrate", str(model), f"--decisions={decided}"]) == 2
+
+    said = capsys.readouterr().err
+    assert "too few decisions: 30 decided findings would be flagged, of 1 picture, and it takes 11 pictures" in said
+
+
+def test_decisions_of_an_earlier_version_without_digests_count_each_on_its_own(model, tmp_path, colour_server, capsys):
+    photo = noise(0, COLOURS[BLUE])
+    night = [row(f"W{n}", RED, photo) for n in range(12)]
+    decided = decide_all(audited(tmp_path, night, RUN_DATE, f"--server={colour_server}"), tmp_path)
+    file = decided / "decisions" / f"run_date={RUN_DATE}" / "decisions.parquet"
+    pq.write_table(pq.ParquetFile(file).read().drop_columns(["picture_digests"]), file)
+
+    assert main(["recalibrate", str(model), f"--decisions={decided}"]) == 0
+
+    assert "12 of 12 (1.000)" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_version(model, tmp_path, colour_server, capsys):

@@ -18,7 +18,8 @@ from hs.card import Card, Mistake, Thresholds
 from hs.codes import LEVELS
 from hs.errors import UsageError
 from hs.files import version_folder
-from hs.proportions import Estimate, estimate
+from hs.proportions import Estimate
+from hs.ranking import case_numbers
 from hs.storage.location import Location
 from hs.text import counted
 from hs.verdicts import Reason
@@ -78,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
     folder, console = version_folder(args.model, args.version), PlainConsole(soft_wrap=True)
     card, _ = read_card(folder)
     records = _records(args.decisions, card, args, console)
-    share = _wrong_share(records)
+    share = _decided(records, card.thresholds).wrong_share()
     aims = aims_of(args.precision, share.share if share else card.thresholds.wrong_share)
     redrawn = {mistake: _redrawn(records, drawn, aims) for mistake, drawn in _thresholds(card).items()}
     new = dataclasses.replace(
@@ -134,10 +135,12 @@ def _redrawn(records: Sequence[Record], thresholds: Thresholds, aims: "Aims") ->
     if found := redraw(decided, thresholds, aims):
         return found
     flagged, least = int((against > 1).sum()), least_flagged(aims)
-    if flagged < least:
+    pictures = len(np.unique(decided.pictures[against > 1]))
+    if pictures < least:
         raise UsageError(
-            f"too few decisions: {counted(flagged, 'decided finding')} would be flagged, and it takes {least} of which "
-            f"all are wrong to bear out a precision of {aims.surely:g} at 90 % confidence"
+            f"too few decisions: {counted(flagged, 'decided finding')} would be flagged, of "
+            f"{counted(pictures, 'picture')}, and it takes {least} pictures with none but wrong ones to bear out a "
+            f"precision of {aims.surely:g} at 90 % confidence"
         )
     kept = decided.precision(against)
     assert kept is not None
@@ -165,7 +168,13 @@ def _decided(records: Sequence[Record], thresholds: Thresholds) -> "Decided":
         np.array([record["decision"] == Ruling.WRONG for record in records], bool),
         np.array([record["inclusion_probability"] for record in records], np.float64),
         np.array([_can_differ(record, thresholds) for record in records], bool),
+        _pictures(records),
     )
+
+
+def _pictures(records: Sequence[Record]) -> np.ndarray:
+    """Which decisions are on one picture, int [N] from 0; one whose pictures nobody knows is on its own."""
+    return np.array(case_numbers(record["picture_digests"] or () for record in records), np.int64) - 1
 
 
 def _or_nan(value: float | None) -> float:
@@ -177,14 +186,6 @@ def _can_differ(record: Record, thresholds: Thresholds) -> bool:
         return record["reason"] in _COULD_DIFFER
     novelty, limit = record["novelty"], thresholds.abstain_above
     return novelty is not None and limit is not None and novelty <= limit
-
-
-def _wrong_share(records: Sequence[Record]) -> Estimate | None:
-    """Of all declarations, where some were drawn: what is ranked alone says nothing of the rest."""
-    likely = [record["inclusion_probability"] for record in records]
-    if not any(each < 1 for each in likely):
-        return None
-    return estimate([(record["decision"] == Ruling.WRONG, each) for record, each in zip(records, likely, strict=True)])
 
 
 def _say_promises(
@@ -227,7 +228,8 @@ def _say_share(share: Estimate | None, card: Card, console: PlainConsole) -> Non
 
 def _from_what(records: Sequence[Record]) -> str:
     nights = {record["run_date"] for record in records}
-    return f"{counted(len(records), 'decision')} on {counted(len(nights), 'night')}"
+    pictures = len(np.unique(_pictures(records)))
+    return f"{counted(len(records), 'decision')} on {counted(len(nights), 'night')}, of {counted(pictures, 'picture')}"
 
 
 def _facts(
@@ -239,6 +241,7 @@ def _facts(
         "from_version": number,
         "nights": sorted({record["run_date"] for record in records}),
         "decisions": Counter(record["decision"] for record in records),
+        "pictures": len(np.unique(_pictures(records))),
         "drawn_at_random": sum(record["inclusion_probability"] < 1 for record in records),
         "aims": dataclasses.asdict(aims),
         "wrong_share": share and _as_json(share),

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from hs.card import Mistake
-from hs.proportions import Estimate
+from hs.proportions import Estimate, clustered
 from model.declared import Declared, parts, thresholds_for, unheard
-from model.evaluation.intervals import Between, clustered, precision_between
+from model.evaluation.intervals import Between, precision_between
 from model.exported.predictions import Predictions
 
 USUAL_PRECISION = 0.9  # what is asked of the best threshold where a card promises nothing

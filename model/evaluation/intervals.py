@@ -1,9 +1,7 @@
-"""What few cases tell of a share, where some belong together."""
+"""What few cases tell of a precision."""
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
 
 from hs.proportions import Estimate
 
@@ -15,28 +13,6 @@ class Between:
     share: float
     low: float
     high: float
-
-
-def clustered(hits: np.ndarray, of: np.ndarray, groups: np.ndarray) -> Estimate:
-    """A share over cases, with as many of them as tell as much if all were independent.
-
-    The variance is that of a ratio of sums over groups (Cochran, 'Sampling techniques', 1977, chapter 6); what follows
-    from it takes the place of the number of cases in Wilson's interval. Where all or none are hits, each group counts
-    once.
-
-    Args:
-        hits: int [N], of each case how many.
-        of: int [N], how many there are.
-        groups: int [N] from 0, cases that belong together.
-    """
-    by_group, sizes = np.bincount(groups, hits), np.bincount(groups, of)
-    by_group, sizes = by_group[sizes > 0], sizes[sizes > 0]
-    share, count = float(by_group.sum() / sizes.sum()), len(sizes)
-    effective = float(count)
-    if 0 < share < 1 and count > 1:
-        variance = float(((by_group - share * sizes) ** 2).sum()) * count / (count - 1) / float(sizes.sum()) ** 2
-        effective = min(max(share * (1 - share) / variance, 1.0), float(sizes.sum())) if variance else float(count)
-    return Estimate(int(by_group.sum()), int(sizes.sum()), share, effective)
 
 
 def precision_between(recall: Estimate, right_flagged: Estimate, wrong_share: float) -> Between | None:

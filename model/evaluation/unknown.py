@@ -6,8 +6,7 @@ import numpy as np
 from scipy.stats import mannwhitneyu
 
 from hs.flags import shows_unknown
-from hs.proportions import Estimate, Rate
-from model.evaluation.intervals import clustered
+from hs.proportions import Estimate, Rate, clustered
 from model.exported.predictions import Predictions
 
 

@@ -1,7 +1,8 @@
 """What officers decided → thresholds: the one number behind a card's thresholds, drawn anew. NumPy and SciPy only.
 
 Decisions are no fair sample: what is flagged is looked at first, the rest as far as a random share goes. So each counts
-by how likely it was to be looked at, as in the hit rate of a random share.
+by how likely it was to be looked at, as in the hit rate of a random share. Nor are they independent: several may be on
+one picture, which the classifier reads rightly or wrongly for all of them; so what bears a threshold out is pictures.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from hs.card import LevelThreshold, Thresholds
-from hs.proportions import Estimate, estimate
+from hs.proportions import Estimate, clustered
 from model.training.bounds import at_most
 from model.training.thresholds import Aims
 
@@ -26,12 +27,14 @@ class Decided:
         wrong: bool [N].
         likely: float [N], how likely each was to be looked at, above 0.
         can_differ: bool [N]; pictures that disagree, or show what nobody knows, speak against no code.
+        pictures: int [N] from 0, equal for those that share a picture.
     """
 
     sums: Mapping[int, np.ndarray]
     wrong: np.ndarray
     likely: np.ndarray
     can_differ: np.ndarray
+    pictures: np.ndarray
 
     def against(self, thresholds: Thresholds) -> np.ndarray:
         """How much speaks against each code, float [N]; above 1 it differs."""
@@ -48,16 +51,15 @@ class Decided:
 
     def precision(self, against: np.ndarray, limit: float = 1.0) -> Estimate | None:
         """Wrong ones among those with more than this against them; None where there is none."""
-        flagged = against > limit
-        return self._share(self.wrong[flagged], self.likely[flagged])
+        return self._share(self.wrong, against > limit)
 
     def wrong_share(self) -> Estimate | None:
         """Wrong ones among all, where some were drawn; what is ranked alone says nothing of the rest."""
-        return self._share(self.wrong, self.likely) if (self.likely < 1).any() else None
+        return self._share(self.wrong, np.ones(len(self.wrong), bool)) if (self.likely < 1).any() else None
 
     def right_flagged(self, against: np.ndarray, limit: float) -> tuple[float, float] | None:
         """Share of the right ones that are flagged, and its bound at 90 %; None where none were drawn."""
-        found = self._share((against > limit)[~self.wrong], self.likely[~self.wrong])
+        found = self._share(against > limit, ~self.wrong)
         if found is None or not (self.likely < 1).any():
             return None
         return found.share, at_most(found.share * found.effective, found.effective)
@@ -69,9 +71,10 @@ class Decided:
         odds = rule.differs_below / max(1 - rule.differs_below, _LEAST)
         return np.nan_to_num(odds * (whole / np.maximum(self.sums[rule.digits], _LEAST) - 1), nan=0.0)
 
-    @staticmethod
-    def _share(hits: np.ndarray, likely: np.ndarray) -> Estimate | None:
-        return estimate(list(zip(hits.tolist(), likely.tolist(), strict=True))) if len(hits) else None
+    def _share(self, hits: np.ndarray, among: np.ndarray) -> Estimate | None:
+        if not among.any():
+            return None
+        return clustered(hits[among], among[among], self.pictures[among], 1 / self.likely[among])
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,7 @@ def surely(found: Estimate) -> float:
 
 
 def least_flagged(aims: Aims) -> int:
-    """How many decided findings, all of them wrong, bear out a precision at 90 % confidence.
+    """How many pictures, with all findings on them wrong, bear out a precision at 90 % confidence.
 
     >>> from model.training.thresholds import aims_of
     >>> least_flagged(aims_of(0.9, 0.05))

@@ -153,8 +153,7 @@ def filed_records(folder: Location, night: date, stores: Stores) -> list[Record]
     file = decisions_file(folder, night)
     if not stores.exists(file):
         return []
-    with opened(file, stores) as parquet:
-        return parquet.read(DECISIONS.names).to_pylist()
+    return _records_in(file, stores)
 
 
 def all_records(folder: Location, stores: Stores) -> Iterator[Record]:
@@ -169,10 +168,16 @@ def all_records(folder: Location, stores: Stores) -> Iterator[Record]:
             raise UsageError(f"{folder} has no decisions; give the folder that `hs-audit feedback` filed to")
         for file in files:
             night = file.parent.name.removeprefix("run_date=")
-            with opened(file, stores) as parquet:
-                yield from (row | {"run_date": night} for row in parquet.read(DECISIONS.names).to_pylist())
+            yield from (record | {"run_date": night} for record in _records_in(file, stores))
     except (pa.ArrowException, OSError, KeyError) as error:
         raise UsageError(f"{folder} cannot be read: {error}") from error
+
+
+def _records_in(file: Location, stores: Stores) -> list[Record]:
+    """The decisions of a file; what its version did not keep yet is None."""
+    with opened(file, stores) as parquet:
+        rows = parquet.read(DECISIONS.names).to_pylist()
+    return [dict.fromkeys(DECISIONS.names) | row for row in rows]
 
 
 def _misfit(decision: Decision, finding: Finding | None) -> str | None:

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from hs.codes import LEVELS
 from pipeline.feedback.decision import Decision
+from pipeline.findings.evidence import readable
 from pipeline.findings.finding import Finding, SourceRow, source_of
 from pipeline.findings.schema import SOURCE_FIELDS
 from pipeline.runs.published import Run
@@ -42,6 +43,7 @@ DECISIONS = pa.schema(
         pa.field("novelty", pa.float64()),
         pa.field("chosen_by", pa.string()),  # null: not by the run's worklist
         pa.field("inclusion_probability", pa.float64()),
+        pa.field("picture_digests", pa.list_(pa.string())),  # SHA-256; null: filed before it was kept
     ]
 )
 
@@ -76,7 +78,14 @@ def record_of(decision: Decision, finding: Finding, run: Run, chances: Chances) 
         "novelty": finding.novelty,
         "chosen_by": chosen_by,
         "inclusion_probability": likely,
+        "picture_digests": _telling(finding),
     }
+
+
+def _telling(finding: Finding) -> list[str]:
+    """Digests of the pictures that could be read, without those that too many use, unless there are no others."""
+    read = list(readable(finding))
+    return [digest for digest in read if digest not in finding.stock_pictures] or read
 
 
 def merged(filed: Iterable[Record], given: Iterable[Record]) -> tuple[list[Record], Counter[str]]:
