@@ -44,6 +44,10 @@ def of_kind(demo: DemoFiles, kind: str) -> list[tuple[dict, str]]:
     return [(row, line["true_hs_code"]) for row, line in lines if line["kind"] == kind]
 
 
+def bytes_of(row: dict) -> tuple[bytes, ...]:
+    return tuple(image["bytes"] for image in row["images"])
+
+
 def statuses(row: dict) -> list[PictureStatus]:
     size, limits = PictureSize(32, 32, "bilinear"), PictureLimits()
     return [decode(image["bytes"], size, limits).status for image in row["images"]]
@@ -123,6 +127,16 @@ def test_wrong_declarations_have_the_code_of_other_goods(demo):
 
 def test_wrong_declarations_keep_a_picture_that_can_be_read(demo):
     assert all(PictureStatus.OK in statuses(row) for row, _ in of_kind(demo, "wrong"))
+
+
+def test_some_pictures_of_goods_under_a_wrong_code_are_shown_under_the_right_one_too(demo):
+    right = {bytes_of(row): row for row, _ in of_kind(demo, "right")}
+    shared = [(row, right[bytes_of(row)]) for row, _ in of_kind(demo, "wrong") if bytes_of(row) in right]
+
+    assert len(shared) == 2
+    for wrong, other in shared:
+        assert wrong["importer_id"] != other["importer_id"]
+        assert {image["path"] for image in wrong["images"]}.isdisjoint(image["path"] for image in other["images"])
 
 
 def test_outside_declarations_share_no_chapter_with_a_known_code(demo):

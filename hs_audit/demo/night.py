@@ -1,8 +1,9 @@
 """A seed → the files of the demo: cases to learn from, the archive of one night, and the truth about that night.
 
 The night has what nights have: codes written in many ways, wrong codes, codes that no classifier of these goods knows,
-goods photographed several times, declarations without a picture, and files that only pretend to be one. The same seed
-writes the same files: each case and each declaration has a generator of its own, whatever the others draw.
+goods photographed several times, declarations without a picture, files that only pretend to be one, and pictures that
+two importers show. The same seed writes the same files: each case and each declaration has a generator of its own,
+whatever the others draw.
 """
 
 import csv
@@ -10,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +24,7 @@ RIGHT, WRONG, OUTSIDE_SCOPE, BAD_CODE, UNKNOWN = "right", "wrong", "outside", "b
 
 _SHARES = {WRONG: 0.06, OUTSIDE_SCOPE: 0.025, BAD_CODE: 0.03, UNKNOWN: 0.03}  # of all declarations; the rest is right
 _TWO_PICTURES = 0.2  # of the cases
+_SHOWN_TWICE = 8  # of so many wrong declarations, the pictures of one are another importer's, too
 _FILES = 3
 
 _LOOK_ALIKES = {
@@ -146,6 +149,7 @@ def write_demo(
     _write_parquet(files.cases, list(_cases(cases_per_kind, for_cases)), _CASES)
     plan = _plan(declarations, np.random.default_rng(for_plan))
     rows = list(_rows(plan, run_date, for_rows))
+    _share_pictures(rows, plan)
     for number, part in enumerate(np.array_split(np.arange(len(rows)), _FILES)):
         _write_parquet(night / f"part-{number:05d}.parquet", [rows[row] for row in part], _DECLARATIONS)
     _write_truth(files.truth, rows, plan)
@@ -199,7 +203,7 @@ def _another_code(hs_code: str, rng: np.random.Generator) -> str:
     return _LOOK_ALIKES[hs_code] if rng.random() < 0.5 else others[rng.integers(len(others))]
 
 
-def _rows(plan: Sequence[_Declaration], run_date: date, seeds: np.random.SeedSequence) -> Iterator[dict[str, object]]:
+def _rows(plan: Sequence[_Declaration], run_date: date, seeds: np.random.SeedSequence) -> Iterator[dict[str, Any]]:
     """The rows of the archive, in the order of the plan."""
     numbers = np.random.default_rng(seeds).choice(900_000, len(plan), replace=False) + 100_000
     bad_codes = 0
@@ -216,6 +220,18 @@ def _rows(plan: Sequence[_Declaration], run_date: date, seeds: np.random.SeedSeq
             "declared_on": run_date,
             **_particulars(declaration, rng),
         }
+
+
+def _share_pictures(rows: Sequence[dict[str, Any]], plan: Sequence[_Declaration]) -> None:
+    """The pictures of some goods under a wrong code stand under the right one, too: a supplier's catalogue."""
+    wrong = [(row, each) for row, each in zip(rows, plan, strict=True) if each.kind == WRONG][::_SHOWN_TWICE]
+    others = [(row, each) for row, each in zip(rows, plan, strict=True) if each.kind == RIGHT and row["images"]]
+    for row, declaration in wrong:
+        for number, (other, right) in enumerate(others):
+            if right.shown == declaration.shown and other["importer_id"] != row["importer_id"]:
+                other["images"] = _named(other["declaration_id"], [image["bytes"] for image in row["images"]])
+                del others[number]
+                break
 
 
 def _written(declaration: _Declaration, bad_codes: int, rng: np.random.Generator) -> str | None:
