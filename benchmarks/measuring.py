@@ -166,10 +166,14 @@ def published(folder: Path) -> Path:
     return folder / "audits" / f"run_date={_RUN_DATE}"
 
 
+def manifest_of(folder: Path) -> dict[str, Any]:
+    """What the latest `audit` says of itself."""
+    return json.loads((published(folder) / "manifest.json").read_text())
+
+
 def timings_s(folder: Path) -> dict[str, float]:
     """Seconds that each step of the latest `audit` took, by its manifest; imports are in none."""
-    manifest = json.loads((published(folder) / "manifest.json").read_text())
-    return manifest["timings_s"]
+    return manifest_of(folder)["timings_s"]
 
 
 def load(address: str, seconds: float) -> float:
