@@ -34,7 +34,15 @@ def test_screenshots_are_taken_of_a_demo_that_is_there(browser: Desk, page: Path
     sizes = {picture.name: Image.open(picture).size for picture in tmp_path.glob("*.png")}
     assert sizes == {
         **dict.fromkeys(
-            ("report.png", "report-case.png", "report-rulings.png", "report-dark.png", "report-korean.png"), (1366, 768)
+            (
+                "report.png",
+                "report-case.png",
+                "report-rulings.png",
+                "report-partners.png",
+                "report-dark.png",
+                "report-korean.png",
+            ),
+            (1366, 768),
         ),
         "report-print.png": (700, 1000),
         "diff.png": (1180, 1200 + 16),  # to the end of the first change

@@ -2,14 +2,18 @@
 
 import base64
 import io
+from pathlib import Path
 
 import pytest
 from PIL import Image
 from selenium.webdriver.common.keys import Keys
 
 from hs.words import catalogue
+from tests.archives import BLUE, RED, row
 from tests.browser.chromium import Desk
 from tests.ruled_nights import WITH_RULINGS, night
+from tests.test_same_pictures import PHOTO
+from tests.test_same_pictures import night as audited
 
 
 def opened(desk: Desk) -> str:
@@ -44,6 +48,16 @@ def test_rulings_have_their_pictures_where_the_page_has_them(at_the_page: Desk):
     ]
     assert shapes == [(90, 60), (60, 90)]
     assert at_the_page.one(".rulings img").get_attribute("alt") == "Picture of ruling case-0"
+
+
+def test_who_else_has_a_picture_is_said_with_his_name(browser: Desk, tmp_path: Path, colour_server: str):
+    rows = [row("KR-1", RED, PHOTO, importer_id="Han Trading"), row("KR-2", BLUE, PHOTO, importer_id="Seoul Parts")]
+    published = audited(tmp_path, colour_server, rows, "{}")
+    browser.open(published / "report.html")
+
+    browser.press("/", "KR-1", Keys.ESCAPE)
+    (line, *_) = browser.texts(".others li")
+    assert line == "2026-11-21 · KR-2 item 1 · 7326.90 · Importer Seoul Parts · the same file"
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])

@@ -27,7 +27,7 @@ function h(tag, attributes = {}, ...children) {
 
 /** Puts children in the place of what an element holds. */
 function fill(element, ...children) {
-  const wanted = children.flat().filter((child) => child !== null && child !== undefined && child !== false);
+  const wanted = children.flat(Infinity).filter((child) => child !== null && child !== undefined && child !== false);
   element.replaceChildren(...wanted.map((child) => (child instanceof Node ? child : visible(String(child)))));
 }
 
