@@ -390,5 +390,5 @@ def _refuse_if_too_much_is_missing(ledger: Ledger, limit: float) -> None:
     if share > limit:
         raise NotPublished(
             f"{share:.1%} of the rows are dead letters or were not scored, more than the limit of {limit:.1%} "
-            "(limits.max_unscored_share); nothing was published"
+            f"(limits.max_unscored_share){ledger.commonest_fault()}; nothing was published"
         )

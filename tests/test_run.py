@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import duckdb
+import grpc
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,6 +21,7 @@ from pipeline.config import load_config
 from pipeline.runs.manifest import describe_configuration
 from serving.client.client import Client
 from serving.client.connection import Connection
+from serving.fake import FakeServer, plain_model
 from tests.archives import BLUE, GREEN, RED, findings_of, grey_picture, picture, row, write_archive
 from tests.hostile import jpeg_of_scans
 
@@ -305,6 +307,23 @@ def test_a_run_that_fails_leaves_the_earlier_one_untouched(run, tmp_path, publis
     assert run() == 4
 
     assert {path: path.read_bytes() for path in published.rglob("*") if path.is_file()} == before
+
+
+@pytest.mark.parametrize(("limit", "exit_code"), [("20%", 4), ("100%", 3)])
+def test_what_the_server_said_of_most_pictures_without_an_answer_is_told(tmp_path, capsys, limit, exit_code):
+    archive = write_archive(tmp_path / "a.parquet", ROWS)
+    config = tmp_path / "c.yaml"
+    config.write_text(f"server: {{model: hs, batch_size: 4}}\nlimits: {{max_unscored_share: {limit}}}\n")
+    busy = FakeServer(plain_model("392690", "870829"))
+    late = (grpc.StatusCode.DEADLINE_EXCEEDED, "too slow")
+    busy.spoil = lambda request, response: late if "images" in getattr(request, "inputs", {}) else None
+
+    with busy.listening() as address:
+        flags = [f"--config={config}", f"--server={address}", f"--input={archive}", f"--output={tmp_path / 'audits'}"]
+        assert main(["run", f"--run-date={RUN_DATE}", *flags]) == exit_code
+
+    said = capsys.readouterr().err
+    assert "; 13 of 13 pictures without an answer: DEADLINE_EXCEEDED: too slow" in said
 
 
 WITH_SMALL_FILES = """

@@ -187,7 +187,8 @@ def _ending(published: "Published", warn_above: float) -> tuple[int, str]:
     if selftest["withheld"]:
         return 3, f"{selftest['withheld']}: see manifest.json"
     if share > warn_above or published.ledger.unknown_files:
-        return 3, f"{share:.1%} of the rows are dead letters or were not scored: see dead_letters/ and manifest.json"
+        missing = f"{share:.1%} of the rows are dead letters or were not scored{published.ledger.commonest_fault()}"
+        return 3, f"{missing}: see dead_letters/ and manifest.json"
     if drifted := published.manifest["drift"]["warning"]:
         return 3, f"published {published.run}, but {drifted}"
     return 0, f"published {published.run}"

@@ -17,9 +17,10 @@ from hs.storage.stores import ANYWHERE, Stores
 from pipeline.archive.inputs import Inputs
 from pipeline.findings import distributions
 from pipeline.findings.parts import opened
-from pipeline.values import DeadLetter
+from pipeline.values import NOT_SCORED, DeadLetter
 
 _BATCH_ROWS = 4096
+_MOST_FAULTS = 1000  # a server may say something else each time
 _COLUMNS = [
     "source_file",
     "source_row_group",
@@ -52,6 +53,7 @@ class Ledger:
         chapters: declared chapter → (declarations, of them judged).
         distributions: see `pipeline.findings.distributions`.
         with_precedents: findings beside which rulings stand.
+        faults: what the server said of pictures that were not scored → how many.
         repeated_ids, missing_ids: declarations whose id and item stand more than once, or that have no id.
     """
 
@@ -66,11 +68,19 @@ class Ledger:
     repeated_ids: int = 0
     missing_ids: int = 0
     with_precedents: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
 
     @property
     def rows(self) -> int:
         """All rows that are known of."""
         return self.findings.total() + self.dead_rows.total()
+
+    def commonest_fault(self) -> str:
+        """What is behind most pictures without an answer, to end a sentence with; empty where all have one."""
+        if not self.faults:
+            return ""
+        ((fault, count),) = self.faults.most_common(1)
+        return f"; {count:,} of {self.faults.total():,} pictures without an answer: {fault}"
 
     def unscored_share(self) -> float:
         """Dead letters and unscored findings of all rows; a file of unknown length counts as an average one."""
@@ -129,11 +139,16 @@ def _mark_rows(batch: pa.RecordBatch, seen: dict[tuple[str, int], np.ndarray]) -
 def _count(batch: pa.RecordBatch, ledger: Ledger) -> None:
     for counter, name in ((ledger.findings, "source_file"), (ledger.verdicts, "verdict"), (ledger.reasons, "reason")):
         counter.update(_value_counts(batch.column(name)))
-    statuses = _value_counts(pc.struct_field(batch.column("pictures").flatten(), "status"))
+    pictures = batch.column("pictures").flatten()
+    statuses = _value_counts(pc.struct_field(pictures, "status"))
     total, used = pc.sum(batch.column("images_total")).as_py() or 0, pc.sum(batch.column("images_used")).as_py() or 0
     if total != sum(statuses.values()) or used != statuses.get("ok", 0):
         raise LedgerError(f"{total} pictures of which {used} used, but their statuses add up to {statuses}")
     ledger.pictures.update(statuses)
+    if statuses.get(NOT_SCORED):
+        without = pictures.filter(pc.equal(pc.struct_field(pictures, "status"), NOT_SCORED))
+        ledger.faults.update(_value_counts(pc.fill_null(pc.struct_field(without, "detail"), "nothing")))
+        ledger.faults = Counter(dict(ledger.faults.most_common(_MOST_FAULTS)))
     for name, counts in distributions.binned(batch):
         ledger.distributions.setdefault(name, Counter()).update(counts)
     precedents = pc.list_value_length(batch.column("precedents"))
