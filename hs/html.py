@@ -8,11 +8,14 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
-import jinja2
 from markupsafe import Markup, escape
 
 from hs.text import counted
+
+if TYPE_CHECKING:
+    import jinja2
 
 _MOST_CHARACTERS = 120
 
@@ -115,11 +118,13 @@ class Inline:
 
 
 @functools.cache
-def template(package: str, name: str) -> jinja2.Template:
+def template(package: str, name: str) -> "jinja2.Template":
     """A template from the folder `templates` of a package; whatever it is given and is no markup is escaped.
 
     What the template uses and is not given is an error.
     """
+    import jinja2
+
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader(package),
         autoescape=True,

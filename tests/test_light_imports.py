@@ -6,7 +6,10 @@ import sys
 
 import pytest
 
-HEAVY = ("tensorflow", "keras", "apache_beam", "grpc", "pyarrow", "PIL", "pydantic", "rich", "jinja2", "matplotlib")
+HEAVY = (
+    "tensorflow", "keras", "apache_beam", "grpc", "pyarrow", "PIL", "pydantic", "rich", "jinja2", "openpyxl",
+    "matplotlib",
+)  # fmt: skip
 
 # What a start or a worker must not wait for; tests/test_floors.py says what each file may import by itself.
 ALLOWED = {
@@ -17,6 +20,7 @@ ALLOWED = {
     "serving.server.bundled": ("grpc",),
     "pipeline.archive.row_groups": ("pyarrow",),
     "pipeline.job.classify": ("apache_beam", "grpc", "PIL", "pyarrow"),
+    "pipeline.night": ("apache_beam", "grpc", "PIL", "pydantic", "pyarrow"),  # page and sheet come at the end
     "model.training.recipes": (),
     "model.cases.data_sets": ("PIL", "pyarrow"),
     "hs_audit.commands.train": ("rich",),

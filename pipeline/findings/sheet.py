@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
 
 from hs.files import whole_or_not_at_all
 from hs.spreadsheets import neutralised
@@ -45,19 +42,21 @@ def to_csv(worklist: pa.Table) -> str:
 
 
 def _write_xlsx(worklist: pa.Table, path: Path) -> None:
+    from openpyxl import Workbook  # a night starts without it
+    from openpyxl.cell import WriteOnlyCell
+
+    def text(written: str) -> WriteOnlyCell:
+        cell = WriteOnlyCell(sheet, written[:_MOST_CHARACTERS])
+        cell.data_type = "s"  # else openpyxl makes a formula of what begins with =
+        cell.number_format = "@"  # else 0808.10 loses its zeros once somebody edits it
+        return cell
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet("worklist")
     sheet.freeze_panes = "A2"
     for row in islice(_rows(worklist), _MOST_ROWS):
-        sheet.append([_text(sheet, cell) if isinstance(cell, str) else cell for cell in row])
+        sheet.append([text(cell) if isinstance(cell, str) else cell for cell in row])
     book.save(path)
-
-
-def _text(sheet: Any, text: str) -> WriteOnlyCell:
-    cell = WriteOnlyCell(sheet, text[:_MOST_CHARACTERS])
-    cell.data_type = "s"  # else openpyxl makes a formula of what begins with =
-    cell.number_format = "@"  # else 0808.10 loses its zeros once somebody edits it
-    return cell
 
 
 def _rows(worklist: pa.Table) -> Iterator[list[object]]:

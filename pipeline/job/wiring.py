@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -64,12 +65,10 @@ def run_job(
     judged = classified[CLASSIFIED] | "Judge" >> JudgeDeclarations(table, selftest)
     written = judged[FINDINGS] | "Write" >> WriteFindings(table.schema, staging / "findings", attempt_id, post.stores)
     compared = [judged[FINDINGS] | "SamePictures" >> same_pictures] if same_pictures else []
-    _ = (
-        (read[REPORTS], classified[REPORTS], judged[REPORTS], written, *compared)
-        | "Reports" >> beam.Flatten()
-        | "Gather" >> beam.combiners.ToList()  # an empty list of nothing: there is always a file to read
-        | "Report" >> beam.Map(write_reports, staging / _REPORTS_FILE, post.stores)
-    )
+    reports = (read[REPORTS], classified[REPORTS], judged[REPORTS], written, *compared) | "Reports" >> beam.Flatten()
+    # Beside a single nothing, and so once and of no reports as well: there is always a file to read.
+    told = (beam.pvalue.AsList(reports), staging / _REPORTS_FILE, post.stores)
+    _ = pipeline | "Once" >> beam.Create([None], reshuffle=False) | "Report" >> beam.Map(_write_reports, *told)
     if post.lease is None:
         counted_elsewhere([run_to_its_end(pipeline, name_of(options), None)])
         return read_reports(staging / _REPORTS_FILE, post.stores)
@@ -87,3 +86,7 @@ def run_job(
             )
     post.lease.remove()
     return read_reports(staging / _REPORTS_FILE, post.stores)
+
+
+def _write_reports(_: None, *told: Any) -> None:
+    write_reports(*told)
