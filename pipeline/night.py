@@ -27,6 +27,7 @@ from hs.errors import (
     UsageError,
 )
 from hs.files import write_whole
+from hs.pictures.near import QUARTERS
 from hs.planting import Planting
 from hs.ranking import Draw, Selection
 from hs.storage.location import Location
@@ -333,7 +334,10 @@ def _self_test(night: Night, inputs: Inputs, table: FindingsTable) -> SelfTest |
 
 def _same_pictures(night: Night, stored: StoredNights) -> SamePictures | None:
     how = night.config.same_picture
-    return SamePictures(night.run_date, how.stock_above, stored.nights, night.config.stores()) if how else None
+    if how is None:
+        return None
+    places = min(QUARTERS, workers_of(night.options) or QUARTERS)
+    return SamePictures(night.run_date, how.stock_above, stored.nights, night.config.stores(), places)
 
 
 def _raised(night: Night, inputs: Inputs, parts: list[Location], trial: Trial) -> Raised:

@@ -14,6 +14,7 @@ QUARTERS = 4
 
 _BITS = 64 // QUARTERS
 _NEARBY = np.array([0, *(1 << bit for bit in range(_BITS))], np.uint16)  # what a quarter is changed by
+_OTHERS_AT_ONCE = 1 << 17
 _PAIRS_AT_ONCE = 1 << 20  # 30 MB while they are looked at
 
 
@@ -43,6 +44,11 @@ class NearHashes:
 
     def near(self, others: np.ndarray) -> Iterator[Pairs]:
         """The pairs with hashes among others, uint64 [M], of which this quarter is the first that nearly agrees."""
+        for first in range(0, len(others), _OTHERS_AT_ONCE):
+            for pairs in self._near(others[first : first + _OTHERS_AT_ONCE]):
+                yield pairs._replace(others=pairs.others + first)
+
+    def _near(self, others: np.ndarray) -> Iterator[Pairs]:
         values = _of(others, self._quarter).astype(np.int64)
         counts = self._begins[values + 1] - self._begins[values]
         ends = np.cumsum(counts)

@@ -232,7 +232,7 @@ def picture_rows(finding: Finding, looks: Mapping[str, Look]) -> list[dict[str, 
 
 
 def _settled_in(worklist: pa.Table, settled: Settled, looks_of: LooksOf) -> set[SourceRow]:
-    ranked = [line.finding for line in chosen_in(worklist) if line.chosen_by != RANDOM]
+    ranked = (line.finding for line in chosen_in(worklist) if line.chosen_by != RANDOM)
     asked = [finding for finding in ranked if settled.may_settle(finding)]
     found = {finding.source for finding in asked if settled.settles(finding, {})}
     others = [finding for finding in asked if finding.source not in found]

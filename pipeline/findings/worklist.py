@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -39,7 +40,8 @@ ADDED = pa.schema(
     ]
 )
 NOT_KEPT = FIELD_NAMES | set(ADDED.names)
-_TIER, _SCORE, _DRAW_NUMBER = "(tier)", "(score)", "(draw)"  # an archive may well pass through a column `score`
+# An archive may well pass through a column `score`.
+_TIER, _SCORE, _DRAW_NUMBER, _PART, _ROW = "(tier)", "(score)", "(draw)", "(part)", "(row)"
 _ORDER = [(_TIER, "ascending"), (_SCORE, "descending"), *((name, "ascending") for name in SOURCE_ROW)]
 _DRAW = [(_DRAW_NUMBER, "ascending")]
 _RANKED_BY = (
@@ -105,7 +107,8 @@ def select(
     """The worklist, best first: all columns of the findings, and those of `ADDED`.
 
     Args:
-        parts: files of findings; one batch at a time is in memory, and as many rows as the budget has.
+        parts: files of findings; one batch at a time is in memory, as many rows as the budget has, and of twice as many
+            what ranks them.
         selection: which.
         stores: how the files are reached.
         unranked: rows that can be drawn and no more, as their matter is settled.
@@ -117,15 +120,32 @@ def select(
     if not rows_by_office.total():  # no office, and no tables to put together
         return nothing_chosen(parts, stores)
     offices = {name: _Office(selection, rows) for name, rows in rows_by_office.items()}
-    for part in parts:
-        with opened(part, stores) as file:
-            for batch in file.iter_batches(_BATCH_ROWS):
-                for name, rows in _by_office(_ranked(batch, selection, unranked), selection.per_office):
-                    offices[name].add(rows)
-    table = pa.concat_tables(office.chosen() for office in offices.values())
-    table = table.take(pc.sort_indices(table, sort_keys=_ORDER))
+    for index, part in enumerate(parts):
+        for ranked in _ranked_in(part, index, selection, stores, unranked):
+            for name, rows in _by_office(ranked, selection.per_office):
+                offices[name].add(rows)
+    chosen = pa.concat_tables(office.chosen() for office in offices.values())
+    chosen = chosen.take(pc.sort_indices(chosen, sort_keys=_ORDER))
+    table = _whole_rows(parts, chosen, stores)
+    for name in ADDED.names[1:]:
+        table = table.append_column(ADDED.field(name), chosen[name])
     table = table.append_column(ADDED.field("case"), pa.array(_cases(table), pa.int64()))
     return table.select([*schema.names, *ADDED.names])
+
+
+def _whole_rows(parts: Sequence[Path | Location], chosen: pa.Table, stores: Stores) -> pa.Table:
+    """All columns of the chosen rows, in their order; the files are read once more for them."""
+    of_part, rows = (chosen[name].to_numpy() for name in (_PART, _ROW))
+    as_they_lie = np.lexsort((rows, of_part))
+    found = []
+    for index, part in enumerate(parts):
+        wanted, first = rows[as_they_lie][of_part[as_they_lie] == index], 0
+        with opened(part, stores) as file:
+            for batch in file.iter_batches(_BATCH_ROWS):
+                begin, end = np.searchsorted(wanted, (first, first + batch.num_rows))
+                found.append(batch.take(pa.array(wanted[begin:end] - first)))
+                first += batch.num_rows
+    return pa.Table.from_batches(found).take(pa.array(np.argsort(as_they_lie)))
 
 
 def _rows_by_office(parts: Sequence[Path | Location], per_office: bool, stores: Stores) -> Counter[str | None]:
@@ -148,12 +168,27 @@ def _by_office(rows: pa.Table, per_office: bool) -> list[tuple[str | None, pa.Ta
     return [(office, rows.take(pa.array(mine))) for office, mine in members.items()]
 
 
-def _ranked(batch: pa.RecordBatch, selection: Selection, unranked: Collection[SourceRow]) -> pa.Table:
-    """The findings with their place, what is at stake, and the number by which they are drawn.
+def _ranked_in(
+    part: Path | Location, index: int, selection: Selection, stores: Stores, unranked: Collection[SourceRow]
+) -> Iterator[pa.Table]:
+    """What ranks the findings of a file, and where they stand in it, batch by batch."""
+    first = 0
+    with opened(part, stores) as file:
+        wanted = (*_RANKED_BY, "office") if selection.per_office else _RANKED_BY
+        names = [name for name in wanted if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_BATCH_ROWS, columns=names):
+            places = {_PART: pa.repeat(index, batch.num_rows), _ROW: pa.array(range(first, first + batch.num_rows))}
+            kept = {name: batch.column(name) for name in names if name in (*SOURCE_ROW, "office")}
+            yield pa.table(kept | places | _ranked(batch, selection, unranked))
+            first += batch.num_rows
+
+
+def _ranked(batch: pa.RecordBatch, selection: Selection, unranked: Collection[SourceRow]) -> dict[str, pa.Array]:
+    """The place of each finding, what is at stake, and the number by which it is drawn.
 
     Rows stay dictionaries here: a `Finding` for each of 100,000 would cost four times what ranking them does.
     """
-    rows = rows_of(batch.select([name for name in _RANKED_BY if name in batch.schema.names]))
+    rows = rows_of(batch)
     stakes = [_stake(row, selection.rates) for row in rows]
     places = [
         None if unranked and source_of(row) in unranked else _place(row, at_stake, selection.by)
@@ -161,17 +196,13 @@ def _ranked(batch: pa.RecordBatch, selection: Selection, unranked: Collection[So
     ]
     seed = selection.seed if selection.random_share else None  # without a draw no row need be hashed
     draws = [0 if seed is None else draw_number(seed, *(row[name] for name in SOURCE_ROW)) for row in rows]
-    added = {
+    return {
         _TIER: pa.array([at and at.tier for at in places], pa.int8()),
         _SCORE: pa.array([at and at.score for at in places], pa.float64()),
         _DRAW_NUMBER: pa.array(draws, pa.uint64()),
         "duty_difference": pa.array([at_stake and at_stake.duty_difference for at_stake in stakes], pa.float64()),
         "revenue": pa.array([at_stake and at_stake.revenue for at_stake in stakes], pa.float64()),
     }
-    table = pa.Table.from_batches([batch])
-    for name, values in added.items():
-        table = table.append_column(name, values)
-    return table
 
 
 def _stake(row: Mapping[str, Any], rates: Mapping[str, float]) -> Stake | None:
@@ -255,7 +286,8 @@ class _First:
 
 def _cases(table: pa.Table) -> list[int]:
     needed = ("importer", "declared_hs_code_normalized", "recommendations", "pictures", "partners")
-    return case_numbers(map(_in_common, rows_of(table.select([name for name in needed if name in table.column_names]))))
+    batches = table.select([name for name in needed if name in table.column_names]).to_batches(_BATCH_ROWS)
+    return case_numbers(_in_common(row) for batch in batches for row in rows_of(batch))
 
 
 def _in_common(row: Mapping[str, Any]) -> Iterator[Hashable]:

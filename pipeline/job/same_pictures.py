@@ -26,6 +26,7 @@ from pipeline.job.reports import REPORTS, neighbourhood_as_json, reported
 
 _MET = "met"
 _USES_AT_ONCE = 100_000  # 20 MB as Python has them
+_HASHES_AT_ONCE = 100_000  # an index of them is 60 MB while it is made
 
 
 @dataclasses.dataclass
@@ -37,18 +38,20 @@ class SamePictures(beam.PTransform):
         most: importers, and codes, that may use one picture before it tells nothing.
         earlier: nights to compare with.
         stores: how their files are reached.
+        places: where quarters of the hashes meet, 1 to 4; each has all of the night's uses in memory.
     """
 
     run_date: date
     most: int
     earlier: Sequence[StoredNight]
     stores: Stores
+    places: int = QUARTERS
 
     def expand(self, findings: beam.PCollection) -> Any:
         """Lets each quarter of the hashes meet in one place."""
         met = (
             findings
-            | "Uses" >> beam.ParDo(_Uses())
+            | "Uses" >> beam.ParDo(_Uses(self.places))
             | "Quarters" >> beam.GroupByKey()
             | "Meet" >> beam.ParDo(_Meet(self)).with_outputs(REPORTS, main=_MET)
         )
@@ -57,7 +60,10 @@ class SamePictures(beam.PTransform):
 
 
 class _Uses(beam.DoFn):
-    """Findings → (quarter, uses as uint64 [n, 3]); all four get them all, and each use comes once from a bundle."""
+    """Findings → (place, uses as uint64 [n, 3]); each place gets them all, and each use comes once from a bundle."""
+
+    def __init__(self, places: int) -> None:
+        self._places = places
 
     def start_bundle(self) -> None:
         self._uses: set[Use] = set()
@@ -75,17 +81,22 @@ class _Uses(beam.DoFn):
     def _packed(self) -> Iterator[tuple[int, bytes]]:
         packed = np.array(list(self._uses), np.uint64).tobytes()
         self._uses.clear()
-        yield from ((quarter, packed) for quarter in range(QUARTERS))
+        yield from ((place, packed) for place in range(self._places))
 
 
 class _Meet(beam.DoFn):
     def __init__(self, settings: SamePictures) -> None:
         self._settings = settings
 
-    def process(self, of_quarter: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
-        quarter, packed = of_quarter
+    def process(self, of_place: tuple[int, Iterable[bytes]]) -> Iterator[Any]:
+        place, packed = of_place
+        uses = np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3)
+        for quarter in range(place, QUARTERS, self._settings.places):
+            yield from self._met(quarter, uses)
+
+    def _met(self, quarter: int, uses: np.ndarray) -> Iterator[Any]:
+        how = self._settings
         try:
-            uses, how = np.frombuffer(b"".join(packed), np.uint64).reshape(-1, 3), self._settings
             met = meet(quarter, uses, how.run_date, how.most, how.earlier, how.stores)
         except Interrupted:
             yield reported(trouble=why_stopped())
@@ -116,26 +127,29 @@ def meet(
         OSError, pyarrow.ArrowException, StorageLost: if a night cannot be read.
     """
     ours = _ByHash(_each_once(rows))
-    index = NearHashes(ours.hashes, quarter)
     found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
-    _look(ours, index, ours, run_date, most, found)
-    for night in earlier:
-        if STOP.is_set():
-            raise Interrupted("interrupted")
-        _look(ours, index, _ByHash(read_uses(night, stores)), night.run_date, most, found)
+    for first in range(0, len(ours.hashes), _HASHES_AT_ONCE):
+        index = NearHashes(ours.hashes[first : first + _HASHES_AT_ONCE], quarter)
+        _look(ours, first, index, ours, run_date, most, found)
+        for night in earlier:
+            if STOP.is_set():
+                raise Interrupted("interrupted")
+            _look(ours, first, index, _ByHash(read_uses(night, stores)), night.run_date, most, found)
     return dict(found)
 
 
 def _look(
     ours: "_ByHash",
+    first: int,
     index: NearHashes,
     others: "_ByHash",
     night: date,
     most: int,
     found: dict[int, dict[tuple[int, int], Known] | None],
 ) -> None:
-    """Adds the uses of near pictures to what is found."""
+    """Adds the uses of near pictures to what is found; the index has our hashes from the first on."""
     for pairs in index.near(others.hashes):
+        pairs = pairs._replace(ours=pairs.ours + first)
         telling = ours.differ(pairs.ours, others, pairs.others)
         chosen = (values[telling].tolist() for values in pairs)
         for mine, its, distance in zip(*chosen, strict=True):
@@ -154,7 +168,8 @@ def _look(
 def _each_once(rows: np.ndarray) -> np.ndarray:
     """Uses, sorted, each once: uint64 [n, 3], as the store has them."""
     ordered = rows[np.lexsort(rows.T[::-1])]
-    return ordered[np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))]
+    new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
+    return ordered if new.all() else ordered[new]
 
 
 class _ByHash:
