@@ -20,7 +20,7 @@ from PIL import Image
 _ROW_GROUP_ROWS = 4096
 # A GPU has a machine of its own: the stand-in shall not take ours to find new pages for each request.
 _KEEPS_ITS_MEMORY = {"MALLOC_MMAP_THRESHOLD_": "67108864", "MALLOC_TRIM_THRESHOLD_": "1073741824"}
-_IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
+IMAGES = pa.list_(pa.struct([("bytes", pa.binary()), ("path", pa.string())]))
 
 
 def draw(width: int, height: int, count: int, image_format: str = "JPEG") -> list[bytes]:
@@ -56,7 +56,7 @@ def write_archive(path: Path, pictures: Sequence[bytes], rows: int, repeats: flo
         {
             "declaration_id": [f"D{number}" for number in range(first, first + rows)],
             "declared_hs_code": ["870829"] * rows,
-            "images": pa.array(images, _IMAGES),
+            "images": pa.array(images, IMAGES),
         }
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,12 +88,15 @@ class Gpu:
 
 
 @contextmanager
-def gpu(per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, http: bool = False) -> Iterator[Gpu]:
-    """Starts the stand-in; when the context ends, `counted` has what it answered."""
+def gpu(
+    per_picture_ms: float, per_request_ms: float = 3.0, queue: int = 64, http: bool = False, side: int = 224
+) -> Iterator[Gpu]:
+    """Starts the stand-in for pictures of `side` pixels; when the context ends, `counted` has what it answered."""
     with tempfile.TemporaryDirectory(prefix="gpu-") as folder:
         path, port = Path(folder) / "grpc.sock", _free_port() if http else 0
         costs = [f"--per-request-ms={per_request_ms}", f"--per-picture-ms={per_picture_ms}", f"--queue={queue}"]
-        command = [sys.executable, "-m", "benchmarks.stand_in", f"--socket={path}", f"--http-port={port}", *costs]
+        what = [f"--socket={path}", f"--http-port={port}", f"--side={side}"]
+        command = [sys.executable, "-m", "benchmarks.stand_in", *what, *costs]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | _KEEPS_ITS_MEMORY)
         assert process.stdout is not None
         process.stdout.readline()  # "ready": it listens

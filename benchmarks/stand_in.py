@@ -9,7 +9,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -54,13 +54,15 @@ def main() -> None:
     parser.add_argument("--per-request-ms", type=float, default=3.0)
     parser.add_argument("--per-picture-ms", type=float, default=0.5)
     parser.add_argument("--queue", type=int, default=64)
+    parser.add_argument("--side", type=int, default=224, help="pixels of a picture (default: %(default)s)")
     parser.add_argument("--http-port", type=int, default=0, help="also answer REST-style JSON here")
     args = parser.parse_args()
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     cost = Cost(args.per_request_ms / 1000, args.per_picture_ms / 1000, args.queue)
-    fake = FakeServer(MODEL, _PROBABILITIES, cost=cost)
+    model = replace(MODEL, card=replace(MODEL.card, height=args.side, width=args.side))
+    fake = FakeServer(model, _PROBABILITIES, cost=cost)
     with fake.listening(f"unix:{args.socket}"), json_over_http(fake, args.http_port):
         print("ready", flush=True)  # whoever started it waits for this line
         stop.wait()
