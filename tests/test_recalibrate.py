@@ -17,14 +17,13 @@ from hs.files import versions
 from hs.flags import differs_at
 from hs_audit.cli import main
 from model.exported.predictions import read_card
-from model.training.decided import Decided, least_flagged, redraw
-from model.training.thresholds import aims_of
+from model.training.decided import Decided, aims_of_decisions, least_flagged, redraw
 from tests.archives import BLUE, COLOURS, RED, findings_of, row, write_archive
 from tests.decided import decision, decisions_file
 from tests.disks import full_disk
 from tests.rulings import noise
 
-AIMS = aims_of(0.9, 0.05)
+AIMS = aims_of_decisions(0.9, 0.05)
 THRESHOLDS = Thresholds(0.1, 0.5, 0.9, right_flagged=0.005, right_flagged_at_most=0.01)
 RUN_DATE = "2026-11-21"
 BETWEEN = (100, 20, 170)  # the classifier gives red 0.03, and says that it differs
@@ -182,24 +181,24 @@ def decide_all(run: Path, folder: Path) -> Path:
 def test_decisions_make_a_new_version_of_the_same_network_that_flags_more_carefully(
     model, tmp_path, colour_server, capsys
 ):
-    night = audited(tmp_path, rows(wrong=16, right=5), RUN_DATE, f"--server={colour_server}")
+    night = audited(tmp_path, rows(wrong=24, right=5), RUN_DATE, f"--server={colour_server}")
     decided = decide_all(night, tmp_path)
     capsys.readouterr()
 
     assert main(["recalibrate", str(model), f"--decisions={decided}"]) == 0
 
     said = capsys.readouterr().out
-    assert "16 of 21 (0.762)" in said
-    assert "16 of 16 (1.000)" in said
+    assert "24 of 29 (0.828)" in said
+    assert "24 of 24 (1.000)" in said
     assert "no decision is on a random share" in said
-    assert "the network of version 1, and a card from 21 decisions on 1 night, of 21 pictures" in said
+    assert "the network of version 1, and a card from 29 decisions on 1 night, of 29 pictures" in said
     (before, _), (after, _) = read_card(model / "1"), read_card(model / "2")
     assert after.thresholds.differs_below < before.thresholds.differs_below
     assert after.weights_digest == before.weights_digest
     about = json.loads((model / "2" / "assets.extra" / "hs_audit.json").read_text())["recalibrated"]
     assert (about["from_version"], about["nights"]) == (1, [RUN_DATE])
-    assert about["decisions"] == {"wrong": 16, "right": 5}
-    assert about["pictures"] == 21
+    assert about["decisions"] == {"wrong": 24, "right": 5}
+    assert about["pictures"] == 29
     assert main(["check", "model", str(model)]) == 0
     next_night = audited(tmp_path, rows(wrong=3, right=3), "2026-11-22", f"--saved-model={model}")
     flagged = {each["declaration_id"] for each in findings_of(next_night) if each["mismatch"]}
@@ -207,7 +206,7 @@ def test_decisions_make_a_new_version_of_the_same_network_that_flags_more_carefu
 
 
 def test_decisions_that_nothing_is_drawn_from_say_what_is_kept_on_them(model, tmp_path, colour_server, capsys):
-    decided = decide_all(audited(tmp_path, rows(16, 5), RUN_DATE, f"--server={colour_server}"), tmp_path)
+    decided = decide_all(audited(tmp_path, rows(24, 5), RUN_DATE, f"--server={colour_server}"), tmp_path)
     (tmp_path / "b").mkdir()
     others = decide_all(audited(tmp_path / "b", rows(12, 2), RUN_DATE, f"--server={colour_server}"), tmp_path / "b")
     capsys.readouterr()
@@ -222,9 +221,13 @@ def test_decisions_that_nothing_is_drawn_from_say_what_is_kept_on_them(model, tm
 @pytest.mark.parametrize(
     ("wrong", "right", "sentence"),
     [
-        (4, 2, "too few decisions: 6 decided findings would be flagged, of 6 pictures, and it takes 11 pictures"),
-        (10, 1, "too few decisions: 0.909 of 11 flagged ones are wrong, at 90 % confidence 0.674, and it takes 0.8"),
-        (0, 14, "no threshold keeps a precision of 0.9 on these decisions, of whose 14 flagged ones 0.000 are wrong"),
+        (4, 2, "too few decisions: 6 decided findings would be flagged, of 6 pictures, and it takes 22 pictures"),
+        (
+            21,
+            1,
+            "too few decisions: 0.955 of 22 flagged ones are wrong, at 90 % confidence 0.830, and 0.9 is asked for",
+        ),
+        (0, 22, "no threshold keeps a precision of 0.9 on these decisions, of whose 22 flagged ones 0.000 are wrong"),
     ],
 )
 def test_decisions_that_bear_nothing_out_are_a_sentence(model, tmp_path, colour_server, capsys, wrong, right, sentence):
@@ -245,23 +248,23 @@ def test_decisions_on_one_and_the_same_photo_are_too_few_however_many_there_are(
     assert main(["recalibrate", str(model), f"--decisions={decided}"]) == 2
 
     said = capsys.readouterr().err
-    assert "too few decisions: 30 decided findings would be flagged, of 1 picture, and it takes 11 pictures" in said
+    assert "too few decisions: 30 decided findings would be flagged, of 1 picture, and it takes 22 pictures" in said
 
 
 def test_decisions_of_an_earlier_version_without_digests_count_each_on_its_own(model, tmp_path, colour_server, capsys):
     photo = noise(0, COLOURS[BLUE])
-    night = [row(f"W{n}", RED, photo) for n in range(12)]
+    night = [row(f"W{n}", RED, photo) for n in range(24)]
     decided = decide_all(audited(tmp_path, night, RUN_DATE, f"--server={colour_server}"), tmp_path)
     file = decided / "decisions" / f"run_date={RUN_DATE}" / "decisions.parquet"
     pq.write_table(pq.ParquetFile(file).read().drop_columns(["picture_digests"]), file)
 
     assert main(["recalibrate", str(model), f"--decisions={decided}"]) == 0
 
-    assert "12 of 12 (1.000)" in capsys.readouterr().out
+    assert "24 of 24 (1.000)" in capsys.readouterr().out
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_no_version(model, tmp_path, colour_server, capsys):
-    decided = decide_all(audited(tmp_path, rows(16, 5), RUN_DATE, f"--server={colour_server}"), tmp_path)
+    decided = decide_all(audited(tmp_path, rows(24, 5), RUN_DATE, f"--server={colour_server}"), tmp_path)
     capsys.readouterr()
 
     with full_disk(1_000):

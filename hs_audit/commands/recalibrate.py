@@ -74,13 +74,13 @@ def run(args: argparse.Namespace) -> int:
         from model.exported.predictions import read_card
         from model.exported.recarding import with_card
     from model.exported.versions import Exported
-    from model.training.thresholds import aims_of
+    from model.training.decided import aims_of_decisions
 
     folder, console = version_folder(args.model, args.version), PlainConsole(soft_wrap=True)
     card, _ = read_card(folder)
     records = _records(args.decisions, card, args, console)
     share = _decided(records, card.thresholds).wrong_share()
-    aims = aims_of(args.precision, share.share if share else card.thresholds.wrong_share)
+    aims = aims_of_decisions(args.precision, share.share if share else card.thresholds.wrong_share)
     redrawn = {mistake: _redrawn(records, drawn, aims) for mistake, drawn in _thresholds(card).items()}
     new = dataclasses.replace(
         card,
@@ -147,7 +147,7 @@ def _redrawn(records: Sequence[Record], thresholds: Thresholds, aims: "Aims") ->
     if kept.share >= aims.precision:
         raise UsageError(
             f"too few decisions: {kept.share:.3f} of {flagged:,} flagged ones are wrong, at 90 % confidence "
-            f"{surely(kept):.3f}, and it takes {aims.surely:g} to bear out a precision of {aims.precision:g}"
+            f"{surely(kept):.3f}, and {aims.surely:g} is asked for"
         )
     raise UsageError(
         f"no threshold keeps a precision of {aims.precision:g} on these decisions, of whose {flagged:,} flagged ones "
