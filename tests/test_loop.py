@@ -48,7 +48,7 @@ def ruled() -> list[Ruling]:
 def declared(night: int) -> list[dict]:
     """Blue goods under the red code, unusual red goods under their own, and usual goods of all codes under theirs."""
     # So few unusual ones that decisions bear out a precision of 0.9, and so many that the flag can become better.
-    kinds = [("wrong", RED, USUAL[BLUE], 40), ("unusual", RED, UNUSUAL, 4)]
+    kinds = [("wrong", RED, USUAL[BLUE], 80), ("unusual", RED, UNUSUAL, 4)]
     kinds += [(f"right{code}", code, colour, 30) for code, colour in USUAL.items()]
     return [
         row(f"{kind}-{night}-{n}", code, picture(100_000 * night + 1000 * place + n, colour), importer_id=f"I{n % 9}")
@@ -126,16 +126,16 @@ def test_decisions_on_one_night_make_the_next_one_better_and_every_change_is_exp
     cases, train = write_cases(tmp_path / "rulings.parquet", ruled()), ["train", f"--output={model}", *TRAINED]
     assert main([*train, f"--cases={cases}"]) == 0
 
-    first = audited(tmp_path, FIRST, declared(1), budget=70)
+    first = audited(tmp_path, FIRST, declared(1), budget=110)
     decisions = decided(first, tmp_path / "decisions.json")
     assert main(["feedback", str(first), str(decisions)]) == 0
     assert main(["recalibrate", str(model), f"--decisions={filed}"]) == 0
     shutil.copy(cases, filed / "cases")
     assert main([*train, f"--cases={filed / 'cases'}"]) == 0
     # What was not cleared on the first night is in the next one's archive again.
-    following = audited(tmp_path, NEXT, declared(1) + declared(2), budget=140)
+    following = audited(tmp_path, NEXT, declared(1) + declared(2), budget=220)
     assert main(["diff", str(first), str(following), f"--output={tmp_path}"]) == 0
-    knowing_nothing = ["--budget=140", "--random-share=25%", f"--output={tmp_path / 'knowing nothing'}"]
+    knowing_nothing = ["--budget=220", "--random-share=25%", f"--output={tmp_path / 'knowing nothing'}"]
     assert main(["worklist", str(following), *knowing_nothing]) == 0
 
     found_right = {each["declaration_id"] for each in worklist(first) if not correct_code(each["declaration_id"])}
