@@ -12,7 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from hs.ranking import Selection
 from hs.storage.stores import ANYWHERE
+from pipeline.findings.sheet import write_worklist
+from pipeline.findings.worklist import select
 from pipeline.job import same_pictures
 from tests.findings import SCHEMA, finding
 
@@ -81,3 +84,17 @@ def test_a_worklist_takes_little_more_memory_than_its_own_rows(tmp_path: Path):
     assert rows == 4000
     assert size > 8e6
     assert peak <= 2 * size + 16e6
+
+
+def test_a_line_of_the_worklist_more_takes_no_memory_while_the_sheets_are_written(tmp_path: Path):
+    findings = pa.Table.from_pylist([finding(row, 0.5) for row in range(1100)], SCHEMA)
+    pq.write_table(findings, tmp_path / "part.parquet")
+    worklist = select([tmp_path / "part.parquet"], Selection("100%"))
+    write_worklist(worklist, tmp_path)  # what is imported and made once is none of it
+
+    few, many = (
+        peak_bytes(lambda lines=lines: write_worklist(lines, tmp_path))
+        for lines in (worklist, pa.concat_tables([worklist] * 3))
+    )
+
+    assert (many - few) / 2200 <= 200

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -26,8 +27,13 @@ _MOST_ROWS, _MOST_CHARACTERS = 1_048_576, 32_767  # of a sheet, and of a cell; E
 
 def write_worklist(worklist: pa.Table, folder: Path) -> None:
     """Writes worklist.csv, worklist.xlsx and worklist.parquet, each whole or not at all."""
-    with whole_or_not_at_all(folder / "worklist.csv") as unfinished:
-        unfinished.write_bytes(to_csv(worklist).encode("utf-8-sig"))  # without the mark, Excel takes it for cp1252
+    with (
+        whole_or_not_at_all(folder / "worklist.csv") as unfinished,
+        open(
+            unfinished, "w", newline="", encoding="utf-8-sig"
+        ) as stream,  # without the mark, Excel takes it for cp1252
+    ):
+        _write_csv(worklist, stream)
     with whole_or_not_at_all(folder / "worklist.xlsx") as unfinished:
         _write_xlsx(worklist, unfinished)
     with whole_or_not_at_all(folder / "worklist.parquet") as unfinished:
@@ -37,8 +43,12 @@ def write_worklist(worklist: pa.Table, folder: Path) -> None:
 def to_csv(worklist: pa.Table) -> str:
     """The worklist as CSV with a header (RFC 4180, every cell quoted); no cell is a formula, and a row is a line."""
     out = io.StringIO()
-    csv.writer(out, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(_rows(worklist))
+    _write_csv(worklist, out)
     return out.getvalue()
+
+
+def _write_csv(worklist: pa.Table, stream: TextIO) -> None:
+    csv.writer(stream, quoting=csv.QUOTE_ALL, lineterminator="\r\n").writerows(_rows(worklist))
 
 
 def _write_xlsx(worklist: pa.Table, path: Path) -> None:
