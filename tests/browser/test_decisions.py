@@ -88,7 +88,7 @@ def test_csv_has_a_line_for_each_decision_and_no_formula(at_the_page: Desk):
         ("7326.90", description(HSCode(BLUE)), BLUE),
         ("８７０８８０", description(HSCode("870880")), "870880"),
         ("7326", description(HSCode("7326")), None),
-        ("73265", "1 more digits", None),
+        ("73265", "1 more digit", None),
         ("999999", "9999.99 is no subheading of the nomenclature.", None),
         ("7326909", "7326.90.9 is no subheading of the nomenclature.", None),
         ("870829", "This is the declared code.", None),

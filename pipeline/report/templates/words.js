@@ -29,9 +29,10 @@ function remember(name, value) {
 
 let language = LANGUAGES.includes(remembered("language")) ? remembered("language") : "en";
 
-/** A sentence of the catalogue, its places filled: `say("left", {n: 3})`. */
+/** A sentence of the catalogue, its places filled: `say("left", {n: 3})`. Of `one|others` the first is said of an `n` of 1. */
 function say(name, values = {}) {
-  const sentence = night.words[language].page[name] ?? name;
+  const [one, others = one] = (night.words[language].page[name] ?? name).split("|");
+  const sentence = values.n === 1 ? one : others;
   return sentence.replace(/\{(\w+)\}/g, (place, key) => (key in values ? String(values[key]) : place));
 }
 
