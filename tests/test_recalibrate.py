@@ -136,6 +136,18 @@ def test_many_decisions_on_one_picture_bear_out_no_more_than_one():
     assert redraw(all_wrong(np.arange(40)), THRESHOLDS, AIMS) is not None
 
 
+@pytest.mark.parametrize(("likely", "lowered"), [(0.5, True), (0.05, False)])
+def test_a_threshold_is_lowered_only_where_the_draw_would_have_shown_that_it_is_wrong(likely, lowered):
+    own, wrong = np.repeat([0.02, 0.3, 0.95], [60, 60, 20]), np.repeat([True, True, False], [60, 60, 20])
+    drawn = np.where(wrong, 1.0, likely)
+    decided = Decided({6: own}, wrong, drawn, np.ones(140, bool), np.arange(140))
+
+    redrawn = redraw(decided, THRESHOLDS, AIMS)
+
+    assert redrawn is not None
+    assert (redrawn.limit < 1) == lowered
+
+
 def test_what_is_kept_is_less_sure_where_all_that_went_wrong_is_on_a_few_pictures():
     apart = simulated_night(0)
     together = replace(apart, pictures=np.where(apart.wrong, apart.pictures, np.flatnonzero(~apart.wrong)[0]))

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.stats import gamma
 
 from hs.card import LevelThreshold, Thresholds
 from hs.proportions import Estimate, clustered
@@ -63,6 +64,18 @@ class Decided:
         if found is None or not (self.likely < 1).any():
             return None
         return found.share, at_most(found.share * found.effective, found.effective)
+
+    def with_unseen(self, against: np.ndarray, limit: float) -> float:
+        """The precision at 90 % confidence, if all errors are on what was not drawn (Garwood, 1936).
+
+        Of what was not flagged only a draw tells. Where it shows no false flag, it may have missed some: each decision
+        that was drawn stands for many.
+        """
+        flagged = against > limit
+        weights = 1 / self.likely
+        shown = len(np.unique(self.pictures[flagged & ~self.wrong & (self.likely < 1)]))
+        missed = (gamma.ppf(0.9, shown + 1) - shown) * weights.max()
+        return float(weights[flagged & self.wrong].sum() / (weights[flagged].sum() + missed))
 
     def _against(self, rule: LevelThreshold) -> np.ndarray:
         if rule.digits not in self.sums or (rule.within and rule.within not in self.sums):
@@ -121,7 +134,7 @@ def redraw(decided: Decided, thresholds: Thresholds, aims: Aims) -> Redrawn | No
     candidates = np.unique(np.concatenate([between, [1.0]]))
     for limit in _precise(decided, against, candidates if drawn else candidates[candidates >= 1], aims.precision):
         found = decided.precision(against, limit)
-        if found and keeps(found, aims):
+        if found and keeps(found, aims) and (limit >= 1 or decided.with_unseen(against, limit) >= aims.precision):
             thresholds = moved(thresholds, limit, decided, aims)
             return Redrawn(thresholds, limit, decided.precision(against), found)
     return None
