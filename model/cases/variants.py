@@ -5,7 +5,7 @@ import math
 import numpy as np
 from PIL import Image
 
-# The light is left as it is: varying it gave nothing on held-out cases (docs/evaluation.md).
+# The light is left as it is: varying it gave nothing on held-out cases (docs/evaluation.md, "Another light").
 _MOST_TURNED = 15.0
 _SMALLEST_CROP = 0.6
 

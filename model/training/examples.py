@@ -39,6 +39,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 Chunk = dict[str, Any]
 Answer = tuple[np.ndarray, np.ndarray]
+Vary = Callable[[np.ndarray, np.random.Generator, int | None], np.ndarray]
 
 _CHUNK = 16  # cases that are decoded ahead and written together, with their variants
 _BATCH = 4  # pictures that go through the network at once: their largest maps still fit a processor's cache
@@ -116,6 +117,7 @@ class Preparation:
         variants: random ones added to each picture; of the size that the backbone learned at, where its pictures are
             larger and its maps are not: they show goods larger than pictures do, which this makes up for.
         seed: of the variants.
+        vary: makes one, as `variant` does.
     """
 
     backbone: Backbone
@@ -123,6 +125,7 @@ class Preparation:
     size: PictureSize
     variants: int
     seed: int
+    vary: Vary = variant
 
     @cached_property
     def variants_side(self) -> int | None:
@@ -266,7 +269,7 @@ def _decoded(cases: Cases, how: Preparation, skip: int) -> Iterator[tuple[Chunk,
 
 def _variants(picture: CasePicture, how: Preparation) -> Iterator[np.ndarray]:
     random = np.random.default_rng([how.seed, int(picture.digest[:16], 16)])  # the same wherever its case stands
-    return (variant(picture.pixels, random, how.variants_side) for _ in range(how.variants))
+    return (how.vary(picture.pixels, random, how.variants_side) for _ in range(how.variants))
 
 
 def _ahead(threads: ThreadPoolExecutor, work: Callable[[T], R], cases: Iterable[T]) -> Iterator[list[R]]:
