@@ -5,7 +5,7 @@ import io
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -21,10 +21,12 @@ from benchmarks.measuring import (
     SIZE,
     Measured,
     Scale,
+    Used,
     audit,
     command,
     decoding_rate,
     load,
+    manifest_of,
     timings_s,
 )
 from hs.editions import SUBHEADING
@@ -124,37 +126,62 @@ def pandas(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 
 def worker_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
-    """CPU of a worker beside what decoding costs."""
+    """CPU of a worker beside what decoding costs, in as many loops; the page, which comes afterwards, is in neither."""
     kinds = {"JPEG": small_pictures(scale), "PNG": draw(350, 350, 20, "PNG")}
+    loops = {"processes": _bare_processes_cpu_s, "threads": _bare_threads_cpu_s}
     for name, pictures in kinds.items():
-        per_picture = _marginal_cpu_s(pictures, 3 * scale.rows, folder)
-        ratios = [next(per_picture) / _bare_pillow_cpu_s(pictures, 1000) for _ in range(scale.times)]
-        yield at_most(f"CPU of a worker per picture / bare Pillow in a loop, {name}", 1.15, ratios)
+        per_picture = _marginal_cpu_s(
+            pictures, 3 * scale.rows, folder, taken=lambda _: manifest_of(folder)["used"]["processor_s"]
+        )
+        ratios: dict[str, list[float]] = {where: [] for where in loops}
+        for _ in range(scale.times):
+            ours = next(per_picture)
+            for where, bare_cpu_s in loops.items():
+                ratios[where].append(ours / bare_cpu_s(pictures, 1000))
+        for where, found in ratios.items():
+            yield at_most(f"CPU of a worker per picture / bare Pillow in {where}, {name}", 1.15, found)
 
 
-def _marginal_cpu_s(pictures: list[bytes], rows: int, folder: Path, module: str = "hs_audit.cli") -> Iterator[float]:
+def _marginal_cpu_s(
+    pictures: list[bytes],
+    rows: int,
+    folder: Path,
+    module: str = "hs_audit.cli",
+    taken: Callable[[Used], float] = lambda used: used.cpu_s,
+) -> Iterator[float]:
     """What one more picture costs a run, again and again; what a run costs at least falls out."""
     few, many = (write_archive(folder / f"{count}.parquet", pictures, count) for count in (rows // 10, rows))
     while True:
-        used = []
+        cpu_s = []
         for archive in (few, many):
             with gpu(0.1) as running:  # no limit to anybody: the CPU is what counts
-                used.append(audit(archive, folder, f"--server={running.address}", module=module).cpu_s)
-        yield (used[1] - used[0]) / (rows - rows // 10)
+                cpu_s.append(taken(audit(archive, folder, f"--server={running.address}", module=module)))
+        yield (cpu_s[1] - cpu_s[0]) / (rows - rows // 10)
 
 
-def _bare_pillow_cpu_s(pictures: list[bytes], count: int) -> float:
-    """Per picture, in as many loops at once as the audit decodes in: two threads of one core slow each other."""
+def _bare_processes_cpu_s(pictures: list[bytes], count: int) -> float:
+    """Per picture, in as many processes as the audit has threads that decode: two cores slow each other."""
     loops = len(os.sched_getaffinity(0))
     with ProcessPoolExecutor(loops, get_context("spawn")) as processes:  # gRPC's threads do not come through a fork
-        return sum(processes.map(_bare_loop_cpu_s, [pictures] * loops, [count] * loops)) / loops / count
+        return sum(processes.map(_bare_loops_cpu_s, [pictures] * loops, [count] * loops)) / loops / count
 
 
-def _bare_loop_cpu_s(pictures: list[bytes], count: int) -> float:
+def _bare_threads_cpu_s(pictures: list[bytes], count: int) -> float:
+    """Per picture, in as many threads of one process."""
+    loops = len(os.sched_getaffinity(0))
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        return process.submit(_bare_loops_cpu_s, pictures, count, loops).result() / loops / count
+
+
+def _bare_loops_cpu_s(pictures: list[bytes], count: int, threads: int = 1) -> float:
+    def loop(_: int) -> None:
+        for number in range(count):
+            image = Image.open(io.BytesIO(pictures[number % len(pictures)]))
+            np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))
+
     started = time.process_time()
-    for number in range(count):
-        image = Image.open(io.BytesIO(pictures[number % len(pictures)]))
-        np.asarray(image.convert("RGB").resize((224, 224), Image.Resampling.BILINEAR))
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(loop, range(threads)))
     return time.process_time() - started
 
 
