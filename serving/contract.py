@@ -11,6 +11,7 @@ A model from elsewhere has no `classes`; the configuration names its signature, 
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
+from io import BytesIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -126,17 +127,22 @@ class EncodedRequest:
         return np.frombuffer(self.message, self.dtype, count, offset).reshape(self.shape)
 
 
-def encode_request(model: ServedModel, images: np.ndarray) -> EncodedRequest:
+def encode_request(model: ServedModel, images: np.ndarray, room: BytesIO | None = None) -> EncodedRequest:
     """The request for the probabilities of uint8 [N, H, W, 3], serialized with a single copy of the pixels.
 
     For a model that takes float32 they are converted.
+
+    Args:
+        model: to ask.
+        images: the pictures.
+        room: of an earlier request; its memory is used again, unless somebody still holds that one's message.
 
     Raises:
         TypeError: if the pictures are of another type: pixels from 0 to 1 would be answered, wrongly.
         ValueError: if they are of another size than the model's.
     """
     _check_pictures(images, model.card)
-    return _encoded(model, images)
+    return _encoded(model, images, room)
 
 
 def encode_part(model: ServedModel, request: EncodedRequest, start: int, stop: int) -> EncodedRequest:
@@ -154,7 +160,7 @@ def _check_pictures(images: np.ndarray, card: Card) -> None:
         raise ValueError(f"{expected}, got {images.dtype} {list(images.shape)}")
 
 
-def _encoded(model: ServedModel, images: np.ndarray) -> EncodedRequest:
+def _encoded(model: ServedModel, images: np.ndarray, room: BytesIO | None = None) -> EncodedRequest:
     """The request, joined from its parts.
 
     A protobuf message of them would hold one copy, its serialization another, for as long as the request is in flight.
@@ -168,7 +174,11 @@ def _encoded(model: ServedModel, images: np.ndarray) -> EncodedRequest:
     head = tensor.SerializeToString() + _field(TensorProto, "tensor_content", pixels.nbytes)
     entry = _map_entry(model.signature.input.encode(), head, pixels.nbytes)
     prefix = request.SerializeToString() + _field(PredictRequest, "inputs", len(entry) + pixels.nbytes) + entry
-    return EncodedRequest(b"".join((prefix, pixels.data)), pixels.shape, pixels.dtype)
+    room = room or BytesIO()
+    room.seek(0)
+    room.writelines((prefix, pixels.data))
+    room.truncate()
+    return EncodedRequest(room.getvalue(), pixels.shape, pixels.dtype)  # no copy, as its size is that of the room
 
 
 def read_answer(message: bytes, model: ServedModel, rows: int) -> PredictResponse:

@@ -1,5 +1,6 @@
 import re
 from dataclasses import replace
+from io import BytesIO
 
 import numpy as np
 import pytest
@@ -43,6 +44,19 @@ def test_an_encoded_request_reads_as_the_official_message(rows, dtype):
 
     assert PredictRequest.FromString(encoded.message) == official(model, images.astype(dtype))
     np.testing.assert_array_equal(encoded.images, images)
+
+
+def test_requests_in_one_room_take_no_memory_beside_it_and_leave_one_that_is_still_held_as_it_was():
+    model, images = ServedModel("hs", 12, MODEL.table, CARD), np.zeros((3, 4, 5, 3), np.uint8)
+    room = BytesIO()
+
+    held = encode_request(model, images, room).message
+    others = [images[:2] + 1, images + 2, np.concatenate([images, images]) + 3]
+    encoded = [encode_request(model, each, room) for each in others]
+
+    assert encoded[-1].message is room.getvalue()
+    assert held == encode_request(model, images).message
+    assert [each.message for each in encoded] == [encode_request(model, each).message for each in others]
 
 
 def answered() -> PredictResponse:
