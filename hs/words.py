@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import files
 
-from hs.codes import HSCode
+from hs.codes import HSCode, may_be_one
 from hs.verdicts import Reason, Verdict
 
 LANGUAGES = ("en", "ko")
@@ -84,6 +84,8 @@ def explain(
     'The pictures speak for another chapter (first 2 digits), such as 3926.90; recommend review.'
     >>> explain(Reason.DIFFERS)
     'The pictures speak for another code; recommend review.'
+    >>> explain(Reason.LOW_CONFIDENCE, HSCode("870829"), None, [HSCode("392690")]).partition(": ")[2]
+    '3926.90 is likelier, but the declared code not so unlikely that a review would be recommended for it.'
     >>> explain(Reason.RENUMBERED, edition="HS 2017", successors=[HSCode("870822"), HSCode("870829")])
     'The pictures speak for the goods that have the declared code in HS 2017; on that date it is 8708.22 or 8708.29.'
 
@@ -92,7 +94,7 @@ def explain(
         declared: the declared code as read.
         differs_at: from how many digits on it differs.
         recommended: codes that the pictures speak for, best first; the first that contradicts the declared one is
-            named.
+            named, and the best where it does.
         language: one of `LANGUAGES`.
         edition: that the declared code is read in.
         successors: what it stands for in the edition in force.
@@ -107,11 +109,22 @@ def explain(
     earlier = "earlier_edition" if reason is Reason.OLDER_EDITION else "another_edition"
     more = ["…"] if len(successors) > _MOST_NAMED else []
     codes = words["parts"]["or"].join([*map(str, successors[:_MOST_NAMED]), *more])
+    leads = declared is not None and recommended and not may_be_one(declared.digits, recommended[0].digits)
     return words["reasons"][reason].format(
         part=part,
+        leaning=words["parts"]["leaning"].format(code=recommended[0]) if leads else "",
         edition=edition or words["parts"][earlier],
         successors=words["parts"]["successors"].format(codes=codes) if codes else "",
     )
+
+
+def column_words(name: str, language: str = "en") -> str:
+    """What a passed-through column is called; one of the archive's own has its own name.
+
+    >>> column_words("duty_rate"), column_words("duty_rate", "ko"), column_words("ship_name", "ko")
+    ('Duty rate (%)', '세율(%)', 'Ship name')
+    """
+    return catalogue(language)["columns"].get(name, _plain(name).capitalize())
 
 
 def picture_words(status: str, detail: str | None = None, language: str = "en") -> str:

@@ -112,6 +112,18 @@ def test_a_catalogue_has_every_sentence_with_the_same_gaps(language):
     assert set(ours["verdicts"]) == set(Verdict)
 
 
+WHAT_GAPS_END_IN = {"{findings}": "건", "{declarations}": "건", "{rows}": "행", "{nights}": "회", "{assumed}": "트"}
+
+
+def test_a_korean_particle_after_a_gap_follows_the_sound_that_the_gap_ends_in():
+    """What ends in a number or a name sounds this way or that: there both are written, 은(는), or none."""
+    for section in catalogue("ko").values():
+        for key, words in section.items():
+            for gap, particle in re.findall(r"(\{\w+\})(으로|[은는이가을를과와로])(?=[ .,])", words):
+                closed = (ord(WHAT_GAPS_END_IN[gap]) - ord("가")) % 28 > 0
+                assert closed == (particle in ("은", "이", "을", "과", "으로")), (key, gap, particle)
+
+
 @pytest.mark.parametrize("section", catalogue())
 def test_the_documentation_has_every_korean_sentence_beside_what_it_says(section):
     page = (Path(__file__).parents[1] / "docs" / "korean.md").read_text(encoding="utf-8")

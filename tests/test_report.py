@@ -75,7 +75,10 @@ def test_the_passed_through_columns_travel_where_they_are_not_null(night):
 
     (entry,) = night.page().entries
 
-    assert entry["kept"] == [["Office", "Busan"], ["Value", "15,138.5"]]
+    assert entry["kept"] == [
+        [{"en": "Office", "ko": "세관"}, "Busan"],
+        [{"en": "Value", "ko": "금액"}, "15,138.5"],
+    ]
     assert (entry["office"], entry["importer"]) == ("Busan", None)
 
 
@@ -311,7 +314,7 @@ def test_the_night_is_told_in_figures_with_their_reasons(night):
 
     text = night.page().text
 
-    assert "Of 4 declarations, the pictures of 1 speak for another code than the declared one" in text
+    assert "Of 4 declarations, the pictures of 1 speak for another code:" in text
     assert "Recommend review 1 25.0%" in text
     assert "Unsure 0 0.0%" in text
     assert "The declaration has no picture. no_picture 1 25.0%" in text

@@ -6,13 +6,15 @@ from typing import Any
 
 from hs.html import shortened
 from hs.pictures.shrinking import Shrunk
-from hs.words import in_languages, repair_words
+from hs.ranking import By, place
+from hs.words import column_words, in_languages, repair_words
 from pipeline.findings.finding import Finding, Partner, SourceRow
 from pipeline.findings.worklist import RANDOM, Chosen
 from pipeline.report.thumbnails import Thumbnail
 
 _LONGEST_ID = 1000  # characters; of a declaration with a longer one the source row is key enough
 _SEARCHED = ("importer", "office")
+_LISTED = ("revenue", "differs", "sure_of_others", "shares_picture", "risk")  # by the tier of `hs.ranking.place`
 
 
 def entries_of(
@@ -68,6 +70,7 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
     return {
         "rank": rank,
         "drawn": chosen.chosen_by == RANDOM,
+        "listed": _listed(chosen),
         "case": chosen.case,
         "revenue": chosen.revenue if math.isfinite(chosen.revenue or 0) else None,
         "declaration_id": _id_of(finding),
@@ -91,7 +94,7 @@ def _entry(rank: int, chosen: Chosen, thresholds: dict[str, Any], classes: int) 
         "stock_pictures": len(finding.stock_pictures),
         "levels": list(finding.declared_probabilities.items()),
         "images_total": finding.images_total,
-        "kept": [[_label(name), shortened(_text(value))] for name, value in finding.kept.items() if value is not None],
+        "kept": [_column(name, value) for name, value in finding.kept.items() if value is not None],
         **{name: _known(finding.kept.get(name)) for name in _SEARCHED},
     }
 
@@ -141,8 +144,18 @@ def looks_unknown(finding: Finding, thresholds: dict[str, Any], classes: int) ->
     return entropy / math.log(max(classes, 2)) > thresholds["unknown_above"]
 
 
-def _label(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+def _listed(chosen: Chosen) -> str | None:
+    """By what a finding is in the list; None for what only another version would put there."""
+    if chosen.chosen_by == RANDOM:
+        return RANDOM
+    finding, revenue = chosen.finding, chosen.revenue if chosen.chosen_by == By.REVENUE else None
+    best = finding.recommendations[0].probability if finding.recommendations else None
+    stands = place(finding.mismatch, finding.reason, finding.risk, best, revenue, finding.shares_picture)
+    return stands and _LISTED[stands.tier]
+
+
+def _column(name: str, value: object) -> tuple[dict[str, str], str]:
+    return in_languages(lambda language: shortened(column_words(name, language))), shortened(_text(value))
 
 
 def _known(value: object) -> str | None:

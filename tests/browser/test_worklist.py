@@ -57,7 +57,21 @@ def test_who_else_has_a_picture_is_said_with_his_name(browser: Desk, tmp_path: P
 
     browser.press("/", "KR-1", Keys.ESCAPE)
     (line, *_) = browser.texts(".others li")
-    assert line == "2026-11-21 · KR-2 item 1 · 7326.90 · Importer Seoul Parts · the same file"
+    assert line == (
+        "2026-11-21 · KR-2 item 1 · 7326.90 → 7326.90 · Cannot judge · not decided · Importer Seoul Parts"
+        " · the very same picture file"
+    )
+    assert [link.text for link in browser.all(".others a")] == ["KR-2"]  # under one heading, with a link
+
+
+@pytest.mark.parametrize(
+    ("declaration", "why"),
+    [("KR-1", "the pictures speak for another code."), ("KR-6", "by its risk: there was room")],
+)
+def test_a_case_says_by_what_it_is_in_the_list(at_the_page: Desk, declaration: str, why: str):
+    at_the_page.press("/", declaration, Keys.ESCAPE)
+
+    assert why in at_the_page.text(".listed")
 
 
 @pytest.mark.parametrize("system", ["light", "dark"])
@@ -195,6 +209,8 @@ def test_the_page_speaks_korean_and_says_that_nobody_checked_it(at_the_page: Des
     assert at_the_page.run("return document.documentElement.lang") == "ko"
     assert at_the_page.texts(".comparison h3") == [words["declared"], words["recommended"]]
     assert words["wrong"] in at_the_page.text("#answers")
+    assert at_the_page.one("#worklist-title").get_property("textContent") == words["worklist"]
+    assert at_the_page.texts(".kept dt") == ["세관", "수입자"]
     assert at_the_page.text(".progress [data-language=ko]") == words["unchecked"]
     at_the_page.open(page)
     assert at_the_page.text(".comparison h3") == words["declared"]

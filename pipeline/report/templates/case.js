@@ -33,8 +33,17 @@ function caseHead(entry) {
       entry.drawn && h("span", { class: "badge plain" }, say("drawn")),
       h("a", { class: "link", href: entry.link }, say("permalink"))),
     h("p", { class: "why" }, spoken(entry.why)),
-    entry.looks_unknown && h("p", { class: "unknown-goods" }, say("looks_unknown")),
-    entry.shares_picture && h("p", { class: "unknown-goods" }, say("shares_picture")));
+    listedAs(entry));
+}
+
+/** By what a finding is in the list, and what else is to be said of it first. */
+function listedAs(entry) {
+  const forPicture = entry.listed === "shares_picture";
+  return [
+    entry.listed && h("p", { class: forPicture ? "warning" : "listed" }, say(`listed_${entry.listed}`)),
+    entry.looks_unknown && h("p", { class: "warning" }, say("looks_unknown")),
+    entry.shares_picture && !forPicture && h("p", { class: "warning" }, say("shares_picture")),
+  ];
 }
 
 function casePictures(entry) {
@@ -66,7 +75,8 @@ function showPicture(index) {
 function otherLines(entry) {
   const same = (declarations.get(entry.declaration_id) ?? []).filter((other) => other !== entry);
   const others = elsewhere.get(entry.declaration_id) ?? { first: [], count: 0 };
-  const alike = entries.filter((other) => other !== entry && other.case === entry.case && !same.includes(other));
+  const named = [entry, ...same, ...entry.partners.map(partnerHere)];
+  const alike = entries.filter((other) => other.case === entry.case && !named.includes(other));
   return [
     lines("same_declaration", [...same.map(lineHere), ...others.first.map(lineElsewhere)], same.length + others.count),
     lines("same_case", alike.map(lineHere), alike.length),
@@ -101,7 +111,7 @@ function codeWords(declared, best) {
 
 function keptColumns(entry) {
   if (!entry.kept.length) return null;
-  return h("dl", { class: "kept" }, entry.kept.map(([label, value]) => h("div", {}, h("dt", {}, foreign(label)), h("dd", {}, foreign(value)))));
+  return h("dl", { class: "kept" }, entry.kept.map(([label, value]) => h("div", {}, h("dt", {}, foreign(spoken(label))), h("dd", {}, foreign(value)))));
 }
 
 function sourceOf(entry) {
