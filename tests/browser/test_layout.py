@@ -62,3 +62,21 @@ def test_the_buttons_of_the_full_view_stand_below_the_middle_of_the_picture(at_t
     )
     picture = at_the_page.one("#full img").rect
     assert middle == pytest.approx(picture["x"] + picture["width"] / 2, abs=12)
+
+
+def test_paper_says_why_a_case_is_listed_its_verdict_and_what_is_left_out(at_the_page: Desk):
+    at_the_page.run("dispatchEvent(new Event('beforeprint'))")
+    at_the_page.until(lambda: len(at_the_page.all("#paper .sheet")) == 6)
+
+    first = at_the_page.run("return document.querySelector('.sheet').textContent")
+    assert "Recommend review" in first
+    assert "In the list because the pictures speak for another code." in first
+    assert "7326.90 case-0 (0.93) · 7326.90 case-1 (0.88) · 8708.29 case-2 (0.41)" in first
+
+
+def test_paper_shows_opened_parts_of_the_figures_without_the_mark_of_closed_ones(at_the_page: Desk):
+    at_the_page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    marks = at_the_page.run("return getComputedStyle(document.querySelector('#overview summary')).listStyleType")
+    at_the_page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+    assert marks == "none"

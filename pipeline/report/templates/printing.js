@@ -13,12 +13,21 @@ function sheetOf(entry) {
     h("h3", {}, h("span", { class: "rank" }, String(entry.rank)), entry.name ? foreign(entry.name) : say("no_id"),
       entry.item_no !== null && h("span", { class: "item" }, say("item", { n: entry.item_no })),
       entry.risk !== null && h("span", { class: "risk" }, `${say("risk")} ${chance(entry.risk)}`)),
-    h("p", { class: "why" }, spoken(entry.why)),
+    h("div", { class: "sheet-why" }, h("span", { class: "badge" }, verdictName(entry.verdict)), " ",
+      h("span", { class: "why" }, spoken(entry.why)), listedAs(entry)),
     h("div", { class: "sheet-pictures" }, pictures.map((picture) => h("img", { src: picture.uri, alt: "", decoding: "sync" }))),
     comparison(entry),
+    h("p", { class: "sheet-more" }, moreOf(entry, entry.images_total - pictures.length)),
     keptColumns(entry),
     h("p", { class: "sheet-decision" }, h("b", {}, `${say("decision")}: `), decisionWords(decision),
       decision?.note && [" · ", foreign(decision.note)]));
+}
+
+/** In a line: how many pictures are not on the paper, and the rulings by their ids. */
+function moreOf(entry, left) {
+  const rulings = entry.precedents.map((one) => [`${dotted(one.hs_code)} `, foreign(one.case_id), ` (${one.similarity.toFixed(2)})`]);
+  return [left > 0 && `${say("not_printed", { n: left })}. `,
+    rulings.length > 0 && [`${say("rulings")}: `, rulings.map((words, index) => [index > 0 && " · ", words])]];
 }
 
 /** Prints once the pictures are there. */
