@@ -58,7 +58,7 @@ SCREENSHOTS = {
     "report.png": Screenshot(),
     "report-case.png": Screenshot(keys="rjcjw870880"),
     "report-rulings.png": Screenshot(at=".rulings"),
-    "report-partners.png": Screenshot(keys="jj", at=".others"),
+    "report-partners.png": Screenshot(keys="jj", at=".source"),
     "report-dark.png": Screenshot(keys="jj", scheme="dark"),
     "report-korean.png": Screenshot(keys="j", language="ko"),
     "report-print.png": Screenshot(keys="r", media="print", width=700, height=1000),
