@@ -4,6 +4,7 @@ Flags that are not listed here are Beam's and are passed on to it.
 """
 
 import argparse
+import atexit
 import gc
 import logging
 import sys
@@ -107,6 +108,7 @@ def _loading_modules() -> Iterator[None]:
     try:
         yield
         gc.freeze()
+        atexit.register(gc.unfreeze)  # else libraries that count what is left at the end call it leaked
     finally:
         gc.enable()
 
