@@ -287,7 +287,7 @@ def test_verdicts_md_has_every_reason_with_its_sentence():
     told = [cells[:3] for cells in rows_of("verdicts.md") if cells[0] in list(Reason)]
 
     sentences = catalogue()["reasons"]
-    named = {"part": "*part*", "edition": "*edition*", "successors": ""}
+    named = {"part": "*part*", "edition": "*edition*", "successors": "", "leaning": ""}
     assert told == [[reason, VERDICT_OF[reason], sentences[reason].format_map(named)] for reason in Reason]
 
 

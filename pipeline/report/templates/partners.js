@@ -11,14 +11,15 @@ function partners(entry) {
 
 /** The finding of this page that such a declaration is; null where it is not here, or cannot be told. */
 function partnerHere(one) {
-  const same = one.run_date === night.run_date && one.name
-    ? entries.filter((entry) => entry.name === one.name && entry.item_no === one.item_no && entry.declared === one.declared) : [];
+  if (one.run_date !== night.run_date || !one.name) return null;
+  const same = entries.filter((entry) => ["name", "item_no", "declared"].every((name) => entry[name] === one[name]));
   return same.length === 1 ? same[0] : null;
 }
 
 function partner(one) {
   const here = partnerHere(one);
-  const elsewhere = () => [one.name ? foreign(one.name) : say("no_id"), itemWords(one, " "), ` · ${one.declared ? dotted(one.declared) : "–"}`];
-  return [`${one.run_date} · `, here ? lineHere(here) : elsewhere(), one.importer && [` · ${say("importer")} `, foreign(one.importer)],
+  const elsewhere = () => [one.name ? foreign(one.name) : say("no_id"), itemWords(one, " "), ` · ${codeWords(one.declared)}`];
+  return [`${one.run_date} · `, here ? lineHere(here) : elsewhere(),
+    one.importer && [` · ${say("importer")} `, foreign(one.importer)],
     ` · ${one.same_file ? say("same_file") : say("nearly_same", { n: one.distance })}`];
 }

@@ -25,9 +25,9 @@ function sheetOf(entry) {
 
 /** In a line: how many pictures are not on the paper, and the rulings by their ids. */
 function moreOf(entry, left) {
-  const rulings = entry.precedents.map((one) => [`${dotted(one.hs_code)} `, foreign(one.case_id), ` (${one.similarity.toFixed(2)})`]);
-  return [left > 0 && `${say("not_printed", { n: left })}. `,
-    rulings.length > 0 && [`${say("rulings")}: `, rulings.map((words, index) => [index > 0 && " · ", words])]];
+  const rulings = entry.precedents.map((one, index) =>
+    [index ? " · " : `${say("rulings")}: `, `${dotted(one.hs_code)} `, foreign(one.case_id), ` (${one.similarity.toFixed(2)})`]);
+  return [left > 0 && `${say("not_printed", { n: left })}. `, rulings];
 }
 
 /** Prints once the pictures are there. */

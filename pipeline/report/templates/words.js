@@ -29,7 +29,7 @@ function remember(name, value) {
 
 let language = LANGUAGES.includes(remembered("language")) ? remembered("language") : "en";
 
-/** A sentence of the catalogue, its places filled: `say("left", {n: 3})`. Of `one|others` the first is said of an `n` of 1. */
+/** A sentence of the catalogue, its places filled: `say("left", {n: 3})`; of `one|others` the first where n is 1. */
 function say(name, values = {}) {
   const [one, others = one] = (night.words[language].page[name] ?? name).split("|");
   const sentence = values.n === 1 ? one : others;
