@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -132,6 +133,160 @@ def test_what_was_decided_is_still_there_when_the_page_is_opened_again(at_the_pa
     assert at_the_page.text("#progress-words") == "3 of 6 decided, 3 left"
     assert at_the_page.texts(".mark") == ["wrong", "right", "cannot tell"]
     assert at_the_page.one("#correct-code").get_property("value") == "7326.90"
+
+
+@pytest.mark.parametrize("typed", ["040199", "870829", "7326", "7326x"])
+def test_enter_stays_where_what_was_typed_is_no_code(at_the_page: Desk, typed: str):
+    at_the_page.press("w", typed, Keys.ENTER)
+
+    assert at_the_page.run("return document.activeElement.id") == "correct-code"
+    assert at_the_page.text("#case-title").startswith("1")
+    assert "is no whole code" in at_the_page.text("#announcement")
+
+
+def test_what_was_typed_and_is_no_code_is_kept_and_the_list_says_so(at_the_page: Desk, page: Path):
+    at_the_page.press("w", "7326", Keys.ESCAPE, "j", "w", Keys.ENTER, "k", "k")
+    there = at_the_page.one("#correct-code").get_property("value")
+
+    at_the_page.open(page)
+
+    assert there == "7326"
+    assert at_the_page.one("#correct-code").get_property("value") == "7326"
+    assert at_the_page.texts(".mark") == ["wrong, code unfinished", "wrong, no code"]
+
+
+def test_a_code_is_one_step_however_it_was_typed(at_the_page: Desk):
+    at_the_page.press("w", *"732690", Keys.ESCAPE, "u")
+
+    assert at_the_page.texts(".mark") == ["wrong, no code"]
+    assert at_the_page.one("#correct-code").get_property("value") == ""
+
+
+def test_what_is_not_handed_over_is_said_before(at_the_page: Desk):
+    at_the_page.press("w", "7326", Keys.ESCAPE, "j", "w", Keys.ENTER, "1", "j", "m", "ask the broker", Keys.ESCAPE)
+
+    at_the_page.press("e")
+
+    assert at_the_page.text("#export-words") == (
+        "Decisions: 3. Wrong without a correct code: 2. Of these with an unfinished code, which is not handed over: 1. "
+        "Notes on findings that are not decided, which are not handed over: 1."
+    )
+
+
+def test_a_note_on_what_is_not_decided_says_that_it_stays_here(at_the_page: Desk):
+    at_the_page.press("m", "ask the broker")
+    alone = at_the_page.text("#note-words")
+    at_the_page.press(Keys.ESCAPE)
+    marked = at_the_page.texts(".mark")
+    at_the_page.press("r")
+
+    assert alone == "A note alone is not handed over: decide the finding, too."
+    assert marked == ["note only"]
+    assert at_the_page.text("#note-words") == ""
+    assert json.loads(export(at_the_page, "json"))["decisions"][0]["note"] == "ask the broker"
+
+
+def test_two_tabs_of_one_page_keep_what_each_decided(at_the_page: Desk, page: Path):
+    driver = at_the_page.driver
+    first = driver.current_window_handle
+    at_the_page.press("m", "mine", Keys.ESCAPE)
+    driver.switch_to.new_window("tab")
+    at_the_page.open(page)
+    at_the_page.press("r", "j", "c")
+    second = driver.current_window_handle
+    driver.switch_to.window(first)
+    at_the_page.until(lambda: at_the_page.texts(".mark") == ["right", "cannot tell"])
+    at_the_page.press(Keys.END, "w")
+    driver.switch_to.window(second)
+    driver.close()
+    driver.switch_to.window(first)
+
+    at_the_page.open(page)
+
+    assert at_the_page.texts(".mark") == ["right", "cannot tell", "wrong, no code"]
+    assert at_the_page.one("#note").get_property("value") == "mine"
+
+
+def test_a_tab_that_heard_nothing_of_the_other_keeps_its_decisions(at_the_page: Desk, page: Path):
+    at_the_page.press("r")
+    stored = at_the_page.run("return localStorage.getItem('hs-audit decisions r1')")
+    at_the_page.press("u", "j", "c")
+    at_the_page.run("localStorage.setItem('hs-audit decisions r1', arguments[0])", stored)  # a tab hears not of itself
+
+    at_the_page.press("j", "w")
+
+    assert at_the_page.texts(".mark") == ["right", "wrong, no code"]
+
+
+def test_a_decision_of_yesterday_can_be_taken_back(at_the_page: Desk, page: Path):
+    at_the_page.press("1", "j", "r", "m", "seen", Keys.ESCAPE)
+    at_the_page.open(page)
+
+    at_the_page.press("j", "u")
+    once = at_the_page.text("#announcement"), at_the_page.texts(".mark")
+    at_the_page.press("u")
+
+    assert once == ("Taken back. KR-3 item 2: not decided.", ["wrong", "note only"])
+    assert at_the_page.text("#announcement") == "Taken back. KR-3 item 2: Declared code right."
+    assert at_the_page.texts(".mark") == ["wrong", "right"]
+
+
+def test_a_note_that_is_taken_back_leaves_the_decision(at_the_page: Desk):
+    at_the_page.press("r", "m", "seen", Keys.ESCAPE, "u")
+
+    assert (
+        at_the_page.text("#announcement")
+        == "The last change of a note is taken back. KR-1 item 1: Declared code right."
+    )
+    assert at_the_page.one("#note").get_property("value") == ""
+
+
+def test_what_is_said_is_seen_each_time(at_the_page: Desk):
+    at_the_page.press("u")
+    at_the_page.run("document.getElementById('announcement').getAnimations()[0].finish()")
+    gone = not at_the_page.one("#announcement").is_displayed()
+
+    at_the_page.press("u")
+
+    assert gone
+    assert at_the_page.one("#announcement").is_displayed()
+
+
+def test_a_recommended_code_that_is_the_declared_one_is_told(at_the_page: Desk):
+    at_the_page.press("/", "KR-5", Keys.ESCAPE, "1")
+    declared = at_the_page.text("#announcement")
+    at_the_page.press("5")
+
+    assert declared == "8708.29 is the declared code; if it is right, press r."
+    assert at_the_page.text("#announcement") == "There is no recommended code 5."
+    assert at_the_page.texts(".mark") == []
+
+
+def test_escape_leaves_the_hand_over_at_once_and_keeps_the_name(at_the_page: Desk, page: Path):
+    at_the_page.press("e")
+    at_the_page.one("#officer").send_keys("Officer 7", Keys.ESCAPE)
+
+    assert not at_the_page.one("#exchange").is_displayed()
+    assert at_the_page.run("return localStorage.getItem('hs-audit officer')") == "Officer 7"
+
+
+def test_enter_in_the_name_exports_and_the_page_says_what(at_the_page: Desk):
+    at_the_page.press("r", "e")
+    at_the_page.one("#officer").send_keys("Officer 7", Keys.ENTER)
+
+    assert json.loads(at_the_page.downloaded(".json"))["officer"] == "Officer 7"
+    assert re.fullmatch(
+        r"Decisions exported: 1, into decisions_2026-11-20_[-0-9]+\.json\.", at_the_page.text("#export-words")
+    )
+
+
+def test_nothing_is_exported_without_a_name(at_the_page: Desk):
+    at_the_page.press("r", "e")
+    at_the_page.one("[data-export=json]").click()
+
+    assert at_the_page.text("#export-words") == "Give your name or number first: it says who decided."
+    assert at_the_page.run("return document.activeElement.id") == "officer"
+    assert list(at_the_page.downloads.iterdir()) == []
 
 
 def test_each_step_can_be_taken_back(at_the_page: Desk):

@@ -72,6 +72,7 @@ def test_hostile_texts_leave_and_come_back_as_they_are(browser: Desk, hostile: P
     for _ in HOSTILE:
         browser.press("c", "j")
     browser.press("e")
+    browser.one("#officer").send_keys("Officer 7")
     browser.one("[data-export=json]").click()
     written = browser.downloaded(".json")
     file = tmp_path / "decisions.json"

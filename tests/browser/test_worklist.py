@@ -170,13 +170,160 @@ def test_pictures_are_shown_in_full_turned_over_and_enlarged_by_keys(at_the_page
     before = at_the_page.one("#full img").size["width"]
     at_the_page.press("+")
     larger = at_the_page.one("#full img").size["width"]
-    at_the_page.press(Keys.ARROW_RIGHT)
+    at_the_page.press("0", Keys.ARROW_RIGHT)
     place = at_the_page.text("#full-place")
     at_the_page.press(Keys.ESCAPE)
 
     assert larger == pytest.approx(1.5 * before, abs=2)
     assert place == "Picture 2 of 2"
     assert not at_the_page.one("#full").is_displayed()
+
+
+def test_an_enlarged_picture_is_moved_by_arrows(at_the_page: Desk):
+    at_the_page.press("f", "+", "+", Keys.ARROW_RIGHT, Keys.ARROW_DOWN)
+    moved = at_the_page.run("const it = document.getElementById('full-picture'); return [it.scrollLeft, it.scrollTop]")
+    at_the_page.press(Keys.ARROW_LEFT, Keys.ARROW_UP)
+    back = at_the_page.run("const it = document.getElementById('full-picture'); return [it.scrollLeft, it.scrollTop]")
+
+    assert min(moved) > 0
+    assert back == [0, 0]
+    assert at_the_page.text("#full-place") == "Picture 1 of 2"
+
+
+def test_pictures_of_rulings_are_enlarged_by_keyboard_as_others_are(at_the_page: Desk):
+    at_the_page.run("document.querySelector('.rulings button').focus()")
+    at_the_page.press(Keys.ENTER)
+    first = at_the_page.text("#full-place"), at_the_page.one("#full img").get_attribute("alt")
+    at_the_page.press(Keys.ARROW_RIGHT)
+    second = at_the_page.text("#full-place"), at_the_page.one("#full img").get_attribute("alt")
+    at_the_page.press(Keys.ESCAPE)
+
+    assert first == ("Picture 1 of 2", "Picture of ruling case-0")
+    assert second == ("Picture 2 of 2", "Picture of ruling case-2")
+    assert at_the_page.one("#strip button").get_attribute("aria-pressed") == "true"  # the case's own has not changed
+
+
+def test_a_finding_opens_at_its_top(at_the_page: Desk):
+    at_the_page.run("document.getElementById('case-body').scrollTop = 200")
+    before = at_the_page.run("return document.getElementById('case-body').scrollTop")
+
+    at_the_page.press("j")
+
+    assert before > 0
+    assert at_the_page.run("return document.getElementById('case-body').scrollTop") == 0
+
+
+@pytest.mark.parametrize("key", ["j", Keys.HOME, Keys.ENTER, "u"])
+def test_a_key_that_opens_a_finding_brings_it_into_sight(at_the_page: Desk, key: str):
+    at_the_page.press("r")
+    scroll_to_the_figures(at_the_page)
+
+    at_the_page.press(key)
+
+    assert in_sight(at_the_page)
+
+
+@pytest.mark.parametrize("key", ["w", "1", "r", "c"])
+def test_a_finding_out_of_sight_is_shown_before_it_is_decided(at_the_page: Desk, key: str):
+    scroll_to_the_figures(at_the_page)
+
+    at_the_page.press(key)
+    undecided = at_the_page.texts(".mark")
+    at_the_page.press(key)
+
+    assert undecided == []
+    assert in_sight(at_the_page)
+    assert len(at_the_page.texts(".mark")) == 1
+
+
+def scroll_to_the_figures(desk: Desk) -> None:
+    desk.run("document.getElementById('overview').scrollIntoView({behavior: 'instant'})")
+    assert not in_sight(desk)
+
+
+def in_sight(desk: Desk) -> bool:
+    return desk.run(
+        "const it = document.getElementById('case-title').getBoundingClientRect();"
+        " return it.top >= 0 && it.bottom <= innerHeight"
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "back"),
+    [
+        (Keys.PAGE_DOWN, Keys.PAGE_UP),
+        (Keys.SPACE, Keys.PAGE_UP),
+        (Keys.ARROW_DOWN, Keys.ARROW_UP),
+    ],
+)
+def test_keys_scroll_the_open_finding(at_the_page: Desk, there: str, back: str):
+    at_the_page.press(there)
+    scrolled = at_the_page.run("return [document.getElementById('case-body').scrollTop, scrollY]")
+    at_the_page.press(back)
+
+    assert scrolled[0] > 0
+    assert scrolled[1] == 0
+    assert at_the_page.run("return document.getElementById('case-body').scrollTop") == 0
+    assert opened(at_the_page).startswith("1")
+
+
+def test_arrows_go_through_the_list_where_it_has_the_focus(at_the_page: Desk):
+    at_the_page.run("document.querySelector('#rows a[aria-current]').focus()")
+    at_the_page.press(Keys.ARROW_DOWN)
+
+    assert opened(at_the_page).startswith("2")
+    assert at_the_page.run("return document.activeElement.getAttribute('aria-current')") == "true"
+
+
+@pytest.mark.parametrize("key", ["j", Keys.ENTER])
+def test_the_focus_stays_in_the_case_when_another_opens(at_the_page: Desk, key: str):
+    at_the_page.run("document.getElementById('note').focus()" if key == Keys.ENTER else "byId('picture').focus()")
+
+    at_the_page.press(key)
+
+    assert opened(at_the_page).startswith("2")
+    assert at_the_page.run("return document.activeElement.id") == "case"
+
+
+@pytest.mark.parametrize(
+    ("key", "code"),
+    [("\u3131", "KeyR"), ("Process", "KeyR"), ("\u043a", "KeyR"), ("R", "KeyR"), ("r", "KeyO")],
+)
+def test_letters_decide_with_any_script_switched_on(at_the_page: Desk, key: str, code: str):
+    send_key(at_the_page, key, code)
+
+    assert at_the_page.texts(".mark") == ["right"]
+
+
+@pytest.mark.parametrize(("key", "code"), [("\u00e9", "KeyR"), ("Dead", "KeyR"), ("\u3131", "")])
+def test_a_key_that_says_another_letter_decides_nothing(at_the_page: Desk, key: str, code: str):
+    send_key(at_the_page, key, code)
+
+    assert at_the_page.texts(".mark") == []
+
+
+@pytest.mark.parametrize("field", ["search", "note", "officer"])
+def test_no_key_is_taken_while_a_syllable_is_composed(at_the_page: Desk, field: str):
+    if field == "officer":
+        at_the_page.press("r", "e")
+    at_the_page.run("document.getElementById(arguments[0]).focus()", field)
+
+    for key in ("Enter", "Escape", "Process"):
+        send_key(at_the_page, key, "KeyC", composing=True)
+
+    assert at_the_page.run("return document.activeElement.id") == field
+    assert "cannot tell" not in at_the_page.texts(".mark")
+    assert opened(at_the_page).startswith("1")
+    assert list(at_the_page.downloads.iterdir()) == []
+
+
+def send_key(desk: Desk, key: str, code: str, composing: bool = False) -> None:
+    """As an input method would; none can be switched on without a screen."""
+    desk.run(
+        "const [key, code, isComposing] = arguments; document.activeElement.dispatchEvent("
+        "new KeyboardEvent('keydown', { key, code, isComposing, bubbles: true, cancelable: true }))",
+        key, code, composing,
+    )  # fmt: skip
 
 
 def test_only_the_open_finding_has_its_pictures_in_the_page(at_the_page: Desk):

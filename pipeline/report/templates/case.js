@@ -13,14 +13,32 @@ function open(entry) {
   byId("case").hidden = entry === null;
   byId("nothing-open").hidden = entry !== null;
   if (entry === null) return;
+  const hadFocus = byId("case-body").contains(document.activeElement);
   fill(byId("case-body"), caseHead(entry), h("div", { class: "pictures-side" }, casePictures(entry), precedents(entry)),
     h("div", { class: "codes-side" }, comparison(entry), recommendations(entry)),
     partners(entry), otherLines(entry), keptColumns(entry), sourceOf(entry));
   if (changed) {
-    byId("case").scrollTop = 0;
+    byId("case-body").scrollTop = 0;
     history.replaceState(null, "", entry.link);
   }
+  if (hadFocus) focusCase();
   showDecision(entry);
+}
+
+const focusCase = () => byId("case").focus({ preventScroll: true });
+
+/** Brings the top of the open case into the window, and the top of the page where both have room. */
+function showCase() {
+  for (const id of ["top", "case"]) {
+    const title = byId("case-title")?.getBoundingClientRect();
+    if (title && (title.top < 0 || title.bottom > innerHeight)) byId(id).scrollIntoView({ behavior: "instant" });
+  }
+}
+
+/** Whether enough of the open case is in the window to decide it: a third of the window. */
+function isCaseInSight() {
+  const { top, bottom } = byId("case").getBoundingClientRect();
+  return Math.min(bottom, innerHeight) - Math.max(top, 0) >= innerHeight / 3;
 }
 
 function caseHead(entry) {
@@ -51,7 +69,7 @@ function casePictures(entry) {
   if (!pictures.length) return h("div", { class: "pictures" }, h("p", { class: "words" }, say("no_picture")));
   const left = entry.images_total - pictures.length;
   return h("div", { class: "pictures" },
-    h("button", { id: "picture", type: "button", "aria-label": say("open_full"), onclick: () => openFull(entry, shownPicture) },
+    h("button", { id: "picture", type: "button", "aria-label": say("open_full"), onclick: () => openFull(entry) },
       pictureOf(entry, shownPicture)),
     pictures.length > 1 && h("ol", { id: "strip" }, pictures.map((picture, index) => h("li", {},
       h("button", { type: "button", "aria-label": say("picture_place", { n: index + 1, of: pictures.length }),

@@ -9,27 +9,38 @@ function showDecision(entry) {
     button.setAttribute("aria-pressed", String(button.value === decision?.decision));
   }
   byId("correct").hidden = decision?.decision !== "wrong";
-  byId("correct-code").value = decision?.correct_code ? dotted(decision.correct_code) : "";
-  byId("note").value = decision?.note ?? "";
+  byId("correct-code").value = decision?.correct_code ? dotted(decision.correct_code) : decision?.typed ?? "";
+  const note = byId("note");
+  if (note.value === note.defaultValue) note.value = note.defaultValue = decision?.note ?? "";
   checkCode();
+  warnOfNote();
   fill(byId("keeping"), kept ? "" : say("not_kept"));
 }
 
 /** What the officer answers: the declared code is wrong, right, or cannot be told. */
 function answer(decision, correctCode = null) {
   if (!openEntry) return;
-  decide(openEntry, decision, decision === "wrong" ? correctCode ?? decisionOf(openEntry)?.correct_code ?? null : null);
+  if (decision === "wrong" && correctCode === null) decideWrong();
+  else decide(openEntry, decision, correctCode);
   if (decision === "wrong" && correctCode === null) {
     byId("correct-code").focus();
     byId("correct-code").select();
   }
 }
 
+/** Wrong, with the code that stands there, or with what was typed of one. */
+function decideWrong() {
+  const { correct_code = null, typed = "" } = decisionOf(openEntry) ?? {};
+  decide(openEntry, "wrong", correct_code, typed);
+}
+
 /** The n-th recommended code is the correct one. */
 function answerRecommended(place) {
-  const code = openEntry?.recommended[place]?.hs_code;
-  if (!code || code.length < 6 || code.slice(0, 6) === declaredSubheading(openEntry)) return;
-  answer("wrong", code.slice(0, 6));
+  if (!openEntry) return;
+  const code = openEntry.recommended[place]?.hs_code.slice(0, 6) ?? "";
+  if (code.length < 6) announce(say("no_recommended", { n: place + 1 }));
+  else if (code === declaredSubheading(openEntry)) announce(say("recommended_declared", { code: dotted(code) }));
+  else answer("wrong", code);
 }
 
 /** A written code as six digits that the nomenclature has and that were not declared; else null and why. */
@@ -59,11 +70,18 @@ function checkCode() {
   return code;
 }
 
-/** The field was typed in: a whole code is a decision at once. */
+/** The field was typed in: a whole code is a decision at once, anything else is kept as what it is. */
 function codeTyped() {
   const code = checkCode();
-  const decided = decisionOf(openEntry)?.correct_code ?? null;
-  if (code !== decided) quietly(() => decide(openEntry, "wrong", code));
+  quietly(() => decide(openEntry, "wrong", code, code ? "" : byId("correct-code").value.trim()));
+}
+
+/** The form is done, if what stands in it is a code or nothing. */
+function finish() {
+  if (!isUnfinished(decisionOf(openEntry))) return openNextUndecided();
+  byId("correct-code").focus();
+  byId("correct-code").setAttribute("aria-invalid", "true");
+  announce(say("code_unfinished"));
 }
 
 let quiet = false;
@@ -75,8 +93,17 @@ function quietly(act) {
   quiet = false;
 }
 
+/** Keeps the note, where it was written in: what another tab wrote stays else. */
 function finishNote() {
-  if (openEntry) quietly(() => annotate(openEntry, byId("note").value));
+  const note = byId("note");
+  if (!openEntry || note.value === note.defaultValue) return;
+  note.defaultValue = note.value;
+  quietly(() => annotate(openEntry, note.value));
+}
+
+/** A note is handed over with a decision alone. */
+function warnOfNote() {
+  fill(byId("note-words"), openEntry && byId("note").value && !isDecided(openEntry) && say("note_alone"));
 }
 
 /** Opens the next finding of the list that nothing was decided of. */
@@ -84,15 +111,30 @@ function openNextUndecided() {
   finishNote();
   const from = shownEntries.indexOf(openEntry);
   const next = [...shownEntries.slice(from + 1), ...shownEntries.slice(0, Math.max(from, 0))].find((entry) => !isDecided(entry));
-  document.activeElement?.blur();
   if (next) choose(next);
   else announce(say("all_decided"));
+  focusCase();
+  showCase();
 }
 
-/** Takes back the last step and shows the finding that it was about. */
+/** Takes back the last step, shows the finding that it was about, and says what stands now. */
 function takeBack() {
   finishNote();
-  const entry = undo();
-  if (entry) choose(entry);
-  announce(entry ? say("undone") : say("nothing_to_undo"));
+  const before = decisionWords(openEntry && decisionOf(openEntry));
+  const step = undo(openEntry);
+  const entry = entryOf.get(step[0]?.[0]);
+  announce(takenBack(step, entry === openEntry && before));
+  if (!entry) return;
+  choose(entry);
+  showCase();
+}
+
+function takenBack(step, before) {
+  if (!step.length) return say("nothing_to_undo");
+  const [[key, decision]] = step;
+  const entry = entryOf.get(key);
+  if (step.length > 1 || !entry) return say("undone_many", { n: step.length });
+  const id = [entry.name ?? say("no_id"), itemWords(entry)].filter(Boolean).join(" ");
+  const words = decisionWords(decision);
+  return say(words === before ? "undone_note" : "undone", { id, decision: words });
 }

@@ -2,15 +2,29 @@
 
 const SAVED = `decisions ${night.run_id}`;
 const decisions = new Map(); // key of the finding → decision
-const undone = []; // what stood before each step: [[key, decision or undefined], …]
+let undone = []; // what stood before each step: [[key, decision or undefined], …]
 const watchers = []; // called after every change
 let kept = true; // whether the browser keeps them
+let known = null; // what it keeps, as it was read or written last
 
-for (const decision of savedDecisions()) decisions.set(keyOf(decision), decision);
+refresh();
 
-function savedDecisions() {
+/** Takes over what another tab of this page has kept meanwhile. */
+function refresh() {
+  const stored = remembered(SAVED);
+  if (!kept || stored === null || stored === known) return;
+  known = stored;
+  const theirs = new Map(parsed(stored).map((decision) => [keyOf(decision), decision]));
+  const changed = [...new Set([...decisions.keys(), ...theirs.keys()])]
+    .filter((key) => JSON.stringify(decisions.get(key)) !== JSON.stringify(theirs.get(key)));
+  undone = undone.filter((step) => !step.some(([key]) => changed.includes(key)));
+  put(changed.map((key) => [key, theirs.get(key)]));
+  tell(changed);
+}
+
+function parsed(stored) {
   try {
-    return JSON.parse(remembered(SAVED) ?? "[]");
+    return JSON.parse(stored);
   } catch {
     return [];
   }
@@ -21,15 +35,23 @@ const decisionOf = (entry) => decisions.get(entry.key);
 const isDecided = (entry) => decisions.get(entry.key)?.decision !== undefined;
 const decidedCount = () => entries.filter(isDecided).length;
 
-/** A decision on a finding of this page: `wrong` with a code or null, `right` or `cannot_tell`. */
-function decide(entry, decision, correctCode = null) {
+/** Whether what was typed as the correct code is none, or not yet. */
+const isUnfinished = (decision) => decision?.decision === "wrong" && !decision.correct_code && Boolean(decision.typed);
+
+/** A decision on a finding of this page: `wrong` with a code, or null and what was typed, `right` or `cannot_tell`. */
+function decide(entry, decision, correctCode = null, typed = "") {
+  refresh();
   const before = decisionOf(entry);
-  if (before?.decision === decision && before.correct_code === correctCode) return;
-  change([[entry.key, { ...about(entry), note: before?.note ?? "", decision, correct_code: correctCode }]]);
+  const isSame = before?.decision === decision && before.correct_code === correctCode;
+  if (isSame && (before.typed ?? "") === typed) return;
+  const made = [[entry.key, { ...about(entry), note: before?.note ?? "", decision, correct_code: correctCode, typed }]];
+  if (isSame) apply(made); // to type on is no step of its own
+  else change(made, [[entry.key, correctCode && before ? { ...before, typed: "" } : before]]);
 }
 
 /** A note beside the decision; without one it waits for it. */
 function annotate(entry, note) {
+  refresh();
   const before = decisionOf(entry);
   if ((before?.note ?? "") !== note) change([[entry.key, { ...about(entry), ...before, note, decided_at: now() }]]);
 }
@@ -59,31 +81,50 @@ function now() {
 }
 
 /** Makes some decisions at once, as one step of what can be undone. */
-function change(made) {
-  undone.push(made.map(([key]) => [key, decisions.get(key)]));
+function change(made, before = made.map(([key]) => [key, decisions.get(key)])) {
+  undone.push(before);
   apply(made);
 }
 
-/** Takes the last step back; the finding that it was about, or null. */
-function undo() {
-  const step = undone.pop();
-  if (!step) return null;
-  apply(step);
-  return entryOf.get(step[0][0]) ?? null;
+/** Takes back what was decided of the open finding before the page was opened, else the last step: what stands again. */
+function undo(entry) {
+  refresh();
+  const isOld = entry && isDecided(entry) && !undone.some((step) => step.some(([key]) => key === entry.key));
+  const step = isOld ? [[entry.key, noteOf(entry)]] : undone.pop() ?? [];
+  if (isOld) change(step);
+  else if (step.length) apply(step);
+  return step;
+}
+
+/** What is left of a decision that is taken back. */
+function noteOf(entry) {
+  const { note } = decisionOf(entry);
+  return note ? { ...about(entry), note } : undefined;
 }
 
 function apply(made) {
+  refresh();
+  put(made);
+  const written = JSON.stringify([...decisions.values()]);
+  kept = remember(SAVED, written);
+  if (kept) known = written;
+  tell(made.map(([key]) => key));
+}
+
+function put(made) {
   for (const [key, decision] of made) {
     if (decision === undefined) decisions.delete(key);
     else decisions.set(key, decision);
   }
-  kept = remember(SAVED, JSON.stringify([...decisions.values()]));
-  for (const watcher of watchers) watcher(made.map(([key]) => key));
+}
+
+function tell(keys) {
+  for (const watcher of watchers) watcher(keys);
 }
 
 /** A decision in few words. */
 function decisionWords(decision) {
   if (decision?.decision === undefined) return say("undecided");
   if (decision.decision !== "wrong") return say(decision.decision);
-  return decision.correct_code ? say("wrong_correct", { code: dotted(decision.correct_code) }) : say("wrong");
+  return decision.correct_code ? say("wrong_correct", { code: dotted(decision.correct_code) }) : say("wrong_open");
 }

@@ -46,14 +46,40 @@ function escaped(char) {
   return code.length <= 4 ? `\\u${code.padStart(4, "0")}` : `\\U${code.padStart(8, "0")}`;
 }
 
-/** Hands the decisions over as a download. */
+/** What will be handed over, and what will not. */
+function summary() {
+  const wrong = decided().filter(({ decision, correct_code }) => decision === "wrong" && !correct_code);
+  const counts = {
+    to_hand_over: decided().length, open_codes: wrong.length, unfinished_codes: wrong.filter(isUnfinished).length,
+    notes_alone: [...decisions.values()].filter(({ decision, note }) => decision === undefined && note).length,
+  };
+  return Object.entries(counts).filter(([name, n]) => n || name === "to_hand_over").map(([name, n]) => say(name, { n })).join(" ");
+}
+
+/** Opens the dialog in which decisions leave and come. */
+function openExchange() {
+  finishNote();
+  fill(byId("export-words"), summary());
+  fill(byId("import-words"));
+  byId("officer").setAttribute("aria-invalid", "false");
+  openDialog("exchange");
+}
+
+/** Hands the decisions over as a download, in somebody's name. */
 function exportAs(kind) {
-  remember("officer", byId("officer").value.trim());
+  const field = byId("officer");
+  field.setAttribute("aria-invalid", String(!officer()));
+  if (!officer()) {
+    fill(byId("export-words"), say("name_missing"));
+    field.focus();
+    return;
+  }
+  const file = `decisions_${night.run_date}_${now().slice(0, 19).replace(/[:T]/g, "-")}.${kind}`;
   const [content, type] = kind === "csv" ? [asCsv(), "text/csv"] : [asJson(), "application/json"];
   const url = URL.createObjectURL(new Blob([content], { type }));
-  h("a", { href: url, download: `decisions_${night.run_date}_${now().slice(0, 19).replace(/[:T]/g, "-")}.${kind}` }).click();
+  h("a", { href: url, download: file }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
-  announce(say("exported", { n: decided().length }));
+  fill(byId("export-words"), say("exported", { n: decided().length, file }));
 }
 
 /** The decisions of a file; an error whose message is a sentence where they cannot be taken. */

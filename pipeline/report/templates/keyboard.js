@@ -1,37 +1,57 @@
 // Every key and what it does; letters do nothing while somebody writes, or where they are switched off.
 
 const KEYS = [
-  ["j ArrowDown", "key_next", () => step(1)],
-  ["k ArrowUp", "key_before", () => step(-1)],
+  ["j", "key_next", () => step(1)],
+  ["k", "key_before", () => step(-1)],
+  ["ArrowDown", "key_down", () => (isInList() ? step(1) : scrollCase(60))],
+  ["ArrowUp", "key_up", () => (isInList() ? step(-1) : scrollCase(-60))],
+  ["PageDown", "key_page_down", () => scrollCase(pageHeight())],
+  ["PageUp", "key_page_up", () => scrollCase(-pageHeight())],
+  ["Space", "key_space", (key, event) => scrollCase(event.shiftKey ? -pageHeight() : pageHeight())],
   ["Home", "key_first", () => step(-entries.length)],
   ["End", "key_last", () => step(entries.length)],
   ["n", "key_undecided", openNextUndecided],
   ["ArrowRight", "key_picture", () => openEntry && showPicture(shownPicture + 1)],
   ["ArrowLeft", "key_picture_before", () => openEntry && showPicture(shownPicture - 1)],
-  ["f", "key_full", () => openEntry && picturesOf(openEntry).length && openFull(openEntry, shownPicture)],
-  ["w", "key_wrong", () => answer("wrong")],
-  ["1 2 3 4 5", "key_recommended", (event) => answerRecommended(Number(event.key) - 1)],
-  ["r", "key_right", () => answer("right")],
-  ["c", "key_cannot_tell", () => answer("cannot_tell")],
+  ["f", "key_full", () => openEntry && picturesOf(openEntry).length && openFull(openEntry)],
+  ["w", "key_wrong", inSight(() => answer("wrong"))],
+  ["1 2 3 4 5", "key_recommended", inSight((key) => answerRecommended(Number(key) - 1))],
+  ["r", "key_right", inSight(() => answer("right"))],
+  ["c", "key_cannot_tell", inSight(() => answer("cannot_tell"))],
   ["m", "key_note", () => byId("note").focus()],
   ["u", "key_undo", takeBack],
   ["/", "key_search", () => byId("search").focus()],
   ["s", "key_sort", () => byId("sort").focus()],
   ["t", "key_filter", openFilters],
   ["o", "key_open_only", () => byId("undecided").click()],
-  ["e", "key_export", () => openDialog("exchange")],
+  ["e", "key_export", openExchange],
   ["p", "key_print", printPage],
   ["d", "key_dark", switchScheme],
   ["?", "key_help", () => openDialog("help")],
 ];
 const IN_FULL = [
-  ["ArrowRight", () => stepFull(1)],
-  ["ArrowLeft", () => stepFull(-1)],
+  ["ArrowRight", () => (full.zoom > 1 ? panFull(80, 0) : stepFull(1))],
+  ["ArrowLeft", () => (full.zoom > 1 ? panFull(-80, 0) : stepFull(-1))],
+  ["ArrowDown", () => panFull(0, 80)],
+  ["ArrowUp", () => panFull(0, -80)],
   ["+ =", () => zoomFull(full.zoom * 1.5)],
   ["-", () => zoomFull(full.zoom / 1.5)],
   ["0", () => zoomFull(1)],
   ["f", () => byId("full").close()],
 ];
+
+/** A decision is taken of a case that can be seen; else the case is shown first. */
+function inSight(decideNow) {
+  return (key) => {
+    if (!openEntry || isCaseInSight()) return decideNow(key);
+    showCase();
+    announce(say("case_shown"));
+  };
+}
+
+const isInList = () => byId("list").contains(document.activeElement);
+const pageHeight = () => byId("case-body").clientHeight * 0.9;
+const scrollCase = (by) => byId("case-body").scrollBy({ top: by, behavior: "instant" });
 
 function openDialog(id) {
   if (!byId(id).open) byId(id).showModal();
@@ -44,23 +64,38 @@ function openFilters() {
 
 const isWriting = (target) => target.matches?.("input:not([type=checkbox]):not([type=radio]):not([type=file]), textarea, select") ?? false;
 
-function pressed(event) {
-  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
-  if (event.target === byId("correct-code") || event.target === byId("note")) return pressedInForm(event);
-  if (isWriting(event.target)) return leaveOn(event);
-  if (byId("full").open) return pressedIn(IN_FULL, event, (row) => row[1]);
-  if (document.querySelector("dialog[open]")) return;
-  if (event.key === "Enter" && !event.target.closest?.("button, a, summary")) return act(event, openNextUndecided);
-  if (event.key.length === 1 && !byId("letters").checked && event.key !== "?") return;
-  if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") {
-    if (event.target.closest?.("#overview, header")) return; // there they scroll
-  }
-  pressedIn(KEYS, event, (row) => row[2]);
+/** The key, or that of a Latin keyboard in its place where another script is switched on: Hangul, Cyrillic. */
+function keyOfPress({ key, code, shiftKey }) {
+  if (key === " ") return "Space";
+  if (key !== "Process" && !/^(?!\p{Script=Latin})\p{L}$/u.test(key)) return key.length === 1 ? key.toLowerCase() : key;
+  const [, plain] = /^(?:Key|Digit|Numpad)([A-Z0-9])$/.exec(code) ?? [];
+  return plain?.toLowerCase() ?? { Slash: shiftKey ? "?" : "/", Equal: "=", Minus: "-" }[code] ?? key;
 }
 
-function pressedIn(table, event, actOf) {
-  const row = table.find(([keys]) => keys.split(" ").includes(event.key.length === 1 ? event.key.toLowerCase() : event.key));
-  if (row) act(event, actOf(row));
+function pressed(event) {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+  if (isWriting(event.target)) return pressedWriting(event);
+  const key = keyOfPress(event);
+  if (byId("full").open) return pressedIn(IN_FULL, event, key);
+  if (document.querySelector("dialog[open]")) return;
+  if (key === "Enter" && !event.target.closest?.("button, a, summary")) return act(event, openNextUndecided);
+  if (key.length === 1 && !byId("letters").checked && key !== "?") return;
+  if (isScrolling(key) && isElsewhere(event.target, key)) return;
+  pressedIn(KEYS, event, key);
+}
+
+const isScrolling = (key) => /^(Arrow|Page|Home$|End$|Space$)/.test(key);
+
+/** Whether such a key belongs to what has the focus, or to the page around the case. */
+function isElsewhere(target, key) {
+  if (key === "Space" && target.closest?.("button, a, summary, input")) return true;
+  if (/^(Page|Space)/.test(key) && !isCaseInSight()) return true;
+  return Boolean(target.closest?.("#overview, header"));
+}
+
+function pressedIn(table, event, key) {
+  const row = table.find(([keys]) => keys.split(" ").includes(key));
+  if (row) act(event, () => row.at(-1)(key, event));
 }
 
 function act(event, action) {
@@ -68,17 +103,19 @@ function act(event, action) {
   action(event);
 }
 
-/** Enter ends the answer and goes on; Escape gives the keys back to the list. */
-function pressedInForm(event) {
-  if (event.isComposing) return; // a Korean syllable is not done yet
-  if (event.key === "Enter" && !event.shiftKey) act(event, openNextUndecided);
-  if (event.key === "Escape") leaveOn(event);
+/** Enter ends the answer and goes on, or exports; Escape gives the keys back to the list. */
+function pressedWriting(event) {
+  if (event.isComposing || event.keyCode === 229) return; // a Korean syllable is not done yet
+  const { target, key } = event;
+  if (key === "Enter" && !event.shiftKey && target.closest("#decision")) act(event, finish);
+  if (key === "Enter" && target === byId("officer")) act(event, () => exportAs("json"));
+  if (key === "Escape" && !target.closest("dialog")) act(event, () => leave(target)); // a dialog closes of itself
 }
 
-function leaveOn(event) {
-  if (event.key !== "Escape") return;
+function leave(field) {
   finishNote();
-  act(event, () => event.target.blur());
+  if (byId("case").contains(field)) focusCase();
+  else field.blur();
 }
 
 /** What the overlay lists. */

@@ -99,8 +99,15 @@ function makeRow(entry) {
 }
 
 function rowMark(entry) {
-  const decision = decisionOf(entry)?.decision;
-  return decision ? h("span", { class: `mark ${decision}` }, say(`mark_${decision}`)) : "";
+  const decision = decisionOf(entry);
+  const name = decision && markName(decision);
+  return name ? h("span", { class: `mark ${decision.decision ?? "cannot_tell"}` }, say(`mark_${name}`)) : "";
+}
+
+function markName(decision) {
+  if (decision.decision === undefined) return decision.note ? "note" : null;
+  if (decision.decision !== "wrong" || decision.correct_code) return decision.decision;
+  return isUnfinished(decision) ? "wrong_unfinished" : "wrong_open";
 }
 
 /** Opens a finding and shows where it stands in the list. */
@@ -135,6 +142,7 @@ function step(by) {
   const next = place < 0 ? 0 : Math.min(Math.max(place + by, 0), shownEntries.length - 1);
   const inList = byId("list").contains(document.activeElement);
   choose(shownEntries[next]);
+  showCase();
   if (inList) rowOf(openEntry).firstElementChild.focus({ preventScroll: true });
 }
 
@@ -153,4 +161,8 @@ function showProgress(keys = []) {
 /** Says something to those who hear the page, and shows it for a while. */
 function announce(words) {
   fill(byId("announcement"), words);
+  for (const passing of byId("announcement").getAnimations()) {
+    passing.currentTime = 0; // else what is said later would stay as gone as what was said first
+    passing.play();
+  }
 }

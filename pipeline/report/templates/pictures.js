@@ -29,34 +29,40 @@ function pictureOf(entry, index) {
     words && h("figcaption", {}, words));
 }
 
-const full = { entry: null, index: 0, zoom: 1 };
+const full = { pictures: [], index: 0, zoom: 1, follow: null };
 
-function openFull(entry, index) {
-  Object.assign(full, { entry, index, zoom: 1 });
+/** Shows the pictures of a finding in full, from the one that is open; the case behind follows. */
+const openFull = (entry) => openPictures(entry.pictures.map((_, index) => () => pictureOf(entry, index)), shownPicture, showPicture);
+
+/** Shows pictures in full, from the one with this index; each is made when it is its turn. */
+function openPictures(pictures, index, follow = () => {}) {
+  Object.assign(full, { pictures, index, zoom: 1, follow });
   showFull();
   if (!byId("full").open) byId("full").showModal();
 }
 
 function showFull() {
-  const count = picturesOf(full.entry).length;
-  fill(byId("full-picture"), pictureOf(full.entry, full.index));
-  fill(byId("full-place"), say("picture_place", { n: full.index + 1, of: count }));
+  fill(byId("full-picture"), full.pictures[full.index]());
+  fill(byId("full-place"), say("picture_place", { n: full.index + 1, of: full.pictures.length }));
   zoomFull(1);
 }
 
-/** The next picture in full, or the one before; the case behind follows. */
+/** The next picture in full, or the one before. */
 function stepFull(by) {
-  const count = picturesOf(full.entry).length;
+  const count = full.pictures.length;
   full.index = (full.index + by + count) % count;
   showFull();
-  showPicture(full.index);
+  full.follow(full.index);
 }
+
+/** Moves what is seen of an enlarged picture, by pixels. */
+const panFull = (left, top) => byId("full-picture").scrollBy({ left, top, behavior: "instant" });
 
 function zoomFull(zoom) {
   full.zoom = Math.min(Math.max(zoom, 1), 8);
   const image = byId("full-picture").querySelector("img");
   if (!image) return;
-  const natural = picturesOf(full.entry)[full.index];
+  const natural = { width: Number(image.getAttribute("width")), height: Number(image.getAttribute("height")) };
   const scale = fitting(natural) * full.zoom;
   image.style.width = `${natural.width * scale}px`;
   image.style.height = `${natural.height * scale}px`;

@@ -7,14 +7,16 @@ function precedents(entry) {
 }
 
 function rulingCards(rulings) {
+  const withPicture = rulings.filter(({ picture }) => picture !== null);
+  const openOne = (ruling) => openPictures(withPicture.map((one) => () => rulingPicture(one)), withPicture.indexOf(ruling));
   return h("section", { class: "rulings" }, h("h3", {}, say("rulings")), h("ol", {}, rulings.map((ruling) => h("li", {},
-    rulingPicture(ruling),
+    ruling.picture === null ? h("span", { class: "no-picture", "aria-hidden": "true" }, "–")
+      : h("button", { type: "button", onclick: () => openOne(ruling) }, rulingPicture(ruling)),
     h("b", {}, dotted(ruling.hs_code)), h("span", { class: "likeness" }, ruling.similarity.toFixed(2)),
     h("span", { class: "what" }, foreign(ruling.case_id))))));
 }
 
 function rulingPicture(ruling) {
-  if (ruling.picture === null) return h("span", { class: "no-picture", "aria-hidden": "true" }, "–");
   const { uri, width, height } = pictureAt(ruling.picture);
   return h("img", { src: uri, width, height, alt: say("ruling_picture", { id: visible(ruling.case_id) }), decoding: "async" });
 }

@@ -22,6 +22,7 @@ function openLinked() {
   if (!entry) return false;
   if (!shownEntries.includes(entry)) clearFilters();
   if (entry !== openEntry) choose(entry);
+  showCase();
   return true;
 }
 
@@ -40,6 +41,8 @@ function relist() {
   else if (openEntry) rowOf(openEntry).firstElementChild.setAttribute("aria-current", "true");
 }
 
+const OPENERS = { exchange: openExchange, help: () => openDialog("help") };
+
 function listen() {
   byId("search").addEventListener("input", relist);
   for (const id of ["sort", "undecided", ...Object.keys(FILTERS).map((name) => `filter-${name}`)]) byId(id).addEventListener("change", relist);
@@ -53,7 +56,8 @@ function listen() {
   for (const button of document.querySelectorAll("#answers button")) button.addEventListener("click", () => answer(button.value));
   byId("correct-code").addEventListener("input", codeTyped);
   byId("note").addEventListener("change", finishNote);
-  for (const button of document.querySelectorAll("[data-opens]")) button.addEventListener("click", () => openDialog(button.dataset.opens));
+  byId("note").addEventListener("input", warnOfNote);
+  for (const button of document.querySelectorAll("[data-opens]")) button.addEventListener("click", OPENERS[button.dataset.opens]);
   for (const button of document.querySelectorAll("[data-closes]")) button.addEventListener("click", () => byId(button.dataset.closes).close());
   for (const button of document.querySelectorAll("[data-export]")) button.addEventListener("click", () => exportAs(button.dataset.export));
   for (const button of document.querySelectorAll("#languages button")) button.addEventListener("click", () => speak(button.value));
@@ -65,7 +69,7 @@ function listen() {
     await importFiles([...event.target.files]);
     event.target.value = ""; // the same file again is a change, too
   });
-  byId("officer").addEventListener("change", (event) => remember("officer", event.target.value.trim()));
+  byId("officer").addEventListener("input", (event) => remember("officer", event.target.value.trim()));
   byId("letters").checked = remembered("letters") !== "off";
   byId("letters").addEventListener("change", (event) => remember("letters", event.target.checked ? "on" : "off"));
   byId("full-before").addEventListener("click", () => stepFull(-1));
@@ -76,6 +80,7 @@ function listen() {
   addEventListener("hashchange", openLinked);
   addEventListener("beforeprint", layOut);
   addEventListener("pagehide", finishNote);
+  addEventListener("storage", refresh); // another tab of this page has decided
   watchers.push(showProgress, () => {
     if (openEntry && !quiet) showDecision(openEntry);
     else if (openEntry) fill(byId("keeping"), kept ? "" : say("not_kept"));
