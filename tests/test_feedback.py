@@ -135,6 +135,14 @@ def test_decisions_become_truth_cases_and_settled_matters(run, found, folder, fi
     assert files_in(run) == before
 
 
+@pytest.mark.parametrize("officer", ["", " "])
+def test_decisions_without_a_name_are_filed_and_told(found, folder, file_them, capsys, officer: str):
+    assert file_them([decision(found["R1"], "right"), decision(found["C1"], "cannot_tell")], officer=officer) == 0
+
+    assert "2 decisions without an officer's name: nobody can say later who decided" in capsys.readouterr().out
+    assert [record["officer"] for record in filed(folder)] == [officer] * 2
+
+
 def test_training_reads_the_new_cases_as_they_are(found, folder, file_them):
     file_them(usual(found))
 

@@ -62,6 +62,8 @@ def run(args: argparse.Namespace) -> int:
     )
     filed = file_decisions(published, latest(decisions), findings, chances_of(worklist), folder, published.stores)
     _say(filed, folder, published, console)
+    if nameless := sum(not decision.officer.strip() for decision in decisions):
+        console.print(f"{counted(nameless, 'decision')} without an officer's name: nobody can say later who decided")
     return 0
 
 

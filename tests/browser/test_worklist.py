@@ -2,6 +2,8 @@
 
 import base64
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from selenium.webdriver.common.keys import Keys
 
 from hs.words import catalogue
 from tests.archives import BLUE, RED, row
-from tests.browser.chromium import Desk
+from tests.browser.chromium import LAPTOP, Desk
 from tests.ruled_nights import WITH_RULINGS, night
 from tests.test_same_pictures import PHOTO
 from tests.test_same_pictures import night as audited
@@ -234,6 +236,25 @@ def test_a_finding_out_of_sight_is_shown_before_it_is_decided(at_the_page: Desk,
     assert undecided == []
     assert in_sight(at_the_page)
     assert len(at_the_page.texts(".mark")) == 1
+
+
+def test_on_a_narrow_screen_a_key_shows_the_finding_and_the_next_decides_it(at_the_page: Desk):
+    with narrow(at_the_page):
+        at_the_page.press("r")
+        undecided, shown = at_the_page.texts(".mark"), in_sight(at_the_page)
+        at_the_page.press("r")
+        decided = at_the_page.texts(".mark")
+
+    assert (undecided, shown, decided) == ([], True, ["right"])
+
+
+@contextmanager
+def narrow(desk: Desk) -> Iterator[None]:
+    """A window in which the list stands above the case."""
+    size = {"deviceScaleFactor": 1, "mobile": False}
+    desk.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": 700, "height": 700} | size)
+    yield
+    desk.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", {"width": LAPTOP[0], "height": LAPTOP[1]} | size)
 
 
 def scroll_to_the_figures(desk: Desk) -> None:

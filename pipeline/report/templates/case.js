@@ -18,6 +18,7 @@ function open(entry) {
     h("div", { class: "codes-side" }, comparison(entry), recommendations(entry)),
     partners(entry), otherLines(entry), keptColumns(entry), sourceOf(entry));
   if (changed) {
+    announce(""); // what was said of the one before
     byId("case-body").scrollTop = 0;
     history.replaceState(null, "", entry.link);
   }
@@ -31,7 +32,7 @@ const focusCase = () => byId("case").focus({ preventScroll: true });
 function showCase() {
   for (const id of ["top", "case"]) {
     const title = byId("case-title")?.getBoundingClientRect();
-    if (title && (title.top < 0 || title.bottom > innerHeight)) byId(id).scrollIntoView({ behavior: "instant" });
+    if (title && (title.top < 0 || !isCaseInSight())) byId(id).scrollIntoView({ behavior: "instant" });
   }
 }
 

@@ -123,10 +123,12 @@ function takeBack() {
   const before = decisionWords(openEntry && decisionOf(openEntry));
   const step = undo(openEntry);
   const entry = entryOf.get(step[0]?.[0]);
-  announce(takenBack(step, entry === openEntry && before));
-  if (!entry) return;
-  choose(entry);
-  showCase();
+  const words = takenBack(step, entry === openEntry && before);
+  if (entry) {
+    choose(entry);
+    showCase();
+  }
+  announce(words);
 }
 
 function takenBack(step, before) {

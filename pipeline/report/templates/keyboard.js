@@ -3,11 +3,8 @@
 const KEYS = [
   ["j", "key_next", () => step(1)],
   ["k", "key_before", () => step(-1)],
-  ["ArrowDown", "key_down", () => (isInList() ? step(1) : scrollCase(60))],
-  ["ArrowUp", "key_up", () => (isInList() ? step(-1) : scrollCase(-60))],
-  ["PageDown", "key_page_down", () => scrollCase(pageHeight())],
-  ["PageUp", "key_page_up", () => scrollCase(-pageHeight())],
-  ["Space", "key_space", (key, event) => scrollCase(event.shiftKey ? -pageHeight() : pageHeight())],
+  ["ArrowDown ArrowUp", "key_scroll", (key) => scrollOrStep(key === "ArrowUp" ? -1 : 1)],
+  ["PageDown PageUp Space", "key_page", (key, { shiftKey }) => scrollCase(key === "PageUp" || shiftKey ? -pageHeight() : pageHeight())],
   ["Home", "key_first", () => step(-entries.length)],
   ["End", "key_last", () => step(entries.length)],
   ["n", "key_undecided", openNextUndecided],
@@ -49,7 +46,7 @@ function inSight(decideNow) {
   };
 }
 
-const isInList = () => byId("list").contains(document.activeElement);
+const scrollOrStep = (by) => (byId("list").contains(document.activeElement) ? step(by) : scrollCase(60 * by));
 const pageHeight = () => byId("case-body").clientHeight * 0.9;
 const scrollCase = (by) => byId("case-body").scrollBy({ top: by, behavior: "instant" });
 
@@ -125,4 +122,4 @@ function fillHelp() {
     h("dt", {}, keys.split(" ").flatMap((key) => [h("kbd", {}, keyName(key)), " "])), h("dd", {}, say(words)))));
 }
 
-const keyName = (key) => ({ ArrowDown: "↓", ArrowUp: "↑", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", "-": "−" })[key] ?? key;
+const keyName = (key) => ({ ArrowDown: "↓", ArrowUp: "↑", ArrowLeft: "←", ArrowRight: "→", Escape: "Esc", PageDown: "PgDn", PageUp: "PgUp", "-": "−" })[key] ?? key;
