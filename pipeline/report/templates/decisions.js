@@ -26,7 +26,7 @@ function parsed(stored) {
   try {
     return JSON.parse(stored);
   } catch {
-    return [];
+    return [...decisions.values()]; // what cannot be read changes nothing
   }
 }
 

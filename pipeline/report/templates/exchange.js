@@ -59,6 +59,7 @@ function summary() {
 /** Opens the dialog in which decisions leave and come. */
 function openExchange() {
   finishNote();
+  refresh();
   fill(byId("export-words"), summary());
   fill(byId("import-words"));
   byId("officer").setAttribute("aria-invalid", "false");

@@ -8,6 +8,7 @@ async function importFiles(files) {
   for (const file of files) {
     try {
       const read = parseDecisions(await file.text());
+      refresh();
       const { fresh, against } = compared(read);
       if (fresh.length) change(fresh.map((decision) => [keyOf(decision), decision]));
       taken += fresh.length;
@@ -61,6 +62,7 @@ function choiceOf(place, side, decision, chosen) {
 
 /** Takes theirs where the officer chose so, as one step that can be undone. */
 function settle(conflicts) {
+  refresh();
   const form = new FormData(byId("conflict-form"));
   const theirs = conflicts.filter((_, place) => form.get(`conflict-${place}`) === "theirs");
   if (theirs.length) change(theirs.map(({ key, theirs: decision }) => [key, decision]));
