@@ -80,3 +80,11 @@ def test_paper_shows_opened_parts_of_the_figures_without_the_mark_of_closed_ones
     at_the_page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
 
     assert marks == "none"
+
+
+def test_a_long_mark_of_a_decision_leaves_the_declaration_its_room_in_the_list(at_the_page: Desk):
+    before = at_the_page.one("#rows .row-name").size["width"]
+    at_the_page.press("w", "04")
+    at_the_page.until(lambda: at_the_page.texts("#rows .mark"))
+
+    assert at_the_page.one("#rows .row-name").size["width"] == pytest.approx(before, abs=1)
