@@ -270,6 +270,18 @@ def test_escape_leaves_the_hand_over_at_once_and_keeps_the_name(at_the_page: Des
     assert at_the_page.run("return localStorage.getItem('hs-audit officer')") == "Officer 7"
 
 
+def test_a_key_right_after_the_hand_over_is_not_lost(at_the_page: Desk):
+    at_the_page.press("e")
+
+    focused = at_the_page.run(
+        "const name = document.getElementById('officer'); name.focus(); name.dispatchEvent("
+        "new KeyboardEvent('keydown', { key: 'Escape', bubbles: true, cancelable: true }));"
+        "return [document.activeElement.tagName, document.querySelector('dialog[open]')]"
+    )
+
+    assert focused == ["BODY", None]
+
+
 def test_enter_in_the_name_exports_and_the_page_says_what(at_the_page: Desk):
     at_the_page.press("r", "e")
     at_the_page.one("#officer").send_keys("Officer 7", Keys.ENTER)

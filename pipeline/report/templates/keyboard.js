@@ -106,13 +106,14 @@ function pressedWriting(event) {
   const { target, key } = event;
   if (key === "Enter" && !event.shiftKey && target.closest("#decision")) act(event, finish);
   if (key === "Enter" && target === byId("officer")) act(event, () => exportAs("json"));
-  if (key === "Escape" && !target.closest("dialog")) act(event, () => leave(target)); // a dialog closes of itself
+  if (key === "Escape") act(event, () => leave(target));
 }
 
 function leave(field) {
   finishNote();
+  field.closest("dialog")?.close();
   if (byId("case").contains(field)) focusCase();
-  else field.blur();
+  else field.blur(); // in a closed dialog, too, where it would take the next key
 }
 
 /** What the overlay lists. */
