@@ -391,6 +391,8 @@ def test_the_help_lists_every_key(at_the_page: Desk):
         "return document.querySelectorAll('#help-keys dt').length"
     )
     assert "declared code wrong" in at_the_page.text("#help-keys")
+    assert at_the_page.run("return document.activeElement.dataset.closes") == "help"
+    assert not at_the_page.all("[autofocus]")  # it would ask for the focus when the page loads, too, and complain
 
 
 def test_letters_do_nothing_where_they_are_switched_off(at_the_page: Desk):

@@ -52,6 +52,7 @@ const scrollCase = (by) => byId("case-body").scrollBy({ top: by, behavior: "inst
 
 function openDialog(id) {
   if (!byId(id).open) byId(id).showModal();
+  byId(id).querySelector("[data-focus]")?.focus(); // `autofocus` would count when the page loads, too
 }
 
 function openFilters() {
