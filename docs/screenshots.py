@@ -148,7 +148,7 @@ def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> Non
     for flag in ("--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
         options.add_argument(flag)
     with webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver"))) as driver:
-        look_as(driver, screenshot)
+        look_as(driver, Screenshot() if screenshot.media == "print" else screenshot)  # on paper no key decides
         driver.get(page.as_uri())
         if screenshot.page == "report":
             driver.execute_script(
@@ -166,6 +166,7 @@ def take(browser: str, page: Path, screenshot: Screenshot, picture: Path) -> Non
             )
             look_as(driver, replace(screenshot, height=round(end) + BELOW))
         if screenshot.media == "print":
+            look_as(driver, screenshot)
             driver.execute_script("dispatchEvent(new Event('beforeprint'))")
         time.sleep(0.5)  # what is said in passing fades, pictures decode
         shown = Image.open(io.BytesIO(driver.get_screenshot_as_png())).convert("RGB")
