@@ -16,7 +16,7 @@ import pyarrow as pa
 from apache_beam.transforms.window import GlobalWindows
 
 from hs.errors import Interrupted, NotPublished, StorageLost
-from hs.pictures.near import QUARTERS, NearHashes
+from hs.pictures.near import QUARTERS, NearHashes, Pairs
 from hs.storage.stores import Stores
 from pipeline.findings.hash_store import StoredNight, read_uses
 from pipeline.findings.uses import Known, Neighbourhood, Use, is_stock, merged, uses_in
@@ -130,26 +130,35 @@ def meet(
     found: dict[int, dict[tuple[int, int], Known] | None] = defaultdict(dict)
     for first in range(0, len(ours.hashes), _HASHES_AT_ONCE):
         index = NearHashes(ours.hashes[first : first + _HASHES_AT_ONCE], quarter)
-        _look(ours, first, index, ours, run_date, most, found)
+        _look(ours, ours, _among_ours(index, ours.hashes, first), run_date, most, found)
         for night in earlier:
             if STOP.is_set():
                 raise Interrupted("interrupted")
-            _look(ours, first, index, _ByHash(read_uses(night, stores)), night.run_date, most, found)
+            others = _ByHash(read_uses(night, stores))
+            pairs = (each._replace(ours=each.ours + first) for each in index.near(others.hashes))
+            _look(ours, others, pairs, night.run_date, most, found)
     return dict(found)
+
+
+def _among_ours(index: NearHashes, hashes: np.ndarray, first: int) -> Iterator[Pairs]:
+    """Near pairs, both ways round, of the hashes from the first on that the index has with these and all behind them."""
+    for pairs in index.near(hashes[first:]):
+        mine, its = pairs.ours + first, pairs.others + first
+        yield Pairs(mine, its, pairs.distances)
+        behind = its >= first + _HASHES_AT_ONCE
+        yield Pairs(its[behind], mine[behind], pairs.distances[behind])
 
 
 def _look(
     ours: "_ByHash",
-    first: int,
-    index: NearHashes,
     others: "_ByHash",
+    near: Iterable[Pairs],
     night: date,
     most: int,
     found: dict[int, dict[tuple[int, int], Known] | None],
 ) -> None:
-    """Adds the uses of near pictures to what is found; the index has our hashes from the first on."""
-    for pairs in index.near(others.hashes):
-        pairs = pairs._replace(ours=pairs.ours + first)
+    """Adds the uses of near pictures to what is found."""
+    for pairs in near:
         telling = ours.differ(pairs.ours, others, pairs.others)
         chosen = (values[telling].tolist() for values in pairs)
         for mine, its, distance in zip(*chosen, strict=True):
