@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import GifImagePlugin, Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
-from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, decode
+from hs.pictures.decoding import Picture, PictureLimits, PictureSize, PictureStatus, Within, decode
 from hs.pictures.formats import DECODED
 
 RED, GREEN, BLUE, YELLOW, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 0), (255, 255, 255)
@@ -221,10 +221,20 @@ def test_a_picture_is_turned_upright(kind, orientation, stored):
         "LZW TIFF": {"tiffinfo": {ORIENTATION: orientation}, "compression": "tiff_lzw"},
     }
 
-    picture = decode(saved(lying, kind.split()[-1], **options[kind]), SIZE, LIMITS)
+    file = saved(lying, kind.split()[-1], **options[kind])
+    picture, fitted = (decode(file, size, LIMITS) for size in (SIZE, Within(height=32, width=32)))
 
     assert picture.pixels.shape == (24, 32, 3)
     assert_quarters(picture, QUARTERS, within=3)
+    assert fitted.pixels.shape == ((24, 32, 3) if orientation < 5 else (32, 24, 3))
+    assert_quarters(fitted, QUARTERS, within=3)
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "shape"), [(64, 48, (48, 64, 3)), (200, 50, (25, 100, 3)), (3000, 4, (8, 100, 3))]
+)
+def test_a_picture_that_is_fitted_keeps_its_shape_and_is_not_blown_up(width, height, shape):
+    assert decode(saved(photo(width, height), "JPEG"), Within(100, 100), LIMITS).pixels.shape == shape
 
 
 @pytest.mark.parametrize(

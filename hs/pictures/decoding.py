@@ -108,6 +108,18 @@ class PictureSize:
         if self.resize_filter not in _FILTERS:
             raise ValueError(f"resize_filter must be one of {', '.join(_FILTERS)}, got {self.resize_filter!r}")
 
+    def _of(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        """What a picture of some width and height becomes; the box is ours, lying where the picture lies."""
+        return box
+
+
+class Within(PictureSize):
+    """A box that pictures are fitted into in their own shape; none is made larger than it is, or less than 8 pixels."""
+
+    def _of(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+        scale = min(1.0, box[0] / size[0], box[1] / size[1])
+        return max(_LEAST_SIDE, round(size[0] * scale)), max(_LEAST_SIDE, round(size[1] * scale))
+
 
 class Original(NamedTuple):
     """What a picture was before it was decoded: its format, and its size in pixels as it lies in the file."""
@@ -154,7 +166,7 @@ def decode(data: bytes | memoryview, size: PictureSize, limits: PictureLimits) -
         limits: What to decode at all.
 
     Returns:
-        The picture, with pixels uint8 [size.height, size.width, 3] where its status is `ok`.
+        The picture where its status is `ok`, with pixels uint8 [size.height, size.width, 3], or fewer by `Within`.
     """
     length = memoryview(data).nbytes
     if length == 0:
@@ -222,10 +234,11 @@ def _decoded(
         if kind == "PNG":  # its EXIF may stand behind the pixels
             picture.load()
         turn = orientation(file.getvalue() if kind == "TIFF" else _exif(picture))
-        target = (size.height, size.width) if turn in _LYING else (size.width, size.height)
+        box = (size.height, size.width) if turn in _LYING else (size.width, size.height)
         if size.draft_multiple:
-            picture.draft(None, (target[0] * size.draft_multiple, target[1] * size.draft_multiple))
-        resized = _resized(_first_frame(picture, file, kind), target, _FILTERS[size.resize_filter])
+            picture.draft(None, (box[0] * size.draft_multiple, box[1] * size.draft_multiple))
+        frame = _first_frame(picture, file, kind)
+        resized = _resized(frame, size._of(box, frame.size), _FILTERS[size.resize_filter])
     return (resized.transpose(_TURNS[turn]) if turn in _TURNS else resized), original
 
 
@@ -271,6 +284,7 @@ def _scale_transparency(picture: Image.Image, bits: int) -> None:
         picture.info["transparency"] = colour * 255 // (2**bits - 1)
 
 
+_LEAST_SIDE = 8
 _MAX_SIDE = 65_535  # JPEG's own; 50,000,000 x 1 has few enough pixels, but resizing it takes gigabytes of weights
 
 

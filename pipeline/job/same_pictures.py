@@ -141,7 +141,7 @@ def meet(
 
 
 def _among_ours(index: NearHashes, hashes: np.ndarray, first: int) -> Iterator[Pairs]:
-    """Near pairs, both ways round, of the hashes from the first on that the index has with these and all behind them."""
+    """Near pairs, both ways round, of the hashes in the index, from the first on, with these and all behind them."""
     for pairs in index.near(hashes[first:]):
         mine, its = pairs.ours + first, pairs.others + first
         yield Pairs(mine, its, pairs.distances)
