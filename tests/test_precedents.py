@@ -101,6 +101,20 @@ def test_the_nearest_of_a_code_are_cases_of_it_and_of_no_code_there_are_none(ver
     assert said["similarity"].numpy()[2].tolist() == [0] * NEAREST
 
 
+@pytest.mark.parametrize("rows", [[0, 0, 7, 7, 0], [3], []])
+def test_a_picture_that_comes_several_times_in_a_row_is_answered_each_time(version, colours, rows):
+    nearest_of = tf.saved_model.load(str(version)).signatures["nearest_of"]
+    codes = np.resize(CODES, len(rows)).astype(object)
+
+    said = nearest_of(images=tf.constant(colours[rows]), hs_code=tf.constant(codes, tf.string))
+
+    assert said["index"].shape == (len(rows), NEAREST)
+    for place, row in enumerate(rows):
+        alone = nearest_of(images=tf.constant(colours[[row]]), hs_code=tf.constant(codes[place : place + 1]))
+        assert said["index"][place].numpy().tolist() == alone["index"][0].numpy().tolist()
+        np.testing.assert_allclose(said["similarity"][place], alone["similarity"][0], atol=1e-6)
+
+
 def test_an_index_is_told_whose_it_is_and_one_that_no_picture_has_is_nobodys(version):
     said = tf.saved_model.load(str(version)).signatures["precedents"](index=tf.constant([0, 29, -1, 30]))
 

@@ -108,18 +108,22 @@ class _Precedents(tf.Module):
 
         front = keras.Model(network.inputs, network.outputs[1])
 
-        def similarities(images: tf.Tensor) -> tf.Tensor:
-            unit = _unit(front(tf.cast(images, tf.float32), training=False), precedents.directions)
+        def unit(images: tf.Tensor) -> tf.Tensor:
+            return _unit(front(tf.cast(images, tf.float32), training=False), precedents.directions)
+
+        def similarities(unit: tf.Tensor) -> tf.Tensor:
             return tf.matmul(unit, tf.cast(self.rows, tf.float32), transpose_b=True)
 
         def nearest(images: tf.Tensor) -> dict[str, tf.Tensor]:
-            similarity, place = tf.math.top_k(similarities(images), at_once)
+            similarity, place = tf.math.top_k(similarities(unit(images)), at_once)
             return {"index": place, "similarity": similarity}
 
         def nearest_of(images: tf.Tensor, hs_code: tf.Tensor) -> dict[str, tf.Tensor]:
             named = tf.equal(hs_code[:, None], tf.constant([classes]))
             wanted = tf.where(tf.reduce_any(named, axis=1), tf.argmax(tf.cast(named, tf.int32), axis=1), -1)
-            among = tf.where(tf.equal(self.classes[None], wanted[:, None]), similarities(images), _OF_ANOTHER)
+            new = _unlike_the_one_before(images)  # a picture asked about for several codes in a row is computed once
+            of_each = tf.gather(unit(tf.boolean_mask(images, new)), tf.cumsum(tf.cast(new, tf.int32)) - 1)
+            among = tf.where(tf.equal(self.classes[None], wanted[:, None]), similarities(of_each), _OF_ANOTHER)
             similarity, place = tf.math.top_k(among, at_once)
             there = similarity > _OF_ANOTHER
             return {"index": tf.where(there, place, -1), "similarity": tf.where(there, similarity, 0.0)}
@@ -141,6 +145,12 @@ class _Precedents(tf.Module):
     def signatures(self) -> dict[str, Any]:
         """By their names in the contract."""
         return {"nearest": self.nearest, "nearest_of": self.nearest_of, "precedents": self.describe}
+
+
+def _unlike_the_one_before(images: tf.Tensor) -> tf.Tensor:
+    """Which pictures, uint8 [N, H, W, 3], are others than the one before them, bool [N]; the first always is."""
+    differing = tf.reduce_any(tf.not_equal(images[1:], images[:-1]), axis=[1, 2, 3])
+    return tf.concat([tf.ones_like(images[:1, 0, 0, 0], tf.bool), differing], axis=0)
 
 
 def _unit(features: tf.Tensor, directions: np.ndarray) -> tf.Tensor:
