@@ -108,7 +108,7 @@ class PictureSize:
         if self.resize_filter not in _FILTERS:
             raise ValueError(f"resize_filter must be one of {', '.join(_FILTERS)}, got {self.resize_filter!r}")
 
-    def _of(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    def _target(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
         """What a picture of some width and height becomes; the box is ours, lying where the picture lies."""
         return box
 
@@ -116,7 +116,7 @@ class PictureSize:
 class Within(PictureSize):
     """A box that pictures are fitted into in their own shape; none is made larger than it is, or less than 8 pixels."""
 
-    def _of(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    def _target(self, box: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
         scale = min(1.0, box[0] / size[0], box[1] / size[1])
         return max(_LEAST_SIDE, round(size[0] * scale)), max(_LEAST_SIDE, round(size[1] * scale))
 
@@ -238,7 +238,7 @@ def _decoded(
         if size.draft_multiple:
             picture.draft(None, (box[0] * size.draft_multiple, box[1] * size.draft_multiple))
         frame = _first_frame(picture, file, kind)
-        resized = _resized(frame, size._of(box, frame.size), _FILTERS[size.resize_filter])
+        resized = _resized(frame, size._target(box, frame.size), _FILTERS[size.resize_filter])
     return (resized.transpose(_TURNS[turn]) if turn in _TURNS else resized), original
 
 

@@ -29,9 +29,8 @@ def write_worklist(worklist: pa.Table, folder: Path) -> None:
     """Writes worklist.csv, worklist.xlsx and worklist.parquet, each whole or not at all."""
     with (
         whole_or_not_at_all(folder / "worklist.csv") as unfinished,
-        open(
-            unfinished, "w", newline="", encoding="utf-8-sig"
-        ) as stream,  # without the mark, Excel takes it for cp1252
+        # Without the mark, Excel takes it for cp1252.
+        open(unfinished, "w", newline="", encoding="utf-8-sig") as stream,
     ):
         _write_csv(worklist, stream)
     with whole_or_not_at_all(folder / "worklist.xlsx") as unfinished:
