@@ -1,6 +1,6 @@
 """What precedents cost a night: it is audited with a model, and with the same model without them, in turn.
 
-python -m benchmarks.precedents_of_a_night MODEL --cases FILE.parquet [--wrong 20] [--rows 3000] [--rounds 5]
+python -m benchmarks.precedents_of_a_night MODEL --cases FILE.parquet [--wrong 0.05] [--rows 3000] [--rounds 5]
 """
 
 import argparse
@@ -29,14 +29,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path, metavar="MODEL")
     parser.add_argument("--cases", type=Path, required=True, help="of the same goods, which it did not learn from")
-    parser.add_argument("--wrong", type=int, default=20, help="one in so many has a wrong code (default: %(default)s)")
+    parser.add_argument("--wrong", type=float, default=0.05, help="share declared wrongly (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=3000, help="declarations (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     args = parser.parse_args()
     ratios = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        archive = _write_archive(work / "archive.parquet", args.cases, args.rows, args.wrong)
+        archive = _write_archive(work / "archive.parquet", args.cases, args.rows, round(1 / args.wrong))
         without = _without_precedents(args.model, work / "without")
         for _ in range(args.rounds):
             audit(archive, work, f"--saved-model={without}")
@@ -48,15 +48,16 @@ def main() -> None:
     print(f"{looked_up} of {args.rows} pictures looked up")
 
 
-def _write_archive(path: Path, cases: Path, rows: int, wrong: int) -> Path:
-    """A declaration for each picture of the cases, these again and again, each a file of its own by its last bytes."""
+def _write_archive(path: Path, cases: Path, rows: int, every: int) -> Path:
+    """A declaration for each picture of the cases, these again and again, of which every so many has a wrong code."""
     known = [(case.hs_code, read()) for case in open_cases(cases) for _, read in case.pictures]
+    # Behind the end of a picture nobody looks: the last bytes make each a file that was not seen before.
     other = np.random.default_rng(0).permutation(len(known))
     shown = [known[row % len(known)] for row in range(rows)]
     table = {
         "declaration_id": [f"D{row}" for row in range(rows)],
         "declared_hs_code": [
-            code if row % wrong else known[other[row % len(known)]][0] for row, (code, _) in enumerate(shown)
+            code if row % every else known[other[row % len(known)]][0] for row, (code, _) in enumerate(shown)
         ],
         "images": pa.array([[data + b"%d" % row] for row, (_, data) in enumerate(shown)], pa.list_(pa.binary())),
     }
