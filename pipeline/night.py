@@ -7,8 +7,8 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, nothing_chosen, require_columns
 from pipeline.job.classify import Classify
 from pipeline.job.counters import counted_exactly, counted_in_all
-from pipeline.job.engine import in_process, is_local, workers_of
+from pipeline.job.engine import decoding_threads_of, fitted, in_process, is_local, workers_of
 from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
@@ -59,6 +59,7 @@ from pipeline.job.post import Post
 from pipeline.job.reports import WorkerReports
 from pipeline.job.same_pictures import SamePictures
 from pipeline.job.selftest import SelfTest
+from pipeline.job.submission import beam_is_quiet
 from pipeline.job.suspects import Picking
 from pipeline.job.wiring import run_job
 from pipeline.report.page import write_report
@@ -175,6 +176,8 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             _refuse_if_too_few(inputs, config.limits.min_rows)
             earlier, stored = _earlier(night), _stored(night)
             PROGRESS.total = inputs.rows
+            night = _fitted(night, inputs)
+            config = night.config
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
         server_log = night.logs.path(".server.log")
@@ -232,6 +235,14 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
 def _processor_s() -> float:
     """Of this process and of those of its children that were waited for, as all are at the end of an audit."""
     return sum(os.times()[:4])
+
+
+def _fitted(night: Night, inputs: Inputs) -> Night:
+    """The night with as many workers as pay for its size, and as many threads in each as there are cores for."""
+    here = night.saved_model is not None  # the bundled server needs the cores more than decoding does
+    options = fitted(night.options, 0 if here else inputs.rows)
+    threads = night.config.decoding_threads or decoding_threads_of(options)
+    return replace(night, options=options, config=night.config.model_copy(update={"decoding_threads": threads}))
 
 
 @dataclass
@@ -362,8 +373,13 @@ def _post(
     return Post(Lease.of(folder, stores), files=files, server=server, stores=stores)
 
 
-def _guarded(night: Night) -> AbstractContextManager[None]:
-    return nullcontext() if in_process(night.options) else guarded(night.attempt_id)
+@contextmanager
+def _guarded(night: Night) -> Iterator[None]:
+    if in_process(night.options):
+        yield
+        return
+    with beam_is_quiet(), guarded(night.attempt_id):
+        yield
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from hs_audit.cli import main
@@ -260,6 +261,23 @@ def test_a_launcher_that_is_suspended_for_a_while_is_waited_for_and_publishes(en
     assert len(findings_of(tmp_path / "audits" / f"run_date={RUN_DATE}")) == 400
 
 
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core: one process")
+def test_a_large_night_here_is_worked_on_by_processes_and_finds_the_same(archive, tmp_path, monkeypatch):
+    nights = {}
+    for name, large_from in (("threads", 401), ("processes", 400)):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr("pipeline.job.engine.PROCESSES_FROM", large_from)
+        with model_server() as (address, _):
+            assert main(["run", *flags(tmp_path / name, archive, address)]) == 0
+        nights[name] = findings_of(tmp_path / name / "audits" / f"run_date={RUN_DATE}")
+
+    logs = tmp_path / "processes" / "audits" / "_logs"
+    assert any(f"for {len(os.sched_getaffinity(0))} workers" in path.read_text() for path in logs.glob("*.log"))
+    assert [row | {"attempt_id": None} for row in nights["processes"]] == [
+        row | {"attempt_id": None} for row in nights["threads"]
+    ]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number):
@@ -277,6 +295,31 @@ def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number
         while marked(folder.name):
             assert time.monotonic() - gone < 10
             time.sleep(0.05)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("when", ["before it has said a word", "as it works"])
+def test_a_worker_process_of_this_machine_that_is_killed_ends_the_night_with_a_sentence(archive, tmp_path, when):
+    local = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
+    with model_server(seconds=0.2) as (address, (_, first)):
+        process = launched(flags(tmp_path, archive, address, *local))
+        if when == "as it works":
+            assert first.wait(120)
+        workers: list[psutil.Process] = []
+        while not workers:
+            time.sleep(0.01)
+            family = psutil.Process(process.pid).children(recursive=True)
+            workers = [
+                one for one in family if "python" in one.name() and any("sdk_worker" in word for word in one.cmdline())
+            ]
+
+        workers[0].kill()
+
+        said = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 8
+    assert said[-1].startswith("hs-audit run: a worker process of this machine failed or was lost: ")
+    assert said[-1].endswith("; nothing was published")
+    assert not any("Traceback" in line for line in said)
 
 
 REFUSED = [

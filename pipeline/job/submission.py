@@ -4,7 +4,8 @@ import logging
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -22,7 +23,9 @@ from pipeline.job.keeping import Kept
 
 _traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the log file alone
 _traces.setLevel(logging.INFO)
-_READS_MESSAGES = "wait_until_finish_read"  # so Beam calls it
+# So Beam calls its threads that read: what a job says, and what its own workers do.
+_READ = ("wait_until_finish_read", "run_worker", "read_grpc_client_inputs", "beam_control_read")
+_LAST_WORDS_S = 3.0  # of the workers that are left; whoever interrupts waits for them, too
 _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is what stops the workers
 # What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
 _OF_THE_ENGINE = (grpc.RpcError, grpc.FutureTimeoutError, OSError, RuntimeError, subprocess.SubprocessError)
@@ -45,13 +48,43 @@ def run_to_its_end(pipeline: beam.Pipeline, engine: str, kept: Kept | None) -> d
         Interrupted: if the run was stopped, here or at the engine.
         EngineLost: if the engine cannot be reached, or the job failed there.
     """
-    if kept is None or isinstance(pipeline.runner, FnApiRunner):
+    if kept is None:
         result = pipeline.run()  # returns when all is done
-        result.wait_until_finish()
         _refuse_if_stopped()
         return _counted(result)
-    with _threads_of_beam_are_quiet():
-        return _run_elsewhere(pipeline, engine, kept)
+    if isinstance(pipeline.runner, FnApiRunner):
+        return _run_in_processes(pipeline, kept)
+    return _run_elsewhere(pipeline, engine, kept)
+
+
+def _run_in_processes(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
+    """On Beam's own engine, which waits forever for a process that is lost before it has said a word: we do not."""
+    over, results, errors, given_up_at = threading.Event(), list[PipelineResult](), list[Exception](), list[float]()
+
+    def run() -> None:
+        try:
+            results.append(pipeline.run())
+        except Exception as error:
+            errors.append(error)
+        finally:
+            over.set()
+
+    outer = threading.excepthook
+
+    def give_up(failed: threading.ExceptHookArgs) -> None:
+        outer(failed)
+        kept.stop()  # the others would go on for nothing
+        given_up_at.append(time.monotonic())
+
+    with _hooked(give_up), _in_words("a worker process of this machine failed or was lost"):
+        threading.Thread(target=run, name="run", daemon=True).start()
+        while not over.wait(0.2):
+            if given_up_at and time.monotonic() - given_up_at[0] > _LAST_WORDS_S:
+                raise RuntimeError("it did not say why")
+        if errors:
+            raise errors[0]
+        _refuse_if_stopped()
+        return _counted(results[0])
 
 
 def _run_elsewhere(pipeline: beam.Pipeline, engine: str, kept: Kept) -> dict[str, int]:
@@ -89,20 +122,28 @@ def _wait(result: PipelineResult, errors: list[Exception], ended: threading.Even
 
 
 @contextmanager
-def _threads_of_beam_are_quiet() -> Iterator[None]:
-    """Tracebacks of threads go to the log: one of Beam's reads what a job says, and fails with the engine."""
+def beam_is_quiet() -> Iterator[None]:
+    """Tracebacks of Beam's threads go to the log: they read what job and workers say, and fail as these end."""
 
     def log(failed: threading.ExceptHookArgs) -> None:
         name = failed.thread.name if failed.thread else "a thread"
         _traces.error("%s failed", name, exc_info=failed.exc_value)
 
-    before, threading.excepthook = threading.excepthook, log
+    with _hooked(log):
+        try:
+            yield
+        finally:
+            for thread in threading.enumerate():
+                if thread.name in _READ:
+                    thread.join(1.0)  # it may be about to fail
+
+
+@contextmanager
+def _hooked(hook: Callable[[threading.ExceptHookArgs], None]) -> Iterator[None]:
+    before, threading.excepthook = threading.excepthook, hook
     try:
         yield
     finally:
-        for thread in threading.enumerate():
-            if thread.name == _READS_MESSAGES:
-                thread.join(1.0)  # it may be about to fail
         threading.excepthook = before
 
 
