@@ -5,8 +5,9 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.kinds_of_variants import (
-    KINDS,
+from benchmarks.ways_to_learn import (
+    PICTURES,
+    WAYS,
     by_another_camera,
     in_another_light,
     main,
@@ -37,16 +38,16 @@ def test_a_light_that_is_not_far_is_the_same():
     np.testing.assert_allclose(in_another_light(photo(), np.random.default_rng(0), far=0.0), photo(), atol=1)
 
 
-def test_all_kinds_make_the_same_crops():
+def test_all_ways_make_the_same_crops():
     left_dark = np.zeros((40, 40, 3), np.uint8)
     left_dark[:, 20:] = 255
     crops = {}
 
-    for name in ("as they are", "in another light"):
+    for name in ("as-they-are", "light"):
         random = np.random.default_rng(3)
-        crops[name] = np.stack([KINDS[name].vary(left_dark, random, None) for _ in range(4)]).mean(axis=3) > 127
+        crops[name] = np.stack([PICTURES[name](left_dark, random, None) for _ in range(4)]).mean(axis=3) > 127
 
-    assert (crops["as they are"] == crops["in another light"]).mean() > 0.97
+    assert (crops["as-they-are"] == crops["light"]).mean() > 0.97
 
 
 def test_mixing_styles_moves_means_and_leaves_what_lies_where():
@@ -65,7 +66,7 @@ def test_mixing_styles_moves_means_and_leaves_what_lies_where():
     assert (np.abs(own.mean(axis=1) - new.mean(axis=1)) <= 2.6).all()  # at least half stays a map's own
 
 
-def test_each_kind_is_measured_on_the_same_pictures(tmp_path, monkeypatch, capsys):
+def test_each_way_is_measured_on_the_same_pictures(tmp_path, monkeypatch, capsys):
     import keras
 
     images = keras.Input((32, 32, 3))
@@ -75,9 +76,9 @@ def test_each_kind_is_measured_on_the_same_pictures(tmp_path, monkeypatch, capsy
     keras.Model(images, keras.layers.GlobalAveragePooling2D()(x)).save(tmp_path / "own.keras")
     cases = write_cases(tmp_path / "cases.parquet", tinted_cases(9))
     flags = [f"--cases={cases}", f"--backbone={tmp_path / 'own.keras'}", "--held-out=alike", "--times=1", "--epochs=1"]
-    monkeypatch.setattr(sys, "argv", ["kinds_of_variants", *flags])
-    few = {name: KINDS[name] for name in ("as they are", "styles of maps mixed")}
-    monkeypatch.setattr("benchmarks.kinds_of_variants.KINDS", few)
+    monkeypatch.setattr(sys, "argv", ["ways_to_learn", *flags])
+    few = {name: WAYS[name] for name in ("default", "styles", "steady-0.0004")}
+    monkeypatch.setattr("benchmarks.ways_to_learn.WAYS", few)
 
     main()
 
