@@ -18,7 +18,9 @@ from benchmarks.material import draw, gpu, write_archive
 from benchmarks.measuring import (
     BATCH,
     IN_FLIGHT,
+    PROCESSES,
     SIZE,
+    THREADS,
     Measured,
     Scale,
     Used,
@@ -36,6 +38,7 @@ from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.server.bundled import MODEL_NAME, bundled_server
 
+_WORKERS = {"processes": PROCESSES, "threads": THREADS}
 _TENSORFLOW_SERVING = ("tensorflow_serving.apis.prediction_service_pb2_grpc",)
 
 
@@ -62,25 +65,28 @@ def _photographs(cases: Path, count: int) -> list[bytes]:
 
 def slow_server(scale: Scale, folder: Path) -> Iterator[Measured]:
     """A server four times slower than decoding: does the audit keep it busy?"""
-    ratios, filled = _share_of_what_is_possible(scale, folder, slower=4.0)
+    ratios, filled = _share_of_what_is_possible(scale, folder, scale.rows, slower=4.0)
     yield at_least("run / what the server can do, server four times slower than decoding", 0.95, ratios)
     yield at_least("rows per request / batch size, over a run", 0.95, filled)
 
 
 def equal_server(scale: Scale, folder: Path) -> Iterator[Measured]:
     """A server as fast as decoding."""
-    ratios, _ = _share_of_what_is_possible(scale, folder, slower=1.0)
-    yield at_least("run / the slower of the two alone, decoding and server equally fast", 0.85, ratios)
+    for workers, settings in _WORKERS.items():
+        ratios, _ = _share_of_what_is_possible(scale, folder, 3 * scale.rows, slower=1.0, settings=settings)
+        yield at_least(f"run / the slower of the two alone, decoding and server equally fast, {workers}", 0.85, ratios)
 
 
-def _share_of_what_is_possible(scale: Scale, folder: Path, slower: float) -> tuple[list[float], list[float]]:
+def _share_of_what_is_possible(
+    scale: Scale, folder: Path, rows: int, slower: float, settings: str = THREADS
+) -> tuple[list[float], list[float]]:
     pictures = small_pictures(scale)
-    archive = write_archive(folder / "archive.parquet", pictures, scale.rows)
+    archive = write_archive(folder / "archive.parquet", pictures, rows)
     cost_ms = slower * 1000 / decoding_rate(pictures, 1000)
     ratios, filled = [], []
     for _ in range(scale.times):
         with gpu(cost_ms) as running:
-            audit(archive, folder, f"--server={running.address}")
+            audit(archive, folder, f"--server={running.address}", settings=settings)
         with gpu(cost_ms) as alone:
             most = load(alone.address, scale.rows * cost_ms / 1000)
         # Decoding is measured anew each time: machines change their speed.
@@ -126,20 +132,20 @@ def pandas(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 
 def worker_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
-    """CPU of a worker beside what decoding costs, in as many loops; the page, which comes afterwards, is in neither."""
+    """CPU of workers beside what decoding costs, in as many loops; the page, which comes afterwards, is in neither."""
     kinds = {"JPEG": small_pictures(scale), "PNG": draw(350, 350, 20, "PNG")}
     loops = {"processes": _bare_processes_cpu_s, "threads": _bare_threads_cpu_s}
     for name, pictures in kinds.items():
-        per_picture = _marginal_cpu_s(
-            pictures, 3 * scale.rows, folder, taken=lambda _: manifest_of(folder)["used"]["processor_s"]
-        )
-        ratios: dict[str, list[float]] = {where: [] for where in loops}
-        for _ in range(scale.times):
-            ours = next(per_picture)
-            for where, bare_cpu_s in loops.items():
-                ratios[where].append(ours / bare_cpu_s(pictures, 1000))
-        for where, found in ratios.items():
-            yield at_most(f"CPU of a worker per picture / bare Pillow in {where}, {name}", 1.15, found)
+        for workers, bare_cpu_s in loops.items():
+            per_picture = _marginal_cpu_s(
+                pictures,
+                3 * scale.rows,
+                folder,
+                taken=lambda _: manifest_of(folder)["used"]["processor_s"],
+                settings=_WORKERS[workers],
+            )
+            ratios = [next(per_picture) / bare_cpu_s(pictures, 1000) for _ in range(scale.times)]
+            yield at_most(f"CPU per picture of workers / bare Pillow, both {workers}, {name}", 1.15, ratios)
 
 
 def _marginal_cpu_s(
@@ -148,6 +154,7 @@ def _marginal_cpu_s(
     folder: Path,
     module: str = "hs_audit.cli",
     taken: Callable[[Used], float] = lambda used: used.cpu_s,
+    settings: str = THREADS,
 ) -> Iterator[float]:
     """What one more picture costs a run, again and again; what a run costs at least falls out."""
     few, many = (write_archive(folder / f"{count}.parquet", pictures, count) for count in (rows // 10, rows))
@@ -155,7 +162,9 @@ def _marginal_cpu_s(
         cpu_s = []
         for archive in (few, many):
             with gpu(0.1) as running:  # no limit to anybody: the CPU is what counts
-                cpu_s.append(taken(audit(archive, folder, f"--server={running.address}", module=module)))
+                cpu_s.append(
+                    taken(audit(archive, folder, f"--server={running.address}", module=module, settings=settings))
+                )
         yield (cpu_s[1] - cpu_s[0]) / (rows - rows // 10)
 
 
@@ -202,7 +211,8 @@ def draft(scale: Scale, folder: Path) -> Iterator[Measured]:
     in_full = replace(SIZE, draft_multiple=0)
     for megapixels, (width, height), least in ((2, (1633, 1225), 2.0), (12, (4000, 3000), 5.0)):
         count = 48 // megapixels
-        pictures = draw(width, height, 4)
+        taken = _photographs(scale.cases, 4) if scale.cases else []
+        pictures = [_enlarged(photograph, width, height) for photograph in taken] or draw(width, height, 4)
         ratios = [
             decoding_rate(pictures, 4 * count) / decoding_rate(pictures, count, size=in_full)
             for _ in range(scale.times)
@@ -270,24 +280,6 @@ def bookkeeping_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
     yield at_most("reading, judging, writing, publishing / whole run, CPU", 0.05, ratios)
 
 
-def long_nights(scale: Scale, folder: Path) -> Iterator[Measured]:
-    """Marginal time of a declaration as nights grow; all have one picture, or decoding would hide it."""
-    unit, pictures = scale.rows // 2, draw(32, 32, 1)
-    archives = [
-        write_archive(folder / f"{times}.parquet", pictures, times * unit, repeats=1.0) for times in (1, 10, 100)
-    ]
-    ratios = []
-    for _ in range(scale.times):
-        spent = []
-        for archive in archives:
-            with gpu(0.1) as running:
-                audit(archive, folder, f"--server={running.address}")
-            spent.append(sum(timings_s(folder).values()))
-        ratios.append(((spent[2] - spent[1]) / 90) / ((spent[1] - spent[0]) / 9))  # 90 units more, and 9
-    what = f"marginal time per declaration, {10 * unit} to {100 * unit} / {unit} to {10 * unit}"
-    yield at_most(what, 1.05, ratios)
-
-
 def start_up(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Starting, and a worker that does nothing yet, beside TensorFlow Serving's package as it stands."""
     archive = write_archive(folder / "archive.parquet", small_pictures(scale), BATCH)
@@ -330,13 +322,13 @@ def nightly_checks(scale: Scale, folder: Path) -> Iterator[Measured]:
     short = write_archive(folder / "short.parquet", draw(350, 350, 64), 64)
     with gpu(0.1) as running:
         for day in range(10, 17):
-            audit(short, folder, f"--server={running.address}", settings=every, run_date=f"2026-11-{day}")
+            audit(short, folder, f"--server={running.address}", settings=THREADS + every, run_date=f"2026-11-{day}")
     ratios: dict[str, list[float]] = {"CPU": [], "time": []}
     for _ in range(scale.times):
         spent = []
         for settings in (every, none):
             with gpu(0.1) as running:
-                cpu_s = audit(archive, folder, f"--server={running.address}", settings=settings).cpu_s
+                cpu_s = audit(archive, folder, f"--server={running.address}", settings=THREADS + settings).cpu_s
             spent.append((cpu_s, sum(timings_s(folder).values())))
         for found, (with_all, without) in zip(ratios.values(), zip(*spent, strict=True), strict=True):
             found.append(with_all / without)
@@ -379,7 +371,6 @@ _PARTS = (
     draft,
     memory,
     bookkeeping_cpu,
-    long_nights,
     start_up,
     repeated_pictures,
     nightly_checks,
