@@ -142,7 +142,7 @@ PICTURES: dict[str, Vary] = {
     "camera": _then(lambda pixels, random: by_another_camera(in_another_light(pixels, random), random)),
 }
 _FALLING: dict[str, Any] = {"steady": False, "averaged": 0.0}
-_STEADY: dict[str, Any] = {"steady": True, "averaged": 0.99}
+_STEADY: dict[str, Any] = {"steady": True, "averaged": 1 / 6}
 WAYS = {
     "default": Way(),
     **{name: Way(name) for name in PICTURES if name != "as-they-are"},

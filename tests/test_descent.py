@@ -77,10 +77,10 @@ def test_what_is_learned_is_the_average_of_the_weights_of_all_steps(tmp_path):
         paths.append(network.get_weights())
     averaged = line(3, 2)
 
-    fit_on_noise(tmp_path / "averaged", averaged, Phase(3, 1e-2, 64, steady=True, averaged=0.75), 3)
+    fit_on_noise(tmp_path / "averaged", averaged, Phase(3, 1e-2, 64, steady=True, averaged=1.0), 3)
 
     for first, second, third, found in zip(*paths, averaged.get_weights(), strict=True):
-        expected = 0.75 * (0.75 * first + 0.25 * second) + 0.25 * third
+        expected = (2 * (2 * first + second) / 3 + third) / 3
         np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
@@ -154,7 +154,7 @@ def test_a_network_that_flattens_its_maps_is_shown_all_of_them(tmp_path):
     assert copy.input_shape == (None, 9, 9, 2)
 
 
-@pytest.mark.parametrize("wrong", [{"front": 0.0}, {"front": 1.5}, {"averaged": 1.0}, {"window": 0.0}, {"window": 1.1}])
+@pytest.mark.parametrize("wrong", [{"front": 0.0}, {"front": 1.5}, {"averaged": 1.1}, {"window": 0.0}, {"window": 1.1}])
 def test_a_phase_that_makes_no_sense_is_refused_in_a_sentence(wrong):
-    with pytest.raises(UsageError, match=r"front and window must be in \(0, 1\], averaged in \[0, 1\)"):
+    with pytest.raises(UsageError, match=r"front and window must be in \(0, 1\], averaged in \[0, 1\]"):
         Phase(1, 1e-3, 16, **wrong)

@@ -53,7 +53,7 @@ class Learning(Settings):
         label_smoothing: share of each label that is spread over all classes.
         variants: random copies of each picture, cropped, turned and mirrored; data sets of the paper bring theirs.
         front: learning rate of the first layer fine-tuned, as a share of the last one's.
-        averaged: how much of the average of the weights stays at each step of fine-tuning; 0 keeps none.
+        averaged: share of the steps of fine-tuning whose weights are averaged; 0 keeps the last.
         window: share of each side of the map that a step of fine-tuning is shown.
     """
 
@@ -64,7 +64,7 @@ class Learning(Settings):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     variants: Annotated[int, Field(ge=0)] = 0
     front: Annotated[float, Field(gt=0, le=1)] = 1.0
-    averaged: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    averaged: Annotated[float, Field(ge=0, le=1)] = 0.0
     window: Annotated[float, Field(gt=0, le=1)] = 1.0
 
 

@@ -36,13 +36,13 @@ def descent(network: keras.Model, phase: Phase, steps: int, precision: str) -> k
         steps: of an epoch.
         precision: Keras' policy of what learns; under `mixed_float16` the loss is scaled, or small gradients become 0.
     """
-    rate = phase.learning_rate
+    rate, total = phase.learning_rate, phase.epochs * steps
     if not phase.steady:
-        total = phase.epochs * steps
         rate = keras.optimizers.schedules.CosineDecay(
             0.0, total - total // 10, warmup_target=phase.learning_rate, warmup_steps=max(1, total // 10)
         )
-    optimizer = Descent(rate, rates_by_depth(network, phase.front), phase.averaged)
+    kept = 1 - 1 / max(1.0, phase.averaged * total)  # of the average, at each step
+    optimizer = Descent(rate, rates_by_depth(network, phase.front), kept)
     return keras.optimizers.LossScaleOptimizer(optimizer) if precision == "mixed_float16" else optimizer
 
 
