@@ -108,7 +108,7 @@ class Recipe:
         return phase
 
 
-# docs/evaluation.md has what was tried: a rate that stays, and the average of the weights, say less surely what is wrong.
+# docs/evaluation.md has what was tried: with a rate that stays and averaged weights, it is less sure where it is wrong.
 PRETRAINED = Recipe(
     head=Phase(epochs=50, learning_rate=2e-3, batch_size=128),
     tail=Phase(epochs=11, learning_rate=4e-4, batch_size=32, steady=True, averaged=1 / 6, window=0.8),
