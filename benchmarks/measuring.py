@@ -20,8 +20,6 @@ from serving.client.load_generator import generate_load
 SIZE = PictureSize(224, 224)
 BATCH, IN_FLIGHT = 64, 4  # as in configs/nightly.yaml
 CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
-# Above a certain size a night has a process for each core by itself: what is compared must not depend on its size.
-THREADS = "beam: {direct_num_workers: 1}\n"
 PROCESSES = f"beam: {{direct_running_mode: multi_processing, direct_num_workers: {len(os.sched_getaffinity(0))}}}\n"
 _RUN_DATE = "2026-11-21"
 
@@ -148,7 +146,7 @@ def audit(
     server: str,
     first: Sequence[str] = (),
     module: str = "hs_audit.cli",
-    settings: str = THREADS,
+    settings: str = "",
     run_date: str = _RUN_DATE,
 ) -> Used:
     """`hs-audit run` over an archive, with `--server=ADDRESS` or `--saved-model=MODEL`, and more settings as YAML."""

@@ -20,7 +20,6 @@ from benchmarks.measuring import (
     IN_FLIGHT,
     PROCESSES,
     SIZE,
-    THREADS,
     Measured,
     Scale,
     Used,
@@ -38,7 +37,7 @@ from serving.client.client import Client
 from serving.client.connection import Connection
 from serving.server.bundled import MODEL_NAME, bundled_server
 
-_WORKERS = {"processes": PROCESSES, "threads": THREADS}
+_WORKERS = {"threads": "", "processes": PROCESSES}
 _TENSORFLOW_SERVING = ("tensorflow_serving.apis.prediction_service_pb2_grpc",)
 
 
@@ -78,7 +77,7 @@ def equal_server(scale: Scale, folder: Path) -> Iterator[Measured]:
 
 
 def _share_of_what_is_possible(
-    scale: Scale, folder: Path, rows: int, slower: float, settings: str = THREADS
+    scale: Scale, folder: Path, rows: int, slower: float, settings: str = ""
 ) -> tuple[list[float], list[float]]:
     pictures = small_pictures(scale)
     archive = write_archive(folder / "archive.parquet", pictures, rows)
@@ -154,7 +153,7 @@ def _marginal_cpu_s(
     folder: Path,
     module: str = "hs_audit.cli",
     taken: Callable[[Used], float] = lambda used: used.cpu_s,
-    settings: str = THREADS,
+    settings: str = "",
 ) -> Iterator[float]:
     """What one more picture costs a run, again and again; what a run costs at least falls out."""
     few, many = (write_archive(folder / f"{count}.parquet", pictures, count) for count in (rows // 10, rows))
@@ -322,13 +321,13 @@ def nightly_checks(scale: Scale, folder: Path) -> Iterator[Measured]:
     short = write_archive(folder / "short.parquet", draw(350, 350, 64), 64)
     with gpu(0.1) as running:
         for day in range(10, 17):
-            audit(short, folder, f"--server={running.address}", settings=THREADS + every, run_date=f"2026-11-{day}")
+            audit(short, folder, f"--server={running.address}", settings=every, run_date=f"2026-11-{day}")
     ratios: dict[str, list[float]] = {"CPU": [], "time": []}
     for _ in range(scale.times):
         spent = []
         for settings in (every, none):
             with gpu(0.1) as running:
-                cpu_s = audit(archive, folder, f"--server={running.address}", settings=THREADS + settings).cpu_s
+                cpu_s = audit(archive, folder, f"--server={running.address}", settings=settings).cpu_s
             spent.append((cpu_s, sum(timings_s(folder).values())))
         for found, (with_all, without) in zip(ratios.values(), zip(*spent, strict=True), strict=True):
             found.append(with_all / without)

@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -50,7 +50,7 @@ from pipeline.findings.staged import keep_parts, write_dead_letters
 from pipeline.findings.worklist import NOT_KEPT, nothing_chosen, require_columns
 from pipeline.job.classify import Classify
 from pipeline.job.counters import counted_exactly, counted_in_all
-from pipeline.job.engine import decoding_threads_of, fitted, in_process, is_local, workers_of
+from pipeline.job.engine import in_process, is_local, workers_of
 from pipeline.job.guard import guarded
 from pipeline.job.in_process import PROGRESS, STOP
 from pipeline.job.judge import FindingsTable
@@ -176,8 +176,6 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
             _refuse_if_too_few(inputs, config.limits.min_rows)
             earlier, stored = _earlier(night), _stored(night)
             PROGRESS.total = inputs.rows
-            night = _fitted(night, inputs)
-            config = night.config
         place.sweep(config.staging_days)
         place.check_space(inputs.rows)
         server_log = night.logs.path(".server.log")
@@ -235,14 +233,6 @@ def audit(night: Night, make_classify: MakeClassify = with_a_server) -> Publishe
 def _processor_s() -> float:
     """Of this process and of those of its children that were waited for, as all are at the end of an audit."""
     return sum(os.times()[:4])
-
-
-def _fitted(night: Night, inputs: Inputs) -> Night:
-    """The night with as many workers as pay for its size, and as many threads in each as there are cores for."""
-    here = night.saved_model is not None  # the bundled server needs the cores more than decoding does
-    options = fitted(night.options, 0 if here else inputs.rows)
-    threads = night.config.decoding_threads or decoding_threads_of(options)
-    return replace(night, options=options, config=night.config.model_copy(update={"decoding_threads": threads}))
 
 
 @dataclass
@@ -369,7 +359,9 @@ def _post(
 ) -> Post:
     if in_process(night.options):
         return Post(stores=stores)
-    files, server = [file.path for file in inputs.files[:_FILES_LOOKED_FOR]], (connection, model.name, model.version)
+    files = [file.path for file in inputs.files[:_FILES_LOOKED_FOR]]
+    # Where the launcher is, the server was just reached: what becomes of it is a matter of the outage budget.
+    server = None if is_local(night.options) else (connection, model.name, model.version)
     return Post(Lease.of(folder, stores), files=files, server=server, stores=stores)
 
 

@@ -6,16 +6,7 @@ import os
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
 
-from pipeline.job.engine import (
-    PROCESSES_FROM,
-    beam_options,
-    decoding_threads_of,
-    fitted,
-    in_process,
-    name_of,
-    on_this_machine,
-    workers_of,
-)
+from pipeline.job.engine import beam_options, decoding_threads_of, in_process, name_of, on_this_machine, workers_of
 
 CORES = len(os.sched_getaffinity(0))
 SEVERAL = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
@@ -50,31 +41,6 @@ def test_flags_say_where_workers_are_and_how_many(flags, within, here, workers, 
     assert on_this_machine(options) == here
     assert workers_of(options) == workers
     assert decoding_threads_of(options) == threads
-
-
-@pytest.mark.parametrize(
-    ("flags", "declarations", "cores", "workers", "within", "threads"),
-    [
-        ([], PROCESSES_FROM - 1, 8, 1, True, None),
-        ([], PROCESSES_FROM, 8, 8, False, 1),
-        (["--runner=DirectRunner"], PROCESSES_FROM, 2, 2, False, 1),
-        ([], PROCESSES_FROM, 1, 1, True, None),
-        (["--direct_num_workers=1"], PROCESSES_FROM, 8, 1, True, None),
-        (["--direct_running_mode=in_memory"], PROCESSES_FROM, 8, 1, True, None),
-        (SEVERAL, 1, 8, 2, False, 4),
-        (FLINK, PROCESSES_FROM, 8, 6, False, None),
-    ],
-)
-def test_a_large_night_here_has_a_process_for_each_core_unless_a_flag_says_otherwise(
-    monkeypatch, flags, declarations, cores, workers, within, threads
-):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
-    options = beam_options({"runner": "FnApiRunner"}, flags)
-
-    night = fitted(options, declarations)
-
-    assert (workers_of(night), in_process(night), decoding_threads_of(night)) == (workers, within, threads)
-    assert workers_of(fitted(options, 1)) == (2 if flags == SEVERAL else 6 if flags == FLINK else 1)
 
 
 @pytest.mark.parametrize(

@@ -130,6 +130,7 @@ def _audit_night(
 ) -> tuple[int, str]:
     """Audits one night by Beam's `options`: its exit code and its sentence."""
     from pipeline.job.counters import forget_counts
+    from pipeline.job.engine import decoding_threads_of
     from pipeline.night import Night
     from pipeline.runs.staging import new_attempt_id
 
@@ -138,6 +139,7 @@ def _audit_night(
     place, attempt = _place(config, run_date), new_attempt_id()
     if not isinstance(args.run_date, tuple):
         args.answer |= {"run_date": run_date, "attempt_id": attempt}
+    config = config.model_copy(update={"decoding_threads": config.decoding_threads or decoding_threads_of(options)})
     tables = config.tables()
     read = (config.worklist.selection(tables.nomenclature), config.verdict.pairs(tables.nomenclature))
     settled = config.worklist.settled_before(run_date, config.stores())

@@ -21,8 +21,6 @@ from hs.errors import EngineLost, UsageError
 from hs.text import did_you_mean
 
 _RUNNERS = StandardOptions.KNOWN_RUNNER_NAMES
-_AS_MANY_AS_PAY = "--direct_num_workers=0"  # until `fitted` knows how large the night is
-PROCESSES_FROM = 20_000  # declarations; docs/performance.md: smaller nights end sooner in one process
 _HERE = ("[local]", "[auto]")  # Flink inside the job server, on this machine
 # Read as Arrow and glibc load, which in a worker is before anything of ours: see pipeline.job.memory.
 _ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "1"}
@@ -49,9 +47,8 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
         raise UsageError(f"neither hs-audit nor Beam knows the flag {unknown[0]}{close}")
     options = PipelineOptions(written)
     runner = options.get_all_options()["runner"]
-    if runner in (None, "DirectRunner", "direct", "FnApiRunner"):
-        chosen = any(flag.startswith("--direct_") for flag in written)
-        return PipelineOptions([*written, "--runner=FnApiRunner", *([] if chosen else [_AS_MANY_AS_PAY])])
+    if runner in (None, "DirectRunner", "direct"):
+        return PipelineOptions([*written, "--runner=FnApiRunner"])
     # A dotted name is a class that Beam imports: its list need not have it.
     if "." not in runner and runner.lower() not in {name.lower() for name in _RUNNERS}:
         raise UsageError(f"there is no runner {runner!r}{did_you_mean(runner, _RUNNERS)}")
@@ -60,22 +57,6 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
     _require_jars(options)
     _hand_on_environment(options.view_as(PortableOptions))
     return options
-
-
-def fitted(options: PipelineOptions, declarations: int) -> PipelineOptions:
-    """Options for a night of so many declarations: a large one here has a process for each core unless a flag says how.
-
-    Threads of one process wait for each other's interpreter; processes have to be started.
-    """
-    if not is_local(options) or options.view_as(DirectOptions).direct_num_workers != 0:
-        return options
-    fitting = PipelineOptions(**options.get_all_options())
-    cores = len(os.sched_getaffinity(0))
-    direct = fitting.view_as(DirectOptions)
-    direct.direct_num_workers = cores if declarations >= PROCESSES_FROM else 1
-    if direct.direct_num_workers > 1:
-        direct.direct_running_mode = "multi_processing"
-    return fitting
 
 
 def is_local(options: PipelineOptions) -> bool:

@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -23,8 +24,9 @@ from pipeline.job.keeping import Kept
 
 _traces = logging.getLogger("engine")  # not of hs_audit: these lines go to the log file alone
 _traces.setLevel(logging.INFO)
-# So Beam calls its threads that read: what a job says, and what its own workers do.
-_READ = ("wait_until_finish_read", "run_worker", "read_grpc_client_inputs", "beam_control_read")
+# So Beam calls its threads: one for each worker process that it starts, and those that read what job and workers say.
+_WAITS_FOR_A_WORKER = "run_worker"
+_READ = ("wait_until_finish_read", _WAITS_FOR_A_WORKER, "read_grpc_client_inputs", "beam_control_read")
 _LAST_WORDS_S = 3.0  # of the workers that are left; whoever interrupts waits for them, too
 _CANCEL_S = 2.0  # Flink's job server answers at once and goes on: the lease is what stops the workers
 # What Beam raises where an engine cannot be reached, refuses a job or loses it. All else is a bug.
@@ -59,32 +61,33 @@ def run_to_its_end(pipeline: beam.Pipeline, engine: str, kept: Kept | None) -> d
 
 def _run_in_processes(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
     """On Beam's own engine, which waits forever for a process that is lost before it has said a word: we do not."""
-    over, results, errors, given_up_at = threading.Event(), list[PipelineResult](), list[Exception](), list[float]()
+    running: Future[PipelineResult] = Future()
+    outer, lost, until = threading.excepthook, list[BaseException | None](), list[float]()
 
     def run() -> None:
         try:
-            results.append(pipeline.run())
+            running.set_result(pipeline.run())
         except Exception as error:
-            errors.append(error)
-        finally:
-            over.set()
+            running.set_exception(error)
 
-    outer = threading.excepthook
-
-    def give_up(failed: threading.ExceptHookArgs) -> None:
+    def hook(failed: threading.ExceptHookArgs) -> None:
         outer(failed)
-        kept.stop()  # the others would go on for nothing
-        given_up_at.append(time.monotonic())
+        if failed.thread and failed.thread.name == _WAITS_FOR_A_WORKER:
+            lost.append(failed.exc_value)
+            kept.stop()  # the others would go on for nothing
 
-    with _hooked(give_up), _in_words("a worker process of this machine failed or was lost"):
+    with _hooked(hook):
         threading.Thread(target=run, name="run", daemon=True).start()
-        while not over.wait(0.2):
-            if given_up_at and time.monotonic() - given_up_at[0] > _LAST_WORDS_S:
-                raise RuntimeError("it did not say why")
-        if errors:
-            raise errors[0]
-        _refuse_if_stopped()
-        return _counted(results[0])
+        while not running.done():
+            time.sleep(0.1)
+            if (lost or STOP.is_set()) and not until:
+                until.append(time.monotonic() + _LAST_WORDS_S)
+            if until and time.monotonic() > until[0]:
+                break
+    _refuse_if_stopped()
+    if lost:
+        raise EngineLost(f"a worker process was lost: {lost[0]}; nothing was published") from lost[0]
+    return _counted(running.result())
 
 
 def _run_elsewhere(pipeline: beam.Pipeline, engine: str, kept: Kept) -> dict[str, int]:
