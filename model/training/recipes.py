@@ -108,10 +108,10 @@ class Recipe:
         return phase
 
 
-# docs/evaluation.md has what was tried: with a rate that stays and averaged weights, it is less sure where it is wrong.
+# docs/evaluation.md has what was tried: with 8 epochs 0.884 of held-out pictures were right, with 11 0.893.
 PRETRAINED = Recipe(
     head=Phase(epochs=50, learning_rate=2e-3, batch_size=128),
-    tail=Phase(epochs=11, learning_rate=4e-4, batch_size=32, steady=True, averaged=1 / 6, window=0.8),
+    tail=Phase(epochs=11, learning_rate=8e-4, batch_size=32, window=0.8),
     tail_share=0.3,
     label_smoothing=0.1,
 )
