@@ -48,7 +48,7 @@ with quiet_import():
     from model.training.networks import Cut, cut, fresh_copy, head
 
 _PARTS = 3
-_NO_BOUND = 0.01
+_NO_BOUND = 0.01  # what is asked for at 90 % confidence: as good as nothing
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 _BRIGHTNESS = np.array([0.299, 0.587, 0.114])  # of red, green and blue
 

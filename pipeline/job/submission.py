@@ -62,12 +62,12 @@ def run_to_its_end(pipeline: beam.Pipeline, engine: str, kept: Kept | None) -> d
 def _run_in_processes(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
     """On Beam's own engine, which waits forever for a process that is lost before it has said a word: we do not."""
     running: Future[PipelineResult] = Future()
-    outer, lost, until = threading.excepthook, list[BaseException | None](), list[float]()
+    outer, lost, until = threading.excepthook, list[BaseException | None](), float("inf")
 
     def run() -> None:
         try:
             running.set_result(pipeline.run())
-        except Exception as error:
+        except BaseException as error:  # whoever waits for the future is told
             running.set_exception(error)
 
     def hook(failed: threading.ExceptHookArgs) -> None:
@@ -78,12 +78,10 @@ def _run_in_processes(pipeline: beam.Pipeline, kept: Kept) -> dict[str, int]:
 
     with _hooked(hook):
         threading.Thread(target=run, name="run", daemon=True).start()
-        while not running.done():
+        while not running.done() and time.monotonic() < until:
             time.sleep(0.1)
-            if (lost or STOP.is_set()) and not until:
-                until.append(time.monotonic() + _LAST_WORDS_S)
-            if until and time.monotonic() > until[0]:
-                break
+            if lost or STOP.is_set():
+                until = min(until, time.monotonic() + _LAST_WORDS_S)
     _refuse_if_stopped()
     if lost:
         raise EngineLost(f"a worker process was lost: {lost[0]}; nothing was published") from lost[0]
