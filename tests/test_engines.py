@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import grpc
 import psutil
 import pytest
 
@@ -23,6 +24,7 @@ from tests.archives import BLUE, GREEN, RED, findings_of, picture, row, write_ar
 from tests.job_service import JobService, job_service
 
 RUN_DATE = "2026-11-21"
+PROCESSES = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
 
 
 @pytest.fixture(scope="module")
@@ -55,10 +57,10 @@ def model_server(seconds: float = 0.0, on_start: Callable[[], object] = lambda: 
         yield address, (fake, first)
 
 
-def flags(folder: Path, archive: Path, address: str, *more: str, settings: str = "") -> list[str]:
+def flags(folder: Path, archive: Path, address: str, *more: str, server: str = "", settings: str = "") -> list[str]:
     config = folder / "config.yaml"
     # No picture is remembered, so that all of them are sent.
-    config.write_text("server: {model: hs, batch_size: 4, in_flight: 2, remembered: 0}\n" + settings)
+    config.write_text(f"server: {{{server}model: hs, batch_size: 4, in_flight: 2, remembered: 0}}\n{settings}")
     return [f"--config={config}", f"--run-date={RUN_DATE}", f"--server={address}", f"--input={archive}",
             f"--output={folder / 'audits'}", *more]  # fmt: skip
 
@@ -265,9 +267,8 @@ def test_a_launcher_that_is_suspended_for_a_while_is_waited_for_and_publishes(en
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number):
-    local = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
     with model_server(seconds=0.2) as (address, (_, first)):
-        process = launched(flags(tmp_path, archive, address, *local))
+        process = launched(flags(tmp_path, archive, address, *PROCESSES))
         assert first.wait(120)
         (folder,) = [path for path in (tmp_path / "audits" / "_staging").iterdir() if path.is_dir()]
         assert marked(folder.name)
@@ -284,20 +285,12 @@ def test_what_the_launcher_started_itself_ends_with_it(archive, tmp_path, number
 @pytest.mark.slow
 @pytest.mark.parametrize("when", ["before it has said a word", "as it works"])
 def test_a_worker_process_of_this_machine_that_is_killed_ends_the_night_with_a_sentence(archive, tmp_path, when):
-    local = ["--direct_running_mode=multi_processing", "--direct_num_workers=2"]
     with model_server(seconds=0.2) as (address, (_, first)):
-        process = launched(flags(tmp_path, archive, address, *local))
+        process = launched(flags(tmp_path, archive, address, *PROCESSES))
         if when == "as it works":
             assert first.wait(120)
-        workers: list[psutil.Process] = []
-        while not workers:
-            time.sleep(0.01)
-            family = psutil.Process(process.pid).children(recursive=True)
-            workers = [
-                one for one in family if "python" in one.name() and any("sdk_worker" in word for word in one.cmdline())
-            ]
 
-        workers[0].kill()
+        first_worker_of(process).kill()
 
         said = process.communicate(timeout=60)[1].splitlines()
     assert process.returncode == 8
@@ -306,6 +299,44 @@ def test_a_worker_process_of_this_machine_that_is_killed_ends_the_night_with_a_s
     )
     assert re.fullmatch(lost, said[-1])
     assert not any("Traceback" in line for line in said)
+
+
+def first_worker_of(launcher: subprocess.Popen[str]) -> psutil.Process:
+    """The first process that Beam's own engine started to work, as soon as it is there."""
+    while True:
+        for one in psutil.Process(launcher.pid).children(recursive=True):
+            if "python" in one.name() and any("sdk_worker" in word for word in one.cmdline()):
+                return one
+        time.sleep(0.01)
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_as_worker_processes_start_is_waited_for(archive, tmp_path):
+    with model_server() as (address, (fake, _)):
+        process = launched(flags(tmp_path, archive, address, *PROCESSES, server="connect_budget_s: 0.1, "))
+        first_worker_of(process)
+        fake.spoil = lambda request, response: (
+            None if fake.answered.refused >= 6 else (grpc.StatusCode.UNAVAILABLE, "away")
+        )
+
+        said = process.communicate(timeout=120)[1]
+    assert process.returncode == 0, said
+    assert fake.answered.refused >= 6
+    assert len(findings_of(tmp_path / "audits" / f"run_date={RUN_DATE}")) == 400
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_a_night_of_worker_processes_without_a_traceback(archive, tmp_path):
+    with model_server(seconds=0.2) as (address, (_, first)):
+        process = launched(flags(tmp_path, archive, address, *PROCESSES), start_new_session=True)
+        assert first.wait(120)
+
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: workers get it, too
+
+        said = process.communicate(timeout=30)[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "hs-audit run: interrupted; nothing was published"
+    assert "Traceback" not in said
 
 
 REFUSED = [
