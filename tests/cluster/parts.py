@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import IO
 
@@ -108,6 +109,7 @@ class Parts:
         return self.folder / f"{engine}-job-server" / "target" / "job-server.jar"
 
 
+@cache  # a second lock of the same process would wait for the first one
 def build(folder: Path = FOLDER) -> Parts:
     """Builds what is missing, and waits for other sessions of tests that run what is there.
 
