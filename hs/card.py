@@ -4,6 +4,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from hs.codes import LEVELS
@@ -105,6 +106,15 @@ class Thresholds:
         for below in (self.differs_below, *(level.differs_below for level in self.levels)):
             if below > self.agrees_above:
                 raise ValueError(f"differs_below ({below}) must not exceed agrees_above ({self.agrees_above})")
+
+    def rules(self, finest: int) -> tuple[LevelThreshold, ...]:
+        """The `levels`; where there are none, `differs_below` for the finest level that is judged."""
+        return self.levels or (_of_the_whole(finest, self.differs_below),)
+
+
+@lru_cache(maxsize=64)  # asked for with every declaration, and checked as it is made
+def _of_the_whole(digits: int, differs_below: float) -> LevelThreshold:
+    return LevelThreshold(digits, 0, differs_below)
 
 
 @dataclass(frozen=True)

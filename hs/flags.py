@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from hs.card import LevelThreshold, Thresholds
+from hs.card import Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 
@@ -61,12 +61,13 @@ def differs_by_sums(at_levels: Mapping[int, np.ndarray], thresholds: Thresholds)
         raise ValueError("a code of which no level is known cannot be judged")
     count = len(next(iter(at_levels.values())))
     found = np.zeros(count, np.int64)
-    finest = max(at_levels)
-    for rule in thresholds.levels or (LevelThreshold(finest, 0, thresholds.differs_below),):
+    for rule in thresholds.rules(max(at_levels)):
         if rule.digits not in at_levels or (rule.within and rule.within not in at_levels):
             continue
         whole = at_levels[rule.within] if rule.within else np.ones(count)
         speaks = at_levels[rule.digits] < rule.differs_below * whole
+        if not speaks.any():  # so of most declarations
+            continue
         for level in (level for level in at_levels if rule.within < level <= rule.digits):
             weak = speaks & (at_levels[level] < thresholds.agrees_above * whole)
             found[weak & ((found == 0) | (found > level))] = level

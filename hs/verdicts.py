@@ -199,21 +199,22 @@ class Judge:
         if not standing.codes:
             return judgement(_not_in_force(standing))
         columns = columns_of_any([HSCode(code) for code in standing.codes], table)
-        reason = self._reason(standing, columns, together, self._sure(best), evidence.probabilities, table)
+        at_levels = _summed(combined, columns)
+        reason = self._reason(standing, columns, at_levels, together, self._sure(best), evidence.probabilities, table)
         for edition, codes in standing.elsewhere:
             if shown := self._shown_by_number(reason, combined, columns, codes, best, table):
                 judgement = partial(judgement, declared_edition=edition, successors=codes)
-                at_levels, likely_wrong = _summed(combined, columns), self._risk(combined, shown, table)
-                return judgement(Reason.RENUMBERED, declared_probabilities=at_levels, risk=likely_wrong)
+                likely_wrong = self._risk(_summed(combined, shown), table)
+                return judgement(Reason.RENUMBERED, declared_probabilities=_shares(at_levels), risk=likely_wrong)
         if reason is Reason.DIFFERS:
             alike = self._alike(standing.codes, columns)
-            if alike and not self._parts_at(combined, _beside(columns, alike, table)):
+            if alike and not self._parts_at(_summed(combined, _beside(columns, alike, table))):
                 reason = Reason.LOOK_ALIKE
         return judgement(
             reason,
-            differs_at=self._parts_at(combined, columns) if reason is Reason.DIFFERS else None,
-            declared_probabilities=_summed(combined, columns),
-            risk=None if VERDICT_OF[reason] is Verdict.CANNOT_JUDGE else self._risk(combined, columns, table),
+            differs_at=self._parts_at(at_levels) if reason is Reason.DIFFERS else None,
+            declared_probabilities=_shares(at_levels),
+            risk=None if VERDICT_OF[reason] is Verdict.CANNOT_JUDGE else self._risk(at_levels, table),
         )
 
     def read(self, written: str | int | float | None) -> ParsedCode:
@@ -245,6 +246,7 @@ class Judge:
         self,
         standing: Standing,
         columns: Mapping[int, np.ndarray],
+        at_levels: Mapping[int, np.ndarray],
         together: Combined,
         is_sure: bool,
         pictures: np.ndarray,
@@ -255,7 +257,7 @@ class Judge:
         if not columns:
             reason = Reason.SURE_OF_OTHERS if is_sure and not unknown else Reason.OUTSIDE_SCOPE
         else:
-            reason = self._compare(columns, together.probabilities, pictures)
+            reason = self._compare(columns, at_levels, pictures)
             if unknown and (reason is not Reason.DIFFERS or abstains(together.novelty, self.thresholds)):
                 reason = Reason.UNKNOWN_GOODS
         # Only the chapter or heading agrees: the whole code is none that the classifier knows.
@@ -265,15 +267,17 @@ class Judge:
             return reason
         return Reason.RENUMBERED if reason is Reason.AGREES else _not_in_force(standing)
 
-    def _compare(self, columns: Mapping[int, np.ndarray], combined: np.ndarray, pictures: np.ndarray) -> Reason:
-        high, finest = self.thresholds.agrees_above, columns[max(columns)]
+    def _compare(
+        self, columns: Mapping[int, np.ndarray], at_levels: Mapping[int, np.ndarray], pictures: np.ndarray
+    ) -> Reason:
+        high, finest = self.thresholds.agrees_above, max(columns)
         if len(pictures) > 1:
             against = differs_by_sums(sums_at_levels(pictures, columns), self.thresholds) > 0
-            if against.any() and pictures[:, finest].sum(axis=1).max() >= high:
+            if against.any() and pictures[:, columns[finest]].sum(axis=1).max() >= high:
                 return Reason.PICTURES_DISAGREE
-        if self._parts_at(combined, columns):
+        if self._parts_at(at_levels):
             return Reason.DIFFERS
-        return Reason.AGREES if _summed(combined, columns)[max(columns)] >= high else Reason.LOW_CONFIDENCE
+        return Reason.AGREES if _shares(at_levels)[finest] >= high else Reason.LOW_CONFIDENCE
 
     def _shown_by_number(
         self,
@@ -287,18 +291,18 @@ class Judge:
         """The outputs of the goods, where they are those of codes that the declared one is the number of elsewhere."""
         if reason is Reason.DIFFERS:
             beside = _beside(columns, codes, table)
-            return None if self._parts_at(combined, beside) else beside
+            return None if self._parts_at(_summed(combined, beside)) else beside
         if reason is Reason.SURE_OF_OTHERS and any(code.startswith(best[0].code.digits) for code in codes):
             return columns_of_any([best[0].code], table)
         return None
 
-    def _parts_at(self, combined: np.ndarray, columns: Mapping[int, np.ndarray]) -> int:
+    def _parts_at(self, at_levels: Mapping[int, np.ndarray]) -> int:
         """The coarsest level at which the pictures speak against a code; 0 for none."""
-        return int(differs_by_sums(sums_at_levels(combined[None], columns), self.thresholds)[0])
+        return int(differs_by_sums(at_levels, self.thresholds)[0])
 
-    def _risk(self, combined: np.ndarray, columns: Mapping[int, np.ndarray], table: ClassTable) -> float:
-        finest = max(columns)
-        return risk(_summed(combined, columns)[finest], len(table.prefixes(finest)), self.assumed_wrong_share)
+    def _risk(self, at_levels: Mapping[int, np.ndarray], table: ClassTable) -> float:
+        finest = max(at_levels)
+        return risk(_shares(at_levels)[finest], len(table.prefixes(finest)), self.assumed_wrong_share)
 
     def _sure(self, recommendations: tuple[Recommendation, ...]) -> bool:
         return bool(recommendations) and recommendations[0].probability >= self.sure_above
@@ -394,10 +398,14 @@ def _not_in_force(standing: Standing) -> Reason:
     return Reason.OLDER_EDITION if standing.existed else Reason.CODE_UNKNOWN
 
 
-def _summed(probabilities: np.ndarray, columns: Mapping[int, np.ndarray]) -> dict[int, float]:
-    """Level → summed probability, from float [C]."""
-    # Rounded shares may add up to more.
-    return {level: min(1.0, float(probabilities[outputs].sum())) for level, outputs in columns.items()}
+def _summed(probabilities: np.ndarray, columns: Mapping[int, np.ndarray]) -> dict[int, np.ndarray]:
+    """Level → summed probability, float [1], of pictures that are combined, float [C]."""
+    return sums_at_levels(probabilities[None], columns)
+
+
+def _shares(at_levels: Mapping[int, np.ndarray]) -> dict[int, float]:
+    """The same as numbers."""
+    return {level: min(1.0, float(summed[0])) for level, summed in at_levels.items()}  # rounded ones may be more
 
 
 def _beside(columns: Mapping[int, np.ndarray], others: Iterable[str], table: ClassTable) -> dict[int, np.ndarray]:

@@ -44,7 +44,7 @@ class Decided:
         for level in sorted(self.sums):
             finest[~np.isnan(self.sums[level])] = level
         for level in sorted(self.sums):
-            for rule in thresholds.levels or (LevelThreshold(level, 0, thresholds.differs_below),):
+            for rule in thresholds.rules(level):
                 if rule.digits == level:
                     judged = self.can_differ & ((finest == level) | bool(thresholds.levels))
                     found = np.where(judged, np.maximum(found, self._against(rule)), found)
