@@ -47,9 +47,9 @@ def main() -> int:
         with tempfile.TemporaryDirectory(prefix="benchmarks-") as folder:
             found += [replace(one, part=name) for one in PARTS[name](scale, Path(folder))]
         console.print(f"{name}: {time.monotonic() - started:.0f} s", style="dim", highlight=False)
+        if args.output:  # after each: a run of half an hour may be interrupted
+            _write(found, args.output)
     _print(found, Console(width=None if sys.stdout.isatty() else 120))  # in a file Rich would fold it at 80
-    if args.output:
-        _write(found, args.output)
     return int(args.quick and not all(one.within(_GROSS) for one in found))
 
 
@@ -90,6 +90,7 @@ def _draw(found: list[Measured], path: Path) -> None:
     axes.set_yticks(range(len(drawn)), [f"{one.part}: {one.what} {one.target}" for one, _ in drawn], fontsize=7)
     axes.set_xlabel("measured / target")
     figure.savefig(path, dpi=120)
+    pyplot.close(figure)
 
 
 if __name__ == "__main__":
