@@ -8,12 +8,15 @@ import json
 import os
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from rich.console import Console
@@ -27,6 +30,7 @@ from benchmarks.process_tree import Look, watched
 _SETTINGS = "log_format: json\n"  # the end of each step stands in the log
 _TOOK = " took "
 _MOST_LAUNCHER_MB, _MOST_GROWTH = 600, 1.05
+_LOOP = 1_000_000  # some 20 ms
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,7 @@ class Audited:
         declarations: of the night.
         seconds: from the start of the interpreter to the end of the process.
         cpu_s: of the launcher and all that it started, without the stand-in.
+        loop_ms: what a loop that never changes took beside it, on average: machines change their speed.
         steps: in order; what comes before the first is starting.
         archive_bytes, findings_bytes, worklist_bytes, page_bytes: of files.
     """
@@ -60,6 +65,7 @@ class Audited:
     declarations: int
     seconds: float
     cpu_s: float
+    loop_ms: float
     steps: tuple[Step, ...]
     archive_bytes: int
     findings_bytes: int
@@ -104,7 +110,7 @@ def audited(folder: Path, declarations: int, beam_flags: Sequence[str] = ()) -> 
         RuntimeError: if it was not published, or has not as many findings as declarations.
     """
     archive = write_night(folder / "archive", declarations)
-    with gpu(per_picture_ms=0.1, side=SIDE) as running:
+    with gpu(per_picture_ms=0.1, side=SIDE) as running, _loops_beside() as loops_ms:
         arguments = audit_arguments(archive / "*.parquet", folder, f"--server={running.address}", _SETTINGS)
         began_at = time.time()
         ended = watched([sys.executable, "-m", "hs_audit.cli", *arguments, *beam_flags], folder / "log")
@@ -119,9 +125,30 @@ def audited(folder: Path, declarations: int, beam_flags: Sequence[str] = ()) -> 
         declarations,
         seconds,
         ended.cpu_s,
+        mean(loops_ms),
         tuple(_steps(folder / "audits" / "_logs", began_at, ended.looks)),
         *(_bytes(files) for files in ((archive, ""), (run, "findings/"), (run, "worklist."), (run, "report.html"))),
     )
+
+
+@contextmanager
+def _loops_beside() -> Iterator[list[float]]:
+    """Milliseconds of CPU that a loop takes, every two seconds."""
+    took_ms, ended = list[float](), threading.Event()
+
+    def measure() -> None:
+        while not ended.wait(0 if not took_ms else 2.0):
+            began_at = time.thread_time()
+            sum(range(_LOOP))
+            took_ms.append(1000 * (time.thread_time() - began_at))
+
+    thread = threading.Thread(target=measure)
+    thread.start()
+    try:
+        yield took_ms
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _steps(logs: Path, began_at: float, looks: Sequence[Look]) -> Iterator[Step]:
@@ -152,14 +179,16 @@ def _estimate(declarations: int, before: list[Audited]) -> str:
 
 
 def _as_json(nights: list[Audited]) -> dict[str, Any]:
-    marginal = [{"from": a.declarations, "to": b.declarations, "ms": ms} for a, b, ms in _marginal_ms(nights)]
-    return {"cores": len(os.sched_getaffinity(0)), "nights": [asdict(night) for night in nights], "marginal": marginal}
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "nights": [asdict(night) for night in nights],
+        "marginal_ms": [1000 * s for s in _marginal(nights, lambda night: night.seconds)],
+    }
 
 
-def _marginal_ms(nights: list[Audited]) -> Iterator[tuple[Audited, Audited, float]]:
-    """What each declaration more took, of two nights."""
-    for few, many in pairwise(nights):
-        yield few, many, 1000 * (many.seconds - few.seconds) / (many.declarations - few.declarations)
+def _marginal(nights: list[Audited], taken: Callable[[Audited], float]) -> list[float]:
+    """What each declaration more took, from one night to the next."""
+    return [(taken(many) - taken(few)) / (many.declarations - few.declarations) for few, many in pairwise(nights)]
 
 
 def _print(nights: list[Audited], console: Console) -> None:
@@ -167,10 +196,17 @@ def _print(nights: list[Audited], console: Console) -> None:
     table.add_row("seconds", *(f"{night.seconds:.0f}" for night in nights))
     table.add_row("declarations/s", *(f"{night.declarations / night.seconds:.0f}" for night in nights))
     table.add_row("CPU ms/declaration", *(f"{1000 * night.cpu_s / night.declarations:.2f}" for night in nights))
-    marginal = [ms for _, _, ms in _marginal_ms(nights)]
-    table.add_row("ms for each declaration more", "", *(f"{ms:.3f}" for ms in marginal))
-    growth = (f"{later / earlier:.2f}" for earlier, later in pairwise(marginal))
-    table.add_row(f"the same / of the night before, <= {_MOST_GROWTH}", *[""] * min(2, len(nights)), *growth)
+    table.add_row("ms of a loop beside it", *(f"{night.loop_ms:.1f}" for night in nights))
+    marginal = _marginal(nights, lambda night: night.seconds)
+    table.add_row("ms for each declaration more", "", *(f"{1000 * seconds:.3f}" for seconds in marginal))
+    ways: dict[str, Callable[[Audited], float]] = {
+        "": lambda night: night.seconds,
+        ", by the loop's time": lambda night: night.seconds / night.loop_ms,
+        ", CPU by the loop's time": lambda night: night.cpu_s / night.loop_ms,
+    }
+    for way, taken in ways.items():
+        growth = (f"{later / earlier:.2f}" for earlier, later in pairwise(_marginal(nights, taken)))
+        table.add_row(f"/ that before{way}, <= {_MOST_GROWTH}", *[""] * min(2, len(nights)), *growth)
     table.add_row(f"launcher, peak MB, <= {_MOST_LAUNCHER_MB}", *(f"{night.launcher_mb:.0f}" for night in nights))
     table.add_row("workers, peak MB", *(f"{night.workers_mb:.0f}" for night in nights))
     for name in ("archive", "findings", "worklist", "page"):
