@@ -11,19 +11,19 @@ from typing import NamedTuple
 
 import psutil
 
-_EVERY_S = 0.25  # reading the memory of ten processes takes some 30 ms
-
 
 class Look(NamedTuple):
-    """What the processes held at a time.
+    """What the processes held at a time, and had used until then.
 
     Attributes:
         at: seconds, by the clock of `time.time`.
+        cpu_s: user and system time of all of them.
         launcher_mb: of the command itself.
         others_mb: of all that it has started.
     """
 
     at: float
+    cpu_s: float
     launcher_mb: float
     others_mb: float
 
@@ -68,9 +68,13 @@ class _Tree:
 
 
 def watched(
-    command: Sequence[str], log: Path, environment: Mapping[str, str] = os.environ, beside: Sequence[int] = ()
+    command: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str] = os.environ,
+    beside: Sequence[int] = (),
+    every_s: float = 0.25,
 ) -> Ended:
-    """Runs a command, with what it says in `log`, and looks at its processes four times a second.
+    """Runs a command, with what it says in `log`, and looks at its processes again and again.
 
     What a process does after the last look is missed, but for those that are waited for.
 
@@ -79,6 +83,7 @@ def watched(
         log: a file.
         environment: of the command.
         beside: processes that run already and work for it, as an engine's: what they and theirs use from now on counts.
+        every_s: between two looks; each takes some 3 ms for a process, more for one that holds much.
     """
     tree, looks = _Tree({psutil.Process(process) for process in beside}), list[Look]()
     before_s = used_s = tree.look()
@@ -87,12 +92,16 @@ def watched(
         launcher = psutil.Process(process.pid)
         tree.known.add(launcher)
         ended = 0
-        while not ended:
-            used_s = tree.look()
-            held_mb = tree.held.pop(launcher, 0) / 1e6
-            looks.append(Look(time.time(), held_mb, sum(tree.held.values()) / 1e6))
-            time.sleep(_EVERY_S)
-            ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        try:
+            while not ended:
+                used_s = tree.look()
+                held_mb = tree.held.pop(launcher, 0) / 1e6
+                looks.append(Look(time.time(), used_s - before_s, held_mb, sum(tree.held.values()) / 1e6))
+                time.sleep(every_s)
+                ended, status, used = os.wait4(process.pid, os.WNOHANG)
+        finally:
+            if not ended:
+                process.terminate()  # whoever interrupts a measurement is not to find it running
     process.returncode = os.waitstatus_to_exitcode(status)  # it was waited for without Popen, which would ask again
     cpu_s = max(used_s - before_s, used.ru_utime + used.ru_stime)
     peak_mb = max(look.launcher_mb + look.others_mb for look in looks)

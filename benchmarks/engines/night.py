@@ -62,7 +62,7 @@ def measure(
             if ended.code:
                 said = (Path(output) / "log").read_text("utf-8", "replace")
                 raise RuntimeError(f"{engine.name} ended with {ended.code}: {said[-2000:]}")
-        rows.append(_rows(archive))
+        rows.append(rows_of(archive))
         cpu_s.append(ended.cpu_s)
     cpu_ms = 1000 * (cpu_s[1] - cpu_s[0]) / (rows[1] - rows[0])
     return Night(running.pictures_per_s, cpu_ms, ended.peak_mb)
@@ -73,8 +73,9 @@ def lost(engine: Engine, environments: Path, archive: Path, folder: Path) -> int
     with tempfile.TemporaryDirectory(dir=folder) as output, gpu(0.1) as running:
         ended = run(engine, environments, archive, running.address, Path(output))
         came = 0 if ended.code else len(engine.findings(Path(output)))
-    return _rows(archive) - came
+    return rows_of(archive) - came
 
 
-def _rows(archive: Path) -> int:
+def rows_of(archive: Path) -> int:
+    """Declarations of an archive."""
     return sum(pq.ParquetFile(path).metadata.num_rows for path in archive.glob("*.parquet"))
