@@ -137,7 +137,7 @@ def _loops_beside() -> Iterator[list[float]]:
     took_ms, ended = list[float](), threading.Event()
 
     def measure() -> None:
-        while not ended.wait(0 if not took_ms else 2.0):
+        while not took_ms or not ended.wait(2.0):
             began_at = time.thread_time()
             sum(range(_LOOP))
             took_ms.append(1000 * (time.thread_time() - began_at))
