@@ -83,8 +83,8 @@ class ClassTable:
 
     def recommendable(self, probabilities: np.ndarray) -> np.ndarray:
         """Probabilities float [C] per output → float [len(codes)] per code, outputs with one code summed."""
-        sums = np.zeros(len(self.codes) + 1)  # the last one takes the rests of prefixes, and is cut off
-        np.add.at(sums, self._code_of_output, probabilities)  # `+=` would count a code of several outputs once
+        # The last one takes the rests of prefixes, and is cut off.
+        sums = np.bincount(self._code_of_output, probabilities, len(self.codes) + 1)
         return sums[:-1]
 
     def labels_of(self, code: HSCode) -> frozenset[str]:

@@ -12,6 +12,8 @@ from hs.card import Thresholds
 from hs.class_table import ClassTable
 from hs.codes import HSCode
 
+_ALL = np.float64(1)  # a Python float would be rounded to float32 where it meets that
+
 
 def differs_at(probabilities: np.ndarray, declared: HSCode, table: ClassTable, thresholds: Thresholds) -> np.ndarray:
     """The coarsest level at which pictures speak against a declared code, int [N]; 0 where they do not.
@@ -59,12 +61,11 @@ def differs_by_sums(at_levels: Mapping[int, np.ndarray], thresholds: Thresholds)
     """
     if not at_levels:
         raise ValueError("a code of which no level is known cannot be judged")
-    count = len(next(iter(at_levels.values())))
-    found = np.zeros(count, np.int64)
+    found = np.zeros(len(next(iter(at_levels.values()))), np.int64)
     for rule in thresholds.rules(max(at_levels)):
         if rule.digits not in at_levels or (rule.within and rule.within not in at_levels):
             continue
-        whole = at_levels[rule.within] if rule.within else np.ones(count)
+        whole = at_levels[rule.within] if rule.within else _ALL
         speaks = at_levels[rule.digits] < rule.differs_below * whole
         if not speaks.any():  # so of most declarations
             continue

@@ -1,10 +1,10 @@
 """From the probabilities of a declaration's pictures to a verdict with its reason. Pure functions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import date
 from enum import StrEnum
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -177,10 +177,14 @@ class Judge:
     table_edition: str = HS_EDITION
     default_day: date = date.max
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What travels to workers: the settings, not what was found by them."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
     def __call__(self, declared: ParsedCode, evidence: Evidence, day: date | None = None) -> Judgement:
         """Judges one declaration; `day` is its date."""
         day = day or self.default_day
-        standing = self.nomenclature.standing(declared.code, day) if declared.code else None
+        standing, columns = self._known(declared.code, day) if declared.code else (None, {})
         judgement: Callable[..., Judgement] = partial(Judgement, **self._editions(standing, day))
         if not len(evidence.probabilities):
             return judgement(_nothing_classified(evidence))
@@ -198,7 +202,6 @@ class Judge:
             return judgement(Reason.CODE_MALFORMED)
         if not standing.codes:
             return judgement(_not_in_force(standing))
-        columns = columns_of_any([HSCode(code) for code in standing.codes], table)
         at_levels = _summed(combined, columns)
         reason = self._reason(standing, columns, at_levels, together, self._sure(best), evidence.probabilities, table)
         for edition, codes in standing.elsewhere:
@@ -232,6 +235,15 @@ class Judge:
     @cached_property
     def _tables(self) -> dict[str, ClassTable]:
         return {}
+
+    @cached_property
+    def _known(self) -> Callable[[HSCode, date], tuple[Standing, dict[int, np.ndarray]]]:
+        """What a code stands for on a day, and its outputs by level; a night has few codes."""
+        return lru_cache(8192)(self._look_up)  # 1 kB each
+
+    def _look_up(self, code: HSCode, day: date) -> tuple[Standing, dict[int, np.ndarray]]:
+        standing = self.nomenclature.standing(code, day)
+        return standing, columns_of_any([HSCode(digits) for digits in standing.codes], self.table_on(day))
 
     def _editions(self, standing: Standing | None, day: date) -> dict[str, Any]:
         """What a judgement says of editions; nothing where no table of one is given."""
@@ -277,7 +289,7 @@ class Judge:
                 return Reason.PICTURES_DISAGREE
         if self._parts_at(at_levels):
             return Reason.DIFFERS
-        return Reason.AGREES if _shares(at_levels)[finest] >= high else Reason.LOW_CONFIDENCE
+        return Reason.AGREES if _share(at_levels[finest]) >= high else Reason.LOW_CONFIDENCE
 
     def _shown_by_number(
         self,
@@ -302,7 +314,7 @@ class Judge:
 
     def _risk(self, at_levels: Mapping[int, np.ndarray], table: ClassTable) -> float:
         finest = max(at_levels)
-        return risk(_shares(at_levels)[finest], len(table.prefixes(finest)), self.assumed_wrong_share)
+        return risk(_share(at_levels[finest]), len(table.prefixes(finest)), self.assumed_wrong_share)
 
     def _sure(self, recommendations: tuple[Recommendation, ...]) -> bool:
         return bool(recommendations) and recommendations[0].probability >= self.sure_above
@@ -405,7 +417,11 @@ def _summed(probabilities: np.ndarray, columns: Mapping[int, np.ndarray]) -> dic
 
 def _shares(at_levels: Mapping[int, np.ndarray]) -> dict[int, float]:
     """The same as numbers."""
-    return {level: min(1.0, float(summed[0])) for level, summed in at_levels.items()}  # rounded ones may be more
+    return {level: _share(summed) for level, summed in at_levels.items()}
+
+
+def _share(summed: np.ndarray) -> float:
+    return min(1.0, float(summed[0]))  # rounded ones may add up to more
 
 
 def _beside(columns: Mapping[int, np.ndarray], others: Iterable[str], table: ClassTable) -> dict[int, np.ndarray]:

@@ -1,3 +1,4 @@
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -241,3 +242,10 @@ def test_entropy_stays_a_share_however_the_probabilities_are_rounded(classes):
     rounded = np.full(classes, np.nextafter(np.float32(1 / classes), np.float32(1)), np.float32)
 
     assert 0 <= normalised_entropy(rounded) <= 1
+
+
+def test_a_judge_that_has_judged_still_travels_to_workers():
+    evidence = Evidence(1, 1, np.array([BUMPER], np.float32))
+    here = JUDGE(parse_declared_code("870829"), evidence)
+
+    assert pickle.loads(pickle.dumps(JUDGE))(parse_declared_code("870829"), evidence) == here

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from hs.class_table import ClassTable
-from hs.codes import LEVELS
+from hs.codes import LEVELS, HSCode
 from hs.declared_codes import ParsedCode
 from hs.precedents import likely_listed, shown_beside
 from hs.ranking import Draw
@@ -84,7 +84,6 @@ class FindingsTable:
         return self._assemble(declarations, rows)
 
     def _judgement_fields(self, judgement: Judgement) -> dict[str, Any]:
-        described = self.judge.nomenclature.description
         return {
             "verdict": judgement.verdict.value,
             "reason": judgement.reason.value,
@@ -100,12 +99,23 @@ class FindingsTable:
                 {
                     "hs_code": best.code.digits,
                     "probability": best.probability,
-                    "description": described(best.code, judgement.edition),
+                    "description": self._description(best.code, judgement.edition),
                 }
                 for best in judgement.recommendations
             ],
             **{f"declared_probability_{level}": judgement.declared_probabilities.get(level) for level in LEVELS},
         }
+
+    def _description(self, code: HSCode, edition: str | None) -> str | None:
+        of = code.digits, edition
+        if of not in self._descriptions:
+            self._descriptions[of] = self.judge.nomenclature.description(code, edition)
+        return self._descriptions[of]
+
+    @cached_property
+    def _descriptions(self) -> dict[tuple[str, str | None], str | None]:
+        """What codes that were recommended so far are called; there are no more of them than classes."""
+        return {}
 
     def _assemble(self, declarations: Declarations, rows: list[dict[str, Any]]) -> pa.RecordBatch:
         count = len(rows)
