@@ -21,6 +21,7 @@ SIZE = PictureSize(224, 224)
 BATCH, IN_FLIGHT = 64, 4  # as in configs/nightly.yaml
 CONFIG = f"server: {{model: hs, batch_size: {BATCH}, in_flight: {IN_FLIGHT}}}\n"
 PROCESSES = f"beam: {{direct_running_mode: multi_processing, direct_num_workers: {len(os.sched_getaffinity(0))}}}\n"
+NOT_INSTALLED = ("pandas", "boto3")  # where nights run; Beam imports both where development has them
 _RUN_DATE = "2026-11-21"
 
 
@@ -101,9 +102,14 @@ class Used:
 
 # VmHWM, as ru_maxrss begins with what the parent had when it started the process.
 _PROBE = """
-import importlib, json, resource, runpy, sys, time
-first, module = sys.argv[1], sys.argv[2]
-sys.argv = sys.argv[2:]
+import importlib, json, resource, runpy, sys
+hidden, first, module = sys.argv[1].split(","), sys.argv[2], sys.argv[3]
+sys.argv = sys.argv[3:]
+class Hiding:
+    def find_spec(name, path=None, target=None):
+        if name in hidden:
+            raise ModuleNotFoundError(name=name)
+sys.meta_path.insert(0, Hiding)
 for name in filter(None, first.split(",")):
     importlib.import_module(name)
 code = 0
@@ -117,21 +123,21 @@ print(json.dumps({"code": code, "peak_mb": peak * 1024 / 1e6, "cpu_s": used.ru_u
 """
 
 
-def command(module: str, *arguments: str, first: Sequence[str] = ()) -> Used:
+def command(module: str, *arguments: str, first: Sequence[str] = (), hidden: Sequence[str] = NOT_INSTALLED) -> Used:
     """Runs `python -m MODULE …` and says what it took.
 
     Args:
         module: to run; one that does nothing but be imported measures just that.
         arguments: its own.
         first: modules to import before it.
+        hidden: modules that it does not find.
 
     Raises:
         RuntimeError: if it fails.
     """
     began_at = time.monotonic()  # the stand-in's clock as well: Linux has one for all processes
-    done = subprocess.run(
-        [sys.executable, "-c", _PROBE, ",".join(first), module, *arguments], capture_output=True, text=True
-    )
+    probed = [sys.executable, "-c", _PROBE, ",".join(hidden), ",".join(first), module, *arguments]
+    done = subprocess.run(probed, capture_output=True, text=True)
     *earlier, last = done.stdout.splitlines() or ['{"code": "nothing said"}']
     probe = json.loads(last)
     if probe["code"]:

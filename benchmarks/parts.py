@@ -124,7 +124,8 @@ def pandas(scale: Scale, folder: Path) -> Iterator[Measured]:
         for peer, found in ratios.items():
             with gpu(cost_ms, http=True) as theirs:
                 address = str(theirs.http_port) if peer == "pandas_json" else theirs.address
-                command("benchmarks.peers", peer, str(theirs_from), address, str(folder / "peer.parquet"))
+                output = str(folder / "peer.parquet")
+                command("benchmarks.peers", peer, str(theirs_from), address, output, hidden=())
             found.append(ours.pictures_per_s / theirs.pictures_per_s)
     for (peer, found), least in zip(ratios.items(), (3.0, 10.0), strict=True):
         yield at_least(f"run / {peer}, pictures/s", least, found)
@@ -138,7 +139,7 @@ def worker_cpu(scale: Scale, folder: Path) -> Iterator[Measured]:
         for workers, bare_cpu_s in loops.items():
             per_picture = _marginal_cpu_s(
                 pictures,
-                3 * scale.rows,
+                2 * scale.rows,
                 folder,
                 taken=lambda _: manifest_of(folder)["used"]["processor_s"],
                 settings=_WORKERS[workers],
@@ -255,7 +256,7 @@ def _pixels(picture: bytes, size: PictureSize) -> np.ndarray:
 def memory(scale: Scale, folder: Path) -> Iterator[Measured]:
     """Memory of an archive ten times as long; the short one already writes findings while requests are in flight."""
     pictures = small_pictures(scale)
-    rows = 2 * scale.rows
+    rows = 5 * scale.rows // 4
     short, long = (write_archive(folder / f"{times}.parquet", pictures, times * rows) for times in (1, 10))
     imports = command("pipeline.night").peak_mb
     ratios, absolute = [], []
@@ -350,7 +351,8 @@ def keras(scale: Scale, folder: Path) -> Iterator[Measured]:
     ratios = []
     for _ in range(scale.times):
         audit(archive, folder, f"--saved-model={folder / 'model'}")
-        theirs = command("benchmarks.peers", "keras", str(archive), str(folder / "network.keras"), str(folder / "out"))
+        files = (archive, folder / "network.keras", folder / "out")
+        theirs = command("benchmarks.peers", "keras", *map(str, files), hidden=())
         ratios.append(theirs.printed["seconds"] / timings_s(folder)["auditing"])
     yield Measured("run with the bundled server / Keras in one process, pictures/s", "", tuple(ratios))
 
