@@ -137,6 +137,10 @@ def test_a_nomenclature_travels_to_workers_without_its_indices():
     assert pickle.loads(sent).has("870829")
 
 
+def test_all_steps_of_a_worker_share_one_nomenclature():
+    assert pickle.loads(pickle.dumps([BUILT_IN]))[0] is pickle.loads(pickle.dumps(BUILT_IN))
+
+
 BY_LEVEL = Thresholds(differs_below=0.05, agrees_above=0.4, unknown_above=0.8)
 
 
