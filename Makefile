@@ -19,7 +19,7 @@ help:
 	@echo "make test-slow   the tests that take minutes: memory, kills, installation without internet"
 	@echo "make test-endurance  two hundred bad nights, the largest networks, speed on an idle machine"
 	@echo "make cluster-test  nights on Flink and Spark; needs Java 17, Maven and Go, builds the rest once"
-	@echo "make bench       speed and memory side by side with others, in an hour; bench-quick: a few parts"
+	@echo "make bench       speed and memory side by side with others, in 45 minutes; bench-quick: a few parts"
 	@echo "make bench-peers the same night by Ray Data, Daft and tf.data, each in an environment of its own, in $(PEERS)/"
 	@echo "make screenshots take the pictures of docs/ anew; needs Chromium"
 	@echo "make format      format the code"
