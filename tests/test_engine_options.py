@@ -2,10 +2,12 @@
 
 import json
 import os
+import sys
 
 import pytest
 from apache_beam.options.pipeline_options import PortableOptions
 
+from hs.errors import UsageError
 from pipeline.job.engine import beam_options, decoding_threads_of, in_process, name_of, on_this_machine, workers_of
 
 CORES = len(os.sched_getaffinity(0))
@@ -64,3 +66,12 @@ def test_processes_that_an_engine_starts_get_our_allocators_unless_the_flag_says
     handed_on = json.loads(options.view_as(PortableOptions).environment_config)
     assert handed_on["command"] == written["command"]
     assert handed_on["env"] == {"ARROW_DEFAULT_MEMORY_POOL": "system", "MALLOC_ARENA_MAX": "2"}
+
+
+@pytest.mark.parametrize("runner", [[], ["--runner=FnApiRunner"]])
+def test_processes_whose_python_has_a_space_in_its_path_are_refused_before_the_night(runner, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/home/data team/.venv/bin/python")
+
+    with pytest.raises(UsageError, match="data team"):
+        beam_options({}, [*SEVERAL, *runner])
+    beam_options({}, runner)  # threads need no path

@@ -2,6 +2,8 @@
 
 import json
 import os
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,7 +34,8 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
     `DirectRunner` becomes `FnApiRunner`, the engine inside it: by itself it first tries to download another one.
 
     Raises:
-        UsageError: if Beam knows no such flag or runner, or the engine would take one worker without a word.
+        UsageError: if Beam knows no such flag or runner, or the engine would take one worker without a word, or could
+            not start its processes.
         EngineLost: if the jar of the job server is not there.
     """
     written = [flag for key, value in configured.items() for flag in _flags_of(key, value)] + list(flags)
@@ -45,10 +48,12 @@ def beam_options(configured: Mapping[str, Any], flags: Sequence[str]) -> Pipelin
         known = [flag for action in parser._actions for flag in action.option_strings]
         close = did_you_mean(unknown[0].partition("=")[0], known).partition("; known are")[0]  # Beam has hundreds
         raise UsageError(f"neither hs-audit nor Beam knows the flag {unknown[0]}{close}")
-    options = PipelineOptions(written)
-    runner = options.get_all_options()["runner"]
-    if runner in (None, "DirectRunner", "direct"):
-        return PipelineOptions([*written, "--runner=FnApiRunner"])
+    runner = PipelineOptions(written).get_all_options()["runner"]
+    by_itself = runner in (None, "DirectRunner", "direct")
+    options = PipelineOptions([*written, "--runner=FnApiRunner"] if by_itself else written)
+    _require_startable(options)
+    if by_itself:
+        return options
     # A dotted name is a class that Beam imports: its list need not have it.
     if "." not in runner and runner.lower() not in {name.lower() for name in _RUNNERS}:
         raise UsageError(f"there is no runner {runner!r}{did_you_mean(runner, _RUNNERS)}")
@@ -117,6 +122,15 @@ def decoding_threads_of(options: PipelineOptions) -> int | None:
 
 def _runner(options: PipelineOptions) -> str:
     return str(options.view_as(StandardOptions).runner).rpartition(".")[2]
+
+
+def _require_startable(options: PipelineOptions) -> None:
+    # Beam hands the path to a shell as it stands.
+    if is_local(options) and not in_process(options) and shlex.quote(sys.executable) != sys.executable:
+        raise UsageError(
+            f"direct_running_mode=multi_processing cannot start {sys.executable!r}: install hs-audit under a path "
+            "without spaces and special characters, or leave the flag out"
+        )
 
 
 def _require_jars(options: PipelineOptions) -> None:
