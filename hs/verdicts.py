@@ -239,7 +239,7 @@ class Judge:
     @cached_property
     def _known(self) -> Callable[[HSCode, date], tuple[Standing, dict[int, np.ndarray]]]:
         """What a code stands for on a day, and its outputs by level; a night has few codes."""
-        return lru_cache(8192)(self._look_up)  # 1 kB each
+        return lru_cache(8192)(self._look_up)  # bounded: an archive may declare any number of national codes
 
     def _look_up(self, code: HSCode, day: date) -> tuple[Standing, dict[int, np.ndarray]]:
         standing = self.nomenclature.standing(code, day)

@@ -71,7 +71,7 @@ def is_local(options: PipelineOptions) -> bool:
 
 def in_process(options: PipelineOptions) -> bool:
     """Whether all workers are threads of the launcher."""
-    return is_local(options) and options.view_as(DirectOptions).direct_running_mode != "multi_processing"
+    return is_local(options) and not _in_children(options)
 
 
 def on_this_machine(options: PipelineOptions) -> bool:
@@ -114,10 +114,15 @@ def name_of(options: PipelineOptions) -> str:
 
 def decoding_threads_of(options: PipelineOptions) -> int | None:
     """In how many threads a worker decodes where the configuration does not say; None: in one for each of its cores."""
-    if is_local(options) and not in_process(options):
+    if _in_children(options):
         return max(1, len(os.sched_getaffinity(0)) // (workers_of(options) or 1))
     process_per_core = int(options.view_as(PortableOptions).sdk_worker_parallelism or 1) == 0
     return 1 if process_per_core or _runner(options) == "DataflowRunner" else None
+
+
+def _in_children(options: PipelineOptions) -> bool:
+    """Whether Beam's own engine starts processes on this machine."""
+    return is_local(options) and options.view_as(DirectOptions).direct_running_mode == "multi_processing"
 
 
 def _runner(options: PipelineOptions) -> str:
@@ -126,7 +131,7 @@ def _runner(options: PipelineOptions) -> str:
 
 def _require_startable(options: PipelineOptions) -> None:
     # Beam hands the path to a shell as it stands.
-    if is_local(options) and not in_process(options) and shlex.quote(sys.executable) != sys.executable:
+    if _in_children(options) and shlex.quote(sys.executable) != sys.executable:
         raise UsageError(
             f"direct_running_mode=multi_processing cannot start {sys.executable!r}: install hs-audit under a path "
             "without spaces and special characters, or leave the flag out"
